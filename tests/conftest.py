@@ -1,4 +1,4 @@
-"""Makes `import models` (the zoo) work in every test: pytest puts this file's folder on the path."""
+"""Makes `import models` (the zoo) work everywhere: pytest puts this file's folder on the path."""
 
 import torch
 

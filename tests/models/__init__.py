@@ -1,7 +1,8 @@
 """The networks that everything must work on, as users write them.
 
-`ZOO[name].build()` is the published size, `ZOO[name].small()` a narrow one for fast tests; both have the same
-topology and random, well-scaled weights with batch-norm statistics that belong to them.
+`ZOO[name].build()` is the published size, `ZOO[name].small()` a narrow one for fast tests; both
+have the same topology and random, well-scaled weights with the batch-norm statistics that belong
+to them.
 """
 
 from collections.abc import Callable

@@ -39,8 +39,8 @@ def calibrate_batch_norm(
 ) -> nn.Module:
     """Set batch-norm statistics to those of one random batch; the train/eval mode is kept.
 
-    `shape` is the input's shape, its first dimension replaced by `batch`; `make_inputs` turns that tensor into
-    the tuple of arguments of a model that takes more.
+    `shape` is the input's shape, its first dimension replaced by `batch`; `make_inputs` turns that
+    tensor into the tuple of arguments of a model that takes more.
     """
     generator = torch.Generator().manual_seed(seed)
     norms = [m for m in model.modules() if isinstance(m, _BATCH_NORMS) and m.track_running_stats]
