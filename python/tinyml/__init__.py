@@ -1,0 +1,27 @@
+"""Prune, quantize and convert PyTorch models to TFLite.
+
+What needs torch is imported on first use, so that ``import tinyml`` works without it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from tinyml._core import Diagnostic, Error, Graph
+
+# Public name -> the module that defines it; resolved on first use because it imports torch.
+_LAZY: dict[str, str] = {}
+
+__version__ = "0.1.0"
+__all__ = ["Diagnostic", "Error", "Graph", *sorted(_LAZY)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'tinyml' has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(_LAZY))
