@@ -35,7 +35,8 @@ std::string_view function_name(Kind kind) {
   return "";
 }
 
-int64_t checked(bool overflow, int64_t value) {
+/// `value` by reference: it is written by the expression that computes `overflow`, in unspecified order.
+int64_t checked(bool overflow, const int64_t& value) {
   if (overflow) throw Error("a symbolic size overflows 64 bits");
   return value;
 }
