@@ -1,6 +1,7 @@
 # Helpers that turn the directory layout into targets.
 
 set(TINYML_WARNINGS -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wimplicit-fallthrough -Werror)
+set(TINYML_INCLUDE $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)
 set(TINYML_ROOMS "" CACHE INTERNAL "")
 
 function(tinyml_target_defaults target)
@@ -17,12 +18,12 @@ function(tinyml_room name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cpp)
   if(sources)
     add_library(tinyml_${name} STATIC ${sources})
-    target_include_directories(tinyml_${name} PUBLIC ${CMAKE_SOURCE_DIR}/include PRIVATE ${CMAKE_SOURCE_DIR}/src)
+    target_include_directories(tinyml_${name} PUBLIC ${TINYML_INCLUDE} PRIVATE ${CMAKE_SOURCE_DIR}/src)
     target_link_libraries(tinyml_${name} PUBLIC ${ROOM_DEPENDS})
     tinyml_target_defaults(tinyml_${name})
   else()
     add_library(tinyml_${name} INTERFACE)
-    target_include_directories(tinyml_${name} INTERFACE ${CMAKE_SOURCE_DIR}/include)
+    target_include_directories(tinyml_${name} INTERFACE ${TINYML_INCLUDE})
     target_link_libraries(tinyml_${name} INTERFACE ${ROOM_DEPENDS})
   endif()
   if(EXISTS ${CMAKE_SOURCE_DIR}/src/${name}/room.cmake)

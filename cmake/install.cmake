@@ -1,0 +1,16 @@
+# Installs the headers, the static libraries and a package: find_package(tinyml) gives the target tinyml::tinyml.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+set(targets tinyml)
+foreach(room ${TINYML_ROOMS})
+  list(APPEND targets tinyml_${room})
+endforeach()
+install(TARGETS ${targets} EXPORT tinyml ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(DIRECTORY include/tinyml DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+install(EXPORT tinyml FILE tinymlTargets.cmake NAMESPACE tinyml:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/tinyml)
+configure_package_config_file(cmake/tinymlConfig.cmake.in ${CMAKE_BINARY_DIR}/tinymlConfig.cmake
+                              INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/tinyml)
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/tinymlConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_BINARY_DIR}/tinymlConfig.cmake ${CMAKE_BINARY_DIR}/tinymlConfigVersion.cmake
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/tinyml)
