@@ -1,0 +1,11 @@
+# The file format's schema, compiled by flatc into the build tree; only this room sees it.
+find_package(FlatBuffers CONFIG QUIET)
+find_program(FLATC flatc REQUIRED)
+set(TINYML_SCHEMA_DIR ${CMAKE_BINARY_DIR}/generated/tflite)
+add_custom_command(
+  OUTPUT ${TINYML_SCHEMA_DIR}/schema_generated.h
+  COMMAND ${FLATC} --cpp --gen-object-api --scoped-enums -o ${TINYML_SCHEMA_DIR} ${CMAKE_CURRENT_LIST_DIR}/schema.fbs
+  DEPENDS ${CMAKE_CURRENT_LIST_DIR}/schema.fbs
+  COMMENT "Compiling the TFLite schema")
+target_sources(tinyml_tflite PRIVATE ${TINYML_SCHEMA_DIR}/schema_generated.h)
+target_include_directories(tinyml_tflite SYSTEM PRIVATE ${TINYML_SCHEMA_DIR})
