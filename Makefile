@@ -1,6 +1,7 @@
 # `make quickstart` and `make test` work on a machine with g++, make and Python 3.11: setup installs the rest.
 BUILD ?= build
 PYTHON := .venv/bin/python
+CLANG_FORMAT = $(firstword $(shell which clang-format clang-format-14 clang-format-15 clang-format-16 2>/dev/null))
 RUN := PYTHONPATH=$(BUILD)/python $(PYTHON)
 CPP_SOURCES = $(shell git ls-files 'include/*.h' 'src/*.h' 'src/*.cpp' 'apps/*.h' 'apps/*.cpp' 'examples/*.cpp' \
 	'bench/*.cpp' 'python/src/*.h' 'python/src/*.cpp' 'tests/*.h' 'tests/*.cpp')
@@ -34,12 +35,12 @@ test: build
 lint: setup
 	$(PYTHON) -m ruff check python tests bench examples
 	$(PYTHON) -m mypy
-	@command -v clang-format >/dev/null || { echo 'clang-format is missing: apt-get install clang-format'; exit 1; }
-	clang-format --dry-run -Werror $(CPP_SOURCES)
+	@test -n "$(CLANG_FORMAT)" || { echo 'clang-format is missing: apt-get install clang-format'; exit 1; }
+	@$(CLANG_FORMAT) --dry-run -Werror $(CPP_SOURCES)
 
 format: setup
 	$(PYTHON) -m ruff check --fix python tests bench examples
-	clang-format -i $(CPP_SOURCES)
+	@$(CLANG_FORMAT) -i $(CPP_SOURCES)
 
 tidy: build
 	clang-tidy -p $(BUILD) --quiet $(filter src/%.cpp apps/%.cpp,$(CPP_SOURCES))

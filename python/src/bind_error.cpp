@@ -34,8 +34,9 @@ void bind_error(nb::module_& module) {
       .def("__str__", &Diagnostic::to_string)
       .def("__repr__", [](const Diagnostic& diagnostic) { return "Diagnostic(" + diagnostic.to_string() + ")"; });
 
-  nb::object type = nb::steal(PyErr_NewExceptionWithDoc(
-      "tinyml.Error", "Input that tinyml refuses; `diagnostics` lists every problem found.", PyExc_RuntimeError, nullptr));
+  nb::object type = nb::steal(
+      PyErr_NewExceptionWithDoc("tinyml.Error", "Input that tinyml refuses; `diagnostics` lists every problem found.",
+                                PyExc_RuntimeError, nullptr));
   type.attr("diagnostics") = nb::list();
   module.attr("Error") = type;
   nb::register_exception_translator(translate, type.ptr());  // the module's attribute keeps the type alive
