@@ -1,0 +1,134 @@
+#include "tinyml/lower.h"
+
+#include <fmt/format.h>
+
+#include <set>
+
+#include "lower/prepare.h"
+#include "lower/registry.h"
+#include "lower/signature.h"
+
+namespace tinyml {
+namespace {
+
+using lowering::Lowering;
+using lowering::TensorId;
+
+constexpr const char* kUnsupportedRemedy =
+    "decompose it before the conversion with ExportedProgram.run_decompositions(), or express it in the model by "
+    "supported operators (tinyml.lowerable_operators())";
+
+// Every problem once, however often the same line of the model meets it.
+class Problems {
+ public:
+  void add(const Error& error, const Node& node) {
+    for (Diagnostic diagnostic : error.diagnostics()) {
+      if (diagnostic.module_path.empty() && diagnostic.where.empty()) {
+        diagnostic.module_path = node.module_path();
+        diagnostic.where = node.source();
+      }
+      add(std::move(diagnostic));
+    }
+  }
+  void add(Diagnostic diagnostic) {
+    if (seen_.insert(diagnostic.to_string()).second) diagnostics_.push_back(std::move(diagnostic));
+  }
+  void throw_if_any() const {
+    if (diagnostics_.empty()) return;
+    throw Error("the model cannot be converted to TFLite", diagnostics_);
+  }
+
+ private:
+  std::vector<Diagnostic> diagnostics_;
+  std::set<std::string> seen_;
+};
+
+void add_inputs(const Graph& graph, Lowering& lowering, Problems& problems) {
+  for (const Input& input : graph.inputs()) {
+    if (input.value == kNoValue) continue;
+    const Value& value = graph.value(input.value);
+    if (value.kind != ValueKind::kTensor) {
+      problems.add({fmt::format("the input '{}' is a symbolic number, not a tensor", input.name), "", {},
+                    "pass it as a constant when the model is captured"});
+      continue;
+    }
+    for (size_t i = 0; i < value.tensor.shape.size(); ++i) {
+      if (value.tensor.shape[i].is_static()) continue;
+      problems.add({fmt::format("dimension {} of the input '{}' is dynamic ({})", i, input.name,
+                                value.tensor.shape[i].to_string()),
+                    "",
+                    {},
+                    "capture the model without dynamic shapes, at the size it will run with"});
+    }
+    try {
+      const tflite::Type type = lowering::tflite_type(value.tensor.type);
+      const tflite::Shape shape = lowering::tflite_shape(value.tensor.sizes());
+      const TensorId id = lowering.subgraph().add_tensor(input.name, type, shape);
+      lowering.subgraph().inputs.push_back(id);
+      lowering.bind(input.value, id);
+    } catch (const Error& error) {
+      problems.add({fmt::format("the input '{}': {}", input.name, error.diagnostics()[0].what), "", {},
+                    error.diagnostics()[0].remedy});
+    }
+  }
+}
+
+// So that the nodes that read a refused one can still be looked at.
+void bind_placeholders(const Graph& graph, const Node& node, Lowering& lowering) {
+  for (const ValueId output : node.outputs) {
+    if (output == kNoValue || lowering.is_bound(output) || graph.value(output).kind != ValueKind::kTensor) continue;
+    const TensorType& type = graph.tensor_type(output);
+    try {
+      lowering.bind(output, lowering.add_tensor(lowering::tflite_type(type.type), type.sizes()));
+    } catch (const Error&) {  // the type is reported already, or has no tensor at all
+      lowering.bind(output, lowering.add_tensor(tflite::Type::FLOAT32, type.sizes()));
+    }
+  }
+}
+
+void lower_node(NodeId id, const Graph& graph, Lowering& lowering, Problems& problems) {
+  const Node& node = graph.node(id);
+  lowering.enter(id);
+  const lowering::Function function = lowering::registry().find(node.op);
+  if (function == nullptr) {
+    problems.add({fmt::format("the operator {} is not supported", node.op), node.module_path(), node.source(),
+                  kUnsupportedRemedy});
+  } else {
+    try {
+      function(lowering);
+    } catch (const Error& error) {
+      problems.add(error, node);
+    }
+  }
+  bind_placeholders(graph, node, lowering);
+}
+
+void add_outputs(const Graph& graph, Lowering& lowering, Problems& problems) {
+  for (const Output& output : graph.outputs()) {
+    if (output.kind != OutputKind::kUser || output.value.is_none()) continue;
+    if (!output.value.is_value() || graph.value(output.value.as_value()).kind != ValueKind::kTensor) {
+      problems.add({"the model returns a number; a TFLite model returns tensors only", "", {},
+                    "return tensors and None only, or wrap the number with torch.tensor"});
+      continue;
+    }
+    lowering.subgraph().outputs.push_back(lowering.tensor_of(output.value.as_value()));
+  }
+}
+
+}  // namespace
+
+tflite::Model lower(const Graph& graph, const LowerOptions& options) {
+  const Graph prepared = lowering::prepare(graph);
+  Lowering lowering(prepared);
+  Problems problems;
+  for (Diagnostic& diagnostic : lowering::check_mutations(graph)) problems.add(std::move(diagnostic));
+  add_inputs(prepared, lowering, problems);
+  for (const NodeId id : prepared.nodes()) lower_node(id, prepared, lowering, problems);
+  problems.throw_if_any();
+  add_outputs(prepared, lowering, problems);
+  problems.throw_if_any();
+  lowering::add_signature(prepared, options, lowering.model);
+  return std::move(lowering.model);
+}
+
+}  // namespace tinyml

@@ -1,0 +1,52 @@
+// Comparisons, where and masked_fill.
+#include "lower/registry.h"
+
+namespace tinyml::lowering {
+namespace {
+
+bool is_float_argument(const Lowering& at, std::string_view name) {
+  const Argument& argument = at.node().arg(name);
+  if (argument.is_double()) return true;
+  return argument.is_value() && is_floating_point(at.graph().tensor_type(argument.as_value()).type);
+}
+
+// The type two operands are compared in.
+Type common_type(const Lowering& at) {
+  if (is_float_argument(at, "self") || is_float_argument(at, "other")) return Type::FLOAT32;
+  const Argument& other = at.node().arg("other");
+  const Type self = tflite_type(at.graph().tensor_type(at.node().arg("self").as_value()).type);
+  if (!other.is_value()) return self == Type::BOOL && !other.is_bool() ? Type::INT32 : self;
+  return self == tflite_type(at.graph().tensor_type(other.as_value()).type) ? self : Type::INT32;
+}
+
+template <Op op>
+void lower_comparison(Lowering& at) {
+  const Type type = common_type(at);
+  at.set_output(at.compare(op, at.input("self", type), at.input("other", type)));
+}
+
+void lower_where(Lowering& at) {
+  const Type type = at.output_type();
+  const TensorId condition = at.input("condition", Type::BOOL);
+  at.set_output(at.select(condition, at.input("self", type), at.input("other", type)));
+}
+
+void lower_masked_fill(Lowering& at) {
+  const Type type = at.output_type();
+  at.set_output(at.select(at.input("mask", Type::BOOL), at.input("value", type), at.input("self", type)));
+}
+
+}  // namespace
+
+void register_comparison(Registry& registry) {
+  registry.add({"eq.Tensor", "eq.Scalar"}, lower_comparison<Op::EQUAL>);
+  registry.add({"ne.Tensor", "ne.Scalar"}, lower_comparison<Op::NOT_EQUAL>);
+  registry.add({"lt.Tensor", "lt.Scalar"}, lower_comparison<Op::LESS>);
+  registry.add({"le.Tensor", "le.Scalar"}, lower_comparison<Op::LESS_EQUAL>);
+  registry.add({"gt.Tensor", "gt.Scalar"}, lower_comparison<Op::GREATER>);
+  registry.add({"ge.Tensor", "ge.Scalar"}, lower_comparison<Op::GREATER_EQUAL>);
+  registry.add({"where.self", "where.ScalarSelf", "where.ScalarOther", "where.Scalar"}, lower_where);
+  registry.add({"masked_fill.Scalar", "masked_fill.Tensor"}, lower_masked_fill);
+}
+
+}  // namespace tinyml::lowering

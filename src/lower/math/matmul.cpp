@@ -1,0 +1,72 @@
+// matmul, mm, bmm, baddbmm: FULLY_CONNECTED for constant matrices, else BATCH_MATMUL.
+#include "lower/math/matmul.h"
+
+#include "lower/nn/weights.h"
+#include "lower/registry.h"
+
+namespace tinyml::lowering {
+namespace {
+
+TensorId multiply(Lowering& at, TensorId a, TensorId b) {  // ranks of at least 2
+  if (at.rank(b) == 2) {
+    const Sizes order = {1, 0};
+    const TensorId weights =
+        at.tensor(b).is_constant()
+            ? change_weights(at, b, [&](const Tensor& data) { return data.permuted(order).contiguous(); })
+            : tflite::kNoTensor;
+    if (weights != tflite::kNoTensor) return fully_connected(at, a, weights, tflite::kNoTensor);
+    Sizes out = at.shape(a);
+    out.back() = at.shape(b)[1];
+    int64_t rows = 1;
+    for (size_t i = 0; i + 1 < out.size(); ++i) rows *= out[i];
+    a = at.reshape(a, {rows, at.shape(a).back()});
+    const TensorId y = at.emit(Op::BATCH_MATMUL, {a, b}, Type::FLOAT32, {rows, out.back()}, tflite::BatchMatMulOptions{});
+    return at.reshape(y, out);
+  }
+  const Sizes x = at.shape(a);
+  const Sizes y = at.shape(b);
+  Sizes out = broadcast({x.begin(), x.end() - 2}, {y.begin(), y.end() - 2});
+  out.push_back(x[x.size() - 2]);
+  out.push_back(y.back());
+  return at.emit(Op::BATCH_MATMUL, {a, b}, Type::FLOAT32, out, tflite::BatchMatMulOptions{});
+}
+
+void lower_matmul(Lowering& at) {
+  const char* second = at.node().has_arg("mat2") ? "mat2" : at.node().has_arg("vec") ? "vec" : "other";
+  at.set_output(matmul(at, at.input("self", Type::FLOAT32), at.input(second, Type::FLOAT32)));
+}
+
+void lower_baddbmm(Lowering& at) {
+  TensorId product = matmul(at, at.input("batch1", Type::FLOAT32), at.input("batch2", Type::FLOAT32));
+  if (const double alpha = at.number("alpha"); alpha != 1) {
+    product = at.binary(Op::MUL, product, at.scalar(alpha, Type::FLOAT32));
+  }
+  const double beta = at.number("beta");
+  if (beta != 0) {
+    TensorId added = at.input("self", Type::FLOAT32);
+    if (beta != 1) added = at.binary(Op::MUL, added, at.scalar(beta, Type::FLOAT32));
+    product = at.binary(Op::ADD, product, added);
+  }
+  at.set_output(product);
+}
+
+}  // namespace
+
+TensorId matmul(Lowering& at, TensorId a, TensorId b) {
+  const Sizes x = at.shape(a);
+  const Sizes y = at.shape(b);
+  if (x.size() == 1) a = at.reshape(a, {1, x[0]});
+  if (y.size() == 1) b = at.reshape(b, {y[0], 1});
+  const TensorId product = multiply(at, a, b);
+  Sizes out = at.shape(product);
+  if (y.size() == 1) out.pop_back();
+  if (x.size() == 1) out.erase(out.end() - (y.size() == 1 ? 1 : 2));
+  return at.reshape(product, out);
+}
+
+void register_matmul(Registry& registry) {
+  registry.add({"matmul.default", "mm.default", "bmm.default", "mv.default"}, lower_matmul);
+  registry.add({"baddbmm.default"}, lower_baddbmm);
+}
+
+}  // namespace tinyml::lowering

@@ -1,0 +1,105 @@
+// conv1d, conv2d, conv3d and convolution: CONV_2D after a PAD (depthwise ones too), CONV_3D.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "lower/nn/convolution.h"
+#include "lower/nn/weights.h"
+#include "lower/registry.h"
+
+namespace tinyml::lowering {
+namespace {
+
+// Padding before and after each spatial dimension: "valid", "same" or numbers. Only what the windows touch is padded,
+// so that a PAD equals TFLite's SAME whenever the numbers allow.
+void set_padding(const Lowering& at, Window& window, const Sizes& kernel, const Sizes& in, const Sizes& out) {
+  const size_t rank = kernel.size();
+  const Argument& padding = at.node().arg("padding");
+  if (padding.is_string() && padding.as_string() == "valid") {
+    window.before.assign(rank, 0);
+  } else if (padding.is_string()) {
+    for (size_t i = 0; i < rank; ++i) window.before.push_back(window.dilation[i] * (kernel[i] - 1) / 2);
+  } else {
+    window.before = at.repeated("padding", rank, 0);
+  }
+  for (size_t i = 0; i < rank; ++i) {
+    const int64_t reach = (out[i] - 1) * window.stride[i] + window.dilation[i] * (kernel[i] - 1) + 1;
+    window.after.push_back(std::max<int64_t>(0, reach - in[i] - window.before[i]));
+  }
+}
+
+TensorId pad_spatial(Lowering& at, TensorId x, const Window& window) {
+  Sizes before(2, 0);
+  Sizes after(2, 0);
+  before.insert(before.end(), window.before.begin(), window.before.end());
+  after.insert(after.end(), window.after.begin(), window.after.end());
+  return at.pad(x, before, after);
+}
+
+TensorId convolve_3d(Lowering& at, std::vector<TensorId> inputs, const Window& window, const Sizes& out) {
+  tflite::Conv3DOptions options;
+  options.stride_d = static_cast<int32_t>(window.stride[0]);
+  options.stride_h = static_cast<int32_t>(window.stride[1]);
+  options.stride_w = static_cast<int32_t>(window.stride[2]);
+  options.dilation_d = static_cast<int32_t>(window.dilation[0]);
+  options.dilation_h = static_cast<int32_t>(window.dilation[1]);
+  options.dilation_w = static_cast<int32_t>(window.dilation[2]);
+  return at.emit(Op::CONV_3D, std::move(inputs), Type::FLOAT32, out, options, true);
+}
+
+TensorId convolve_2d(Lowering& at, std::vector<TensorId> inputs, const Window& window, const Sizes& out) {
+  tflite::Conv2DOptions options;
+  options.stride_h = static_cast<int32_t>(window.stride[0]);
+  options.stride_w = static_cast<int32_t>(window.stride[1]);
+  options.dilation_h = static_cast<int32_t>(window.dilation[0]);
+  options.dilation_w = static_cast<int32_t>(window.dilation[1]);
+  return at.emit(Op::CONV_2D, std::move(inputs), Type::FLOAT32, out, options, true);
+}
+
+void lower_convolution(Lowering& at) {
+  if (at.node().has_arg("transposed") && at.flag("transposed")) return lower_transposed_convolution(at);
+  TensorId x = at.input("input", Type::FLOAT32);
+  TensorId weights = at.input("weight", Type::FLOAT32);
+  const size_t spatial = at.sizes("weight").size() - 2;
+  Sizes in = at.shape(x);
+  Sizes out = at.output_sizes();
+  if (in.size() == spatial + 1) {  // without a batch
+    in.insert(in.begin(), 1);
+    out.insert(out.begin(), 1);
+  }
+  Sizes kernel(at.sizes("weight").begin() + 2, at.sizes("weight").end());
+  Window window;
+  window.stride = at.repeated("stride", spatial, 1);
+  window.dilation = at.repeated("dilation", spatial, 1);
+  set_padding(at, window, kernel, {in.begin() + 2, in.end()}, {out.begin() + 2, out.end()});
+  if (spatial == 1) {  // a 2-D convolution over one row
+    in.insert(in.begin() + 2, 1);
+    out.insert(out.begin() + 2, 1);
+    Sizes shape = at.sizes("weight");
+    shape.insert(shape.begin() + 2, 1);
+    weights = reshape_weights(at, weights, shape);
+    window.stride.insert(window.stride.begin(), 1);
+    window.dilation.insert(window.dilation.begin(), 1);
+    window.before.insert(window.before.begin(), 0);
+    window.after.insert(window.after.begin(), 0);
+  }
+  x = pad_spatial(at, at.reshape(x, in), window);
+  std::vector<TensorId> inputs = {x, weights};
+  if (at.has("bias")) inputs.push_back(at.input("bias", Type::FLOAT32));
+  if (spatial == 3 && at.integer("groups") != 1) {
+    at.refuse("TFLite has no grouped 3-D convolution", "split the channels and convolve each group by itself");
+  }
+  const TensorId y = spatial == 3 ? convolve_3d(at, std::move(inputs), window, out)
+                                  : convolve_2d(at, std::move(inputs), window, out);
+  at.set_output(at.reshape(y, at.output_sizes()));
+}
+
+}  // namespace
+
+void register_convolution(Registry& registry) {
+  registry.add({"conv1d.default", "conv1d.padding", "conv2d.default", "conv2d.padding", "conv3d.default",
+                "conv3d.padding", "convolution.default"},
+               lower_convolution);
+}
+
+}  // namespace tinyml::lowering

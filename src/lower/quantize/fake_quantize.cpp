@@ -1,0 +1,131 @@
+// FakeQuant nodes: QUANTIZE to the integers that the node says, and DEQUANTIZE.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "lower/nn/weights.h"
+#include "lower/registry.h"
+
+namespace tinyml::lowering {
+namespace {
+
+struct Scheme {
+  std::vector<double> scale;
+  std::vector<double> zero_point;
+  int64_t axis = 0;
+  int64_t low = 0, high = 0;  ///< quant_min and quant_max
+};
+
+bool is_zero(const Lowering& at, std::string_view name) {
+  if (!at.node().has_arg(name)) return false;
+  const Argument& argument = at.node().arg(name);
+  if (argument.is_number()) return argument.as_double() == 0;
+  const Tensor* data = at.constant_data(name);
+  return data != nullptr && data->numel() == 1 && data->to_doubles()[0] == 0;
+}
+
+std::vector<double> numbers(const Lowering& at, std::string_view name) {
+  const Argument& argument = at.node().arg(name);
+  if (argument.is_number()) return {argument.as_double()};
+  return at.require_constant(name).to_doubles();
+}
+
+Scheme read_scheme(const Lowering& at) {
+  Scheme scheme;
+  scheme.scale = numbers(at, "scale");
+  scheme.zero_point = numbers(at, "zero_point");
+  scheme.low = at.integer("quant_min");
+  scheme.high = at.integer("quant_max");
+  const char* axis = at.node().has_arg("ch_axis") ? "ch_axis" : "axis";
+  if (scheme.scale.size() > 1) scheme.axis = at.axis(axis, static_cast<int64_t>(at.output_sizes().size()));
+  if (scheme.scale.size() != scheme.zero_point.size()) {
+    at.refuse(fmt::format("{} scales and {} zero points", scheme.scale.size(), scheme.zero_point.size()));
+  }
+  for (const double scale : scheme.scale) {
+    if (!(scale > 0)) at.refuse(fmt::format("a scale of {}", scale), "calibrate or train the model first");
+  }
+  return scheme;
+}
+
+// float tensors clamped to [low, high] of the scheme, where the integer type alone does not saturate there.
+TensorId clamp_to_range(Lowering& at, TensorId x, const Scheme& scheme) {
+  const double scale = scheme.scale[0];
+  const double zero_point = scheme.zero_point[0];
+  const double low = scale * (static_cast<double>(scheme.low) - zero_point);
+  const double high = scale * (static_cast<double>(scheme.high) - zero_point);
+  if (low == 0) {
+    x = at.unary(Op::RELU, x);
+  } else {
+    x = at.binary(Op::MAXIMUM, x, at.scalar(low, Type::FLOAT32));
+  }
+  return at.binary(Op::MINIMUM, x, at.scalar(high, Type::FLOAT32));
+}
+
+Tensor clamp_constant(const Tensor& data, const Scheme& scheme) {
+  Tensor result = data.to(ScalarType::kFloat32);
+  int64_t inner = 1;
+  for (int64_t dim = result.rank() - 1; dim > scheme.axis; --dim) inner *= result.size(dim);
+  const size_t count = scheme.scale.size();
+  const int64_t total = result.numel();
+  float* values = result.mutable_data<float>();
+  for (int64_t i = 0; i < total; ++i) {
+    const size_t channel = count == 1 ? 0 : static_cast<size_t>(i / inner) % count;
+    const auto low = static_cast<float>(scheme.scale[channel] * (static_cast<double>(scheme.low) - scheme.zero_point[channel]));
+    const auto high = static_cast<float>(scheme.scale[channel] * (static_cast<double>(scheme.high) - scheme.zero_point[channel]));
+    values[i] = std::clamp(values[i], low, high);
+  }
+  return result;
+}
+
+void lower_fake_quantize(Lowering& at) {
+  TensorId x = at.input("self", Type::FLOAT32);
+  const bool disabled = is_zero(at, "fake_quant_on") || is_zero(at, "fake_quant_enabled");
+  if (disabled) return at.set_output(x);
+  Scheme scheme = read_scheme(at);
+  // Ranges of unsigned bytes become those of signed ones: the same real numbers.
+  if (scheme.low >= 0 && scheme.high > 127 && scheme.high <= 255) {
+    scheme.low -= 128;
+    scheme.high -= 128;
+    for (double& zero_point : scheme.zero_point) zero_point -= 128;
+  }
+  const bool byte = scheme.low >= -128 && scheme.high <= 127;
+  if (!byte && (scheme.low < -32768 || scheme.high > 32767)) {
+    at.refuse(fmt::format("integers from {} to {}; TFLite has 8 and 16 bits", scheme.low, scheme.high));
+  }
+  const Type type = byte ? Type::INT8 : Type::INT16;
+  const int64_t type_low = byte ? -128 : -32768;
+  const int64_t type_high = byte ? 127 : 32767;
+  if (scheme.low > type_low || scheme.high < type_high) {
+    const Tensor* data = at.constant_data("self");
+    if (data != nullptr) {
+      x = at.constant(clamp_constant(*data, scheme), std::string(at.tensor(x).name));
+    } else if (scheme.scale.size() == 1) {
+      x = clamp_to_range(at, x, scheme);
+    } else {
+      at.refuse("a range narrower than the integer type, per channel, of a computed tensor",
+                "quantize activations per tensor, or use the whole range");
+    }
+  }
+  tflite::Quantization quantization;
+  quantization.scale.assign(scheme.scale.begin(), scheme.scale.end());
+  quantization.zero_point.assign(scheme.zero_point.begin(), scheme.zero_point.end());
+  quantization.quantized_dimension = static_cast<int32_t>(scheme.axis);
+  const TensorId quantized = at.emit(Op::QUANTIZE, {x}, type, at.shape(x));
+  at.tensor(quantized).quantization = quantization;
+  at.set_output(0, at.emit(Op::DEQUANTIZE, {quantized}, Type::FLOAT32, at.shape(x)));
+}
+
+}  // namespace
+
+void register_fake_quantize(Registry& registry) {
+  registry.add({"fake_quantize_per_tensor_affine.default", "fake_quantize_per_tensor_affine.tensor_qparams",
+                "fake_quantize_per_channel_affine.default", "fake_quantize_per_tensor_affine_cachemask.default",
+                "fake_quantize_per_channel_affine_cachemask.default",
+                "_fake_quantize_per_tensor_affine_cachemask_tensor_qparams.default",
+                "_fake_quantize_learnable_per_tensor_affine.default",
+                "_fake_quantize_learnable_per_channel_affine.default", "fused_moving_avg_obs_fake_quant.default",
+                "_fused_moving_avg_obs_fq_helper.default", "_fused_moving_avg_obs_fq_helper.functional"},
+               lower_fake_quantize);
+}
+
+}  // namespace tinyml::lowering

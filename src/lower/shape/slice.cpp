@@ -1,0 +1,104 @@
+// slice, select, narrow, split, chunk, unbind: SLICE, STRIDED_SLICE for steps, SPLIT for two to four equal parts.
+#include <algorithm>
+
+#include "lower/registry.h"
+
+namespace tinyml::lowering {
+namespace {
+
+TensorId slice_axis(Lowering& at, TensorId x, int64_t axis, int64_t begin, int64_t count) {
+  Sizes size = at.shape(x);
+  Sizes start(size.size(), 0);
+  start[static_cast<size_t>(axis)] = begin;
+  size[static_cast<size_t>(axis)] = count;
+  return at.slice(x, start, size);
+}
+
+void lower_slice(Lowering& at) {
+  const TensorId x = at.input("self");
+  const int64_t axis = at.axis("dim", at.rank(x));
+  const auto dim = static_cast<size_t>(axis);
+  const Sizes shape = at.shape(x);
+  const int64_t length = shape[dim];
+  int64_t start = at.has("start") ? at.integer("start") : 0;
+  if (start < 0) start += length;
+  start = std::clamp<int64_t>(start, 0, length);
+  if (at.has("end")) at.integer("end");
+  const int64_t step = at.integer("step");
+  const int64_t count = at.output_sizes()[dim];
+  if (count == 0) at.refuse("an empty slice", "leave the empty tensor out of the model");
+  if (step == 1) return at.set_output(slice_axis(at, x, axis, start, count));
+  Sizes begin(shape.size(), 0);
+  Sizes end = shape;
+  Sizes strides(shape.size(), 1);
+  begin[dim] = start;
+  end[dim] = start + (count - 1) * step + 1;
+  strides[dim] = step;
+  at.set_output(at.strided_slice(x, begin, end, strides));
+}
+
+void lower_select(Lowering& at) {
+  const TensorId x = at.input("self");
+  const int64_t axis = at.axis("dim", at.rank(x));
+  int64_t index = at.integer("index");
+  if (index < 0) index += at.shape(x)[static_cast<size_t>(axis)];
+  at.set_output(at.reshape(slice_axis(at, x, axis, index, 1), at.output_sizes()));
+}
+
+void lower_narrow(Lowering& at) {
+  const TensorId x = at.input("self");
+  const int64_t axis = at.axis("dim", at.rank(x));
+  int64_t start = at.integer("start");
+  if (start < 0) start += at.shape(x)[static_cast<size_t>(axis)];
+  at.set_output(slice_axis(at, x, axis, start, at.integer("length")));
+}
+
+// Parts as the outputs' shapes say. SPLIT only where all its outputs are read: what XNNPACK takes, and fewer operators.
+void lower_split(Lowering& at) {
+  const TensorId x = at.input("self");
+  const int64_t axis = at.axis("dim", at.rank(x));
+  const auto dim = static_cast<size_t>(axis);
+  const size_t count = at.output_count();
+  if (count == 1) return at.set_output(0, x);
+  bool one_split = count <= 4;
+  std::vector<Sizes> shapes;
+  for (size_t i = 0; i < count; ++i) {
+    shapes.push_back(at.output_sizes(i));
+    one_split = one_split && at.wants_output(i) && shapes[i] == shapes[0];
+  }
+  if (one_split) {
+    const TensorId split_axis = at.constant(std::vector<int32_t>{static_cast<int32_t>(axis)}, {});
+    const std::vector<TensorId> parts = at.emit_many(Op::SPLIT, {split_axis, x}, at.type(x), shapes,
+                                                     tflite::SplitOptions{static_cast<int32_t>(count)});
+    for (size_t i = 0; i < count; ++i) at.set_output(i, parts[i]);
+    return;
+  }
+  int64_t begin = 0;
+  for (size_t i = 0; i < count; ++i) {
+    if (at.wants_output(i)) at.set_output(i, slice_axis(at, x, axis, begin, shapes[i][dim]));
+    begin += shapes[i][dim];
+  }
+}
+
+void lower_unbind(Lowering& at) {
+  const TensorId x = at.input("self");
+  const int64_t axis = at.axis("dim", at.rank(x));
+  for (size_t i = 0; i < at.output_count(); ++i) {
+    if (!at.wants_output(i)) continue;
+    at.set_output(i, at.reshape(slice_axis(at, x, axis, static_cast<int64_t>(i), 1), at.output_sizes(i)));
+  }
+}
+
+}  // namespace
+
+void register_slice(Registry& registry) {
+  registry.add({"slice.Tensor", "slice_copy.Tensor"}, lower_slice);
+  registry.add({"select.int", "select_copy.int"}, lower_select);
+  registry.add({"narrow.default"}, lower_narrow);
+  registry.add({"split.Tensor", "split.sizes", "split_with_sizes.default", "split_with_sizes_copy.default",
+                "chunk.default", "tensor_split.sections", "tensor_split.indices"},
+               lower_split);
+  registry.add({"unbind.int", "unbind_copy.int"}, lower_unbind);
+}
+
+}  // namespace tinyml::lowering
