@@ -1,0 +1,66 @@
+#include "evaluate/registry.h"
+
+#include <fmt/format.h>
+
+#include <unordered_map>
+
+#include "tinyml/evaluate.h"
+
+namespace tinyml::evaluation {
+namespace {
+
+using Table = std::unordered_map<std::string_view, const OperatorEntry*>;
+
+Table make_table() {
+  Table table;
+  for (const auto family :
+       {arithmetic_operators(), comparison_operators(), unary_operators(), activation_operators(),
+        convolution_operators(), matrix_operators(), normalization_operators(), pooling_operators(),
+        adaptive_pooling_operators(), reduction_operators(), softmax_operators(), view_operators(), split_operators(),
+        join_operators(), pad_operators(), cast_operators()}) {
+    for (const OperatorEntry& entry : family) TINYML_CHECK(table.emplace(entry.op, &entry).second);
+  }
+  return table;
+}
+
+}  // namespace
+
+const OperatorEntry* find_operator(std::string_view op) {
+  static const Table table = make_table();
+  const auto found = table.find(op);
+  return found == table.end() ? nullptr : found->second;
+}
+
+std::vector<Tensor> run_operator(const OperatorCall& call) {
+  const OperatorEntry* entry = find_operator(call.op());
+  TINYML_CHECK(entry != nullptr);
+  std::vector<Tensor> results;
+  try {
+    if (entry->single != nullptr) {
+      results.push_back(entry->single(call));
+    } else {
+      results = entry->multiple(call);
+    }
+  } catch (const Error& error) {
+    std::vector<Diagnostic> diagnostics = error.diagnostics();
+    for (Diagnostic& diagnostic : diagnostics) {
+      if (!diagnostic.module_path.empty() || !diagnostic.where.empty()) continue;
+      diagnostic.module_path = call.node().module_path();
+      diagnostic.where = call.node().source();
+    }
+    throw Error(fmt::format("cannot evaluate {}", call.op()), std::move(diagnostics));
+  }
+  if (results.size() != call.output_count()) {
+    throw Error({fmt::format("{} has {} outputs in the graph but gives {}", call.op(), call.output_count(), results.size()),
+                 call.node().module_path(), call.node().source(), ""});
+  }
+  return results;
+}
+
+}  // namespace tinyml::evaluation
+
+namespace tinyml {
+
+bool is_evaluable(std::string_view op) { return evaluation::find_operator(op) != nullptr; }
+
+}  // namespace tinyml
