@@ -13,7 +13,7 @@ import torch.ao.quantization.fx._decomposed
 TABLE = Path(__file__).resolve().parent.parent / "src" / "graph" / "schema_table.inc"
 NAMESPACES = ("aten", "prims", "quantized_decomposed")
 # Types that never occur in an exported graph, and Dimname (named tensors cannot be exported).
-EXCLUDED_TYPES = "Dict RRef Storage AnyEnum Future Any Stream Tuple QScheme".split()
+EXCLUDED_TYPES = ("Dict", "RRef", "Storage", "AnyEnum", "Future", "Any", "Stream", "Tuple")
 SCALAR_FUNCTIONS = ("sym_", "_assert_scalar", "_assert_async", "sym_constrain_range")
 
 
@@ -26,7 +26,7 @@ def is_wanted(schema: torch._C.FunctionSchema) -> bool:
         return False
     text = str(schema)
     types = [str(value.type) for value in (*schema.arguments, *schema.returns)]
-    if "Dimname" in text or "__torch__" in text or "..." in text:
+    if "Dimname" in text or "QScheme" in text or "__torch__" in text or "..." in text:
         return False
     if any(type_ == "t" or "[t]" in type_ or "tVal" in type_ for type_ in types):
         return False

@@ -27,7 +27,7 @@ enum class SchemaKind : uint8_t {
 
 struct SchemaType {
   SchemaKind kind = SchemaKind::kTensor;
-  bool symbolic = false;        ///< SymInt, SymBool: a value of the graph may stand for the number.
+  bool symbolic = false;  ///< SymInt, SymBool: a value of the graph may stand for the number.
   bool list = false;
   bool optional = false;        ///< May be None.
   bool optional_items = false;  ///< A list that may contain None (Tensor?[]).
@@ -63,8 +63,8 @@ struct OpSchema {
 const OpSchema* find_schema(std::string_view op);
 
 /// The arguments of a call in schema order, with defaults filled in and normalised: a number given for int[2] becomes a
-/// list of two, an integer given for a float a float. Names of `given` may come in any order. Throws Error for an operator
-/// without schema, an unknown or repeated name and a missing required argument.
+/// list of two, an integer given for a float a float. Names of `given` may come in any order. Throws Error for an
+/// operator without schema, an unknown or repeated name and a missing required argument.
 std::vector<NamedArgument> make_args(std::string_view op, std::vector<NamedArgument> given);
 
 /// Whether `value` is what the schema gives the argument when the call omits it.

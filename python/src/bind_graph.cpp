@@ -1,3 +1,11 @@
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <string>
+#include <vector>
+
 #include "bindings.h"
 #include "tinyml/graph.h"
 
@@ -5,12 +13,138 @@ namespace tinyml::python {
 
 namespace nb = nanobind;
 
+namespace {
+
+nb::dlpack::dtype dtype_of(ScalarType type) {
+  using Code = nb::dlpack::dtype_code;
+  const auto make = [&](Code code) {
+    return nb::dlpack::dtype{static_cast<uint8_t>(code), static_cast<uint8_t>(8 * size_of(type)), 1};
+  };
+  switch (type) {
+    case ScalarType::kUInt8:
+    case ScalarType::kUInt16:
+    case ScalarType::kUInt32:
+    case ScalarType::kUInt64:
+      return make(Code::UInt);
+    case ScalarType::kInt8:
+    case ScalarType::kInt16:
+    case ScalarType::kInt32:
+    case ScalarType::kInt64:
+      return make(Code::Int);
+    case ScalarType::kBool:
+      return make(Code::Bool);
+    case ScalarType::kBFloat16:
+      return make(Code::Bfloat);
+    case ScalarType::kComplex64:
+    case ScalarType::kComplex128:
+      return make(Code::Complex);
+    case ScalarType::kFloat16:
+    case ScalarType::kFloat32:
+    case ScalarType::kFloat64:
+      break;
+  }
+  return make(Code::Float);
+}
+
+/// A view of the tensor's memory, which it keeps alive: a read-only NumPy array, or for bfloat16, which NumPy does not
+/// have, an object for torch.from_dlpack.
+nb::object view_of(const Tensor& tensor) {
+  const auto* owner = new std::shared_ptr<const void>(tensor.storage().owner());  // Owned by the capsule.
+  const nb::capsule keep(owner,
+                         [](void* pointer) noexcept { delete static_cast<std::shared_ptr<const void>*>(pointer); });
+  const std::byte* data = tensor.storage().data() + tensor.offset() * static_cast<int64_t>(size_of(tensor.type()));
+  const std::vector<size_t> shape(tensor.shape().begin(), tensor.shape().end());
+  const auto make = [&](auto array) { return nb::cast(array, nb::rv_policy::reference); };
+  if (tensor.type() == ScalarType::kBFloat16) {
+    return make(
+        nb::ndarray<nb::ro>(data, shape.size(), shape.data(), keep, tensor.strides().data(), dtype_of(tensor.type())));
+  }
+  return make(nb::ndarray<nb::numpy, nb::ro>(data, shape.size(), shape.data(), keep, tensor.strides().data(),
+                                             dtype_of(tensor.type())));
+}
+
+nb::dict tensors_of(const Graph& graph, std::optional<BindingKind> kind) {
+  nb::dict tensors;
+  for (const Binding& binding : graph.bindings()) {
+    if (kind && binding.kind != *kind) continue;
+    tensors[nb::str(binding.fqn.c_str())] = view_of(binding.data);
+  }
+  return tensors;
+}
+
+std::vector<std::string> input_names(const Graph& graph) {
+  std::vector<std::string> names;
+  for (const Input& input : graph.inputs()) names.push_back(input.name);
+  return names;
+}
+
+std::vector<std::string> output_names(const Graph& graph) {
+  std::vector<std::string> names;
+  for (const Output& output : graph.outputs()) {
+    if (output.kind != OutputKind::kUser) continue;
+    names.push_back(output.value.is_value() ? graph.value(output.value.as_value()).name : "");
+  }
+  return names;
+}
+
+/// What Python sees of a node: a copy, since the graph may change.
+struct NodeInfo {
+  std::string op;
+  std::string module_path;
+  SourceLocation where;
+  std::vector<std::string> outputs;
+};
+
+std::vector<NodeInfo> nodes_of(const Graph& graph) {
+  std::vector<NodeInfo> nodes;
+  for (NodeId id : graph.nodes()) {
+    const Node& node = graph.node(id);
+    NodeInfo info{node.op, node.module_path(), node.source(), {}};
+    for (ValueId output : node.outputs) info.outputs.push_back(output == kNoValue ? "" : graph.value(output).name);
+    nodes.push_back(std::move(info));
+  }
+  return nodes;
+}
+
+}  // namespace
+
 void bind_graph(nb::module_& module) {
+  nb::class_<NodeInfo>(module, "Node", "One operator call of a graph.")
+      .def_ro("op", &NodeInfo::op, "Operator: 'aten.conv2d.default'.")
+      .def_ro("module_path", &NodeInfo::module_path, "Dotted path of the module it was captured in, '' for the root.")
+      .def_prop_ro("file", [](const NodeInfo& node) { return node.where.file; })
+      .def_prop_ro("line", [](const NodeInfo& node) { return node.where.line; })
+      .def_prop_ro("source", [](const NodeInfo& node) { return node.where.text; })
+      .def_ro("outputs", &NodeInfo::outputs, "Names of the results; '' for an absent one.")
+      .def("__repr__", [](const NodeInfo& node) { return "Node(" + node.op + ")"; });
+
   nb::class_<Graph>(module, "Graph", "A captured model: operators over values, with its weights.")
       .def("__copy__", [](const Graph& graph) { return Graph(graph); })
       .def(
           "copy", [](const Graph& graph) { return Graph(graph); },
-          "A copy that shares the weights until one is written.");
+          "A copy that shares the weights until one is written.")
+      .def("__str__", [](const Graph& graph) { return to_string(graph); })
+      .def("__repr__",
+           [](const Graph& graph) {
+             return "Graph(" + std::to_string(graph.node_count()) + " operators, " +
+                    std::to_string(graph.bindings().size()) + " tensors)";
+           })
+      .def(
+          "to_dot", [](const Graph& graph) { return to_dot(graph); }, "Graphviz text.")
+      .def(
+          "verify", [](const Graph& graph) { verify(graph); }, "Raises tinyml.Error listing every broken invariant.")
+      .def_prop_ro("input_names", &input_names)
+      .def_prop_ro("output_names", &output_names, "Names of the values returned to the user; '' for constants.")
+      .def_prop_ro("nodes", &nodes_of, "The operator calls in execution order.")
+      .def(
+          "tensors", [](const Graph& graph) { return tensors_of(graph, std::nullopt); },
+          "All parameters, buffers and constants by name, as read-only views of the graph's memory.")
+      .def(
+          "parameters", [](const Graph& graph) { return tensors_of(graph, BindingKind::kParameter); },
+          "The parameters by name, as read-only views.")
+      .def(
+          "buffers", [](const Graph& graph) { return tensors_of(graph, BindingKind::kBuffer); },
+          "The buffers by name, as read-only views.");
 }
 
 }  // namespace tinyml::python

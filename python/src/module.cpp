@@ -2,6 +2,8 @@
 
 NB_MODULE(_core, module) {
   using namespace tinyml::python;
-  bind_error(module);  // first: the others' errors are translated by it
+  nanobind::set_leak_warnings(false);  // a Graph in a global variable at exit is no leak
+  bind_error(module);                  // first: the others' errors are translated by it
   bind_graph(module);
+  bind_archive(module);
 }

@@ -170,10 +170,14 @@ class Parser {
     if (word.find_first_of(".en") != std::string_view::npos) return std::stod(std::string(word));
     const int64_t number = std::stoll(std::string(word));
     switch (type.kind) {
-      case SchemaKind::kFloat: return static_cast<double>(number);
-      case SchemaKind::kScalarType: return kC10ScalarTypes.at(static_cast<size_t>(number));
-      case SchemaKind::kMemoryFormat: return kC10MemoryFormats.at(static_cast<size_t>(number));
-      default: return number;
+      case SchemaKind::kFloat:
+        return static_cast<double>(number);
+      case SchemaKind::kScalarType:
+        return kC10ScalarTypes.at(static_cast<size_t>(number));
+      case SchemaKind::kMemoryFormat:
+        return kC10MemoryFormats.at(static_cast<size_t>(number));
+      default:
+        return number;
     }
   }
 

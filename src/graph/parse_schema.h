@@ -6,8 +6,8 @@
 
 namespace tinyml {
 
-/// Parses one line of the table: "aten.relu.default(Tensor self) -> Tensor". The table is part of the library, so a line that
-/// does not parse is an internal error.
+/// Parses one line of the table: "aten.relu.default(Tensor self) -> Tensor". The table is part of the library, so a
+/// line that does not parse is an internal error.
 OpSchema parse_schema(std::string_view line);
 
 }  // namespace tinyml

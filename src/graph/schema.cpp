@@ -25,8 +25,9 @@ class SchemaCache {
   const OpSchema* find(std::string_view op) {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (const auto found = parsed_.find(op); found != parsed_.end()) return &found->second;
-    const auto* line = std::lower_bound(std::begin(kTable), std::end(kTable), op,
-                                        [](std::string_view entry, std::string_view key) { return key_of(entry) < key; });
+    const auto* line =
+        std::lower_bound(std::begin(kTable), std::end(kTable), op,
+                         [](std::string_view entry, std::string_view key) { return key_of(entry) < key; });
     if (line == std::end(kTable) || key_of(*line) != op) return nullptr;
     return &parsed_.emplace(key_of(*line), parse_schema(*line)).first->second;
   }

@@ -72,7 +72,8 @@ TEST(MakeArgs, FillsDefaultsInSchemaOrder) {
   EXPECT_TRUE(args[2].value.is_none());
   EXPECT_EQ(args[3].value.as_ints(), (std::vector<int64_t>{2, 2}));
   EXPECT_EQ(args[6].value.as_int(), 4);
-  EXPECT_TRUE(make_args("aten.dropout.default", {{"input", ValueId{0}}, {"p", 1}, {"train", false}})[1].value.is_double());
+  EXPECT_TRUE(
+      make_args("aten.dropout.default", {{"input", ValueId{0}}, {"p", 1}, {"train", false}})[1].value.is_double());
 }
 
 TEST(MakeArgs, RefusesWhatTheSchemaDoesNotKnow) {

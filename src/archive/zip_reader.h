@@ -1,0 +1,44 @@
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tinyml/tensor.h"
+
+namespace tinyml {
+
+/// Entries of a zip file in memory. Only stored entries are read: what torch writes. The constructor checks everything
+/// a reader relies on (bounds, agreement of local and central headers, overlaps, names) and throws Error naming the
+/// entry.
+class ZipReader {
+ public:
+  explicit ZipReader(Storage file);
+
+  /// Name of the single folder that holds every entry, with a slash behind.
+  const std::string& root() const { return root_; }
+  /// Names below the root, sorted.
+  std::vector<std::string> names() const;
+  bool has(std::string_view name) const { return entries_.find(name) != entries_.end(); }
+  /// Bytes of an entry (name below the root), a view of the file. Throws Error if there is none.
+  Storage bytes(std::string_view name) const;
+  /// As bytes(), with the checksum verified.
+  std::string_view text(std::string_view name) const;
+
+ private:
+  struct Entry {
+    uint64_t header = 0;  ///< Offset of the local header.
+    uint64_t data = 0;
+    uint64_t size = 0;
+    uint32_t crc = 0;
+  };
+  const Entry& entry(std::string_view name) const;
+
+  Storage file_;
+  std::string root_;
+  std::map<std::string, Entry, std::less<>> entries_;
+};
+
+}  // namespace tinyml
