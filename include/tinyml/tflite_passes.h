@@ -1,0 +1,40 @@
+// Layout, optimisation passes and quantization at the TFLite level. See tflite.h for the forms of a model.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tinyml/tflite.h"
+
+namespace tinyml::tflite {
+
+/// A dimension order: physical dimension i is logical dimension order[i]. NHWC of NCHW is {0, 2, 3, 1}.
+using Order = std::vector<int>;
+
+struct LayoutOptions {
+  /// Inputs and outputs of rank 4 of a model with images in it (one that has a `channels_first` operator) become NHWC in
+  /// the file. All others keep the order they were given in.
+  bool channels_last_inputs = true;
+  bool channels_last_outputs = true;
+  /// Orders of single inputs and outputs, by position; they override the above.
+  std::map<size_t, Order> input_orders, output_orders;
+};
+
+struct LayoutReport {
+  std::vector<Order> input_orders, output_orders;  ///< What the file's inputs and outputs have.
+  int transposes = 0;                              ///< TRANSPOSE operators that had to stay.
+  int64_t bytes_transposed = 0;                    ///< What they move in one inference.
+};
+
+/// Logical to physical form, in place. The dimension order of every tensor is chosen so that the fewest bytes are transposed:
+/// a minimum cut where a region has two candidate orders, expansion moves (each a minimum cut) where it has more.
+/// Operators that have one order (convolutions, pools) are pinned, element-wise and axis operators run in any common
+/// order with their axes, paddings and constants remapped, TRANSPOSE costs nothing where the order absorbs it, RESHAPE
+/// passes every order that keeps merged and split axes together, FULLY_CONNECTED after a flatten has its columns permuted.
+/// Models in physical form are welcome too (their TRANSPOSEs are moved and cancelled). Throws Error on malformed orders.
+LayoutReport assign_layout(Model& model, const LayoutOptions& options = {});
+
+}  // namespace tinyml::tflite

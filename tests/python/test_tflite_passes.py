@@ -1,0 +1,66 @@
+"""Layout and passes must not change what a model computes: random models in the interpreter."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+litert = pytest.importorskip("ai_edge_litert.interpreter")
+ROOT = Path(__file__).resolve().parents[2]
+CASES = 60
+
+
+def tool() -> Path:
+    candidates = [Path(os.environ.get("TINYML_BUILD_DIR", ROOT / "build")) / "tflite_cases"]
+    for candidate in candidates:
+        if candidate.exists():
+            return candidate
+    pytest.skip("the test tool tflite_cases is not built")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    directory = tmp_path_factory.mktemp("cases")
+    subprocess.run([tool(), directory, str(CASES)], check=True, stdout=subprocess.DEVNULL)
+    return sorted(directory.glob("*_expected.tflite"))
+
+
+def run(path: Path, resolver: str, seed: int) -> list[np.ndarray]:
+    # Intermediates are kept: the plain kernels may otherwise overwrite a value in place while an
+    # alias of it is still needed (a RESHAPE shares its input's memory).
+    interpreter = litert.Interpreter(
+        str(path),
+        num_threads=1,
+        experimental_preserve_all_tensors=resolver != "BUILTIN",
+        experimental_op_resolver_type=getattr(litert.OpResolverType, resolver),
+    )
+    interpreter.allocate_tensors()
+    runner = interpreter.get_signature_runner()
+    rng = np.random.default_rng(seed)
+    inputs = {}
+    for name, detail in sorted(runner.get_input_details().items()):
+        inputs[name] = rng.uniform(-1, 1, detail["shape"]).astype(detail["dtype"])
+    outputs = runner(**inputs)
+    return [outputs[name] for name in sorted(outputs)]
+
+
+@pytest.mark.parametrize("resolver", ["BUILTIN", "BUILTIN_WITHOUT_DEFAULT_DELEGATES"])
+def test_same_numbers(files: list[Path], resolver: str) -> None:
+    assert len(files) >= CASES
+    for seed, expected_path in enumerate(files):
+        actual_path = Path(str(expected_path).replace("_expected", "_actual"))
+        # The expected file is simple and slow: the plain kernels run it.
+        expected = run(expected_path, "BUILTIN_WITHOUT_DEFAULT_DELEGATES", seed)
+        actual = run(actual_path, resolver, seed)
+        assert len(expected) == len(actual)
+        for a, b in zip(expected, actual, strict=True):
+            assert a.shape == b.shape, actual_path.name
+            np.testing.assert_allclose(
+                b,
+                a,
+                rtol=1e-4,
+                atol=1e-4 * max(1.0, float(np.abs(a).max())),
+                err_msg=actual_path.name,
+            )

@@ -1,0 +1,238 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <set>
+
+#include "tflite/builder.h"
+#include "tflite/layout/min_cut.h"
+#include "tflite/layout/operator_layout.h"
+#include "tflite/layout/prepare_layout.h"
+#include "tflite/layout/reshape_order.h"
+#include "tflite/layout/solve_layout.h"
+#include "tinyml/error.h"
+#include "tinyml/tflite_passes.h"
+
+namespace tinyml::tflite {
+namespace {
+
+using testing::Builder;
+using testing::count;
+
+TEST(MinCut, FindsTheCheapestCut) {
+  MinCut cut;
+  const int a = cut.add_node();
+  const int b = cut.add_node();
+  cut.add_edge(cut.source(), a, 3);
+  cut.add_edge(cut.source(), b, 5);
+  cut.add_edge(a, cut.sink(), 4);
+  cut.add_edge(b, cut.sink(), 1);
+  cut.add_edge(b, a, 2);
+  EXPECT_EQ(cut.solve(), 5);
+  EXPECT_FALSE(cut.on_sink_side(b));
+}
+
+TEST(Order, PermutesBytesLikeTranspose) {
+  const std::vector<int16_t> values = {0, 1, 2, 3, 4, 5};  // 1x2x3
+  const Buffer result = permute_bytes(Buffer::of(values), 2, {1, 2, 3}, {2, 0, 1});
+  const auto got = result.as<int16_t>();
+  EXPECT_EQ(std::vector<int16_t>(got.begin(), got.end()), (std::vector<int16_t>{0, 3, 1, 4, 2, 5}));
+}
+
+Tensor shaped(Shape shape, Shape signature = {}) {
+  Tensor tensor;
+  tensor.shape = std::move(shape);
+  tensor.shape_signature = std::move(signature);
+  return tensor;
+}
+
+TEST(ReshapeOrder, CrossesWhereAxesStayTogether) {
+  EXPECT_EQ(order_after_reshape(shaped({2, 3, 4, 5}), shaped({2, 3, 20}), {0, 2, 3, 1}), (Order{0, 2, 1}));
+  EXPECT_EQ(order_after_reshape(shaped({2, 6, 4, 5}), shaped({2, 2, 3, 4, 5}), {0, 2, 3, 1}), (Order{0, 3, 4, 1, 2}));
+  EXPECT_EQ(order_after_reshape(shaped({2, 3, 4, 5}), shaped({2, 60}), {0, 2, 3, 1}), std::nullopt);
+  EXPECT_EQ(order_after_reshape(shaped({2, 3, 1, 1}), shaped({2, 3}), {0, 2, 3, 1}), (Order{0, 1}));
+  EXPECT_EQ(order_after_reshape(shaped({2, 3, 7}), shaped({2, 3, 1, 7}), {0, 2, 1}), (Order{0, 2, 3, 1}));
+  EXPECT_EQ(order_after_reshape(shaped({2, 6}), shaped({3, 4}), {1, 0}), std::nullopt);
+}
+
+TEST(ReshapeOrder, TellsDynamicSizesFromOnes) {
+  const Tensor from = shaped({1, 8, 4, 4}, {-1, 8, 4, 4});
+  const Tensor to = shaped({1, 8, 16}, {-1, 8, 16});
+  EXPECT_EQ(order_after_reshape(from, to, {0, 2, 3, 1}), (Order{0, 2, 1}));
+  EXPECT_EQ(order_after_reshape(from, to, {1, 0, 2, 3}), (Order{1, 0, 2}));
+}
+
+int transposes_left(const Model& model) {
+  Model copy = model;
+  return assign_layout(copy).transposes;
+}
+
+TEST(Layout, ConvolutionalNetworksNeedNoTranspose) {
+  Builder b;
+  int x = b.input({1, 3, 16, 16});
+  x = b.unary(Op::RELU, b.convolution(x, 8));
+  const int skip = x;
+  x = b.convolution(b.pad(x, {0, 0, 0, 0, 1, 1, 1, 1}), 8);
+  x = b.binary(Op::ADD, x, skip);
+  x = b.binary(Op::MUL, x, b.constant({8, 1, 1}));
+  x = b.concatenation({x, skip}, 1);
+  const auto parts = b.split(x, 1, 2);
+  const int gate = b.unary(Op::LOGISTIC, b.convolution(b.mean(x, {2, 3}, true), 8, 1));
+  x = b.binary(Op::MUL, parts[0], gate);
+  x = b.resize(b.max_pool(x));
+  x = b.transposed_convolution(x, 6);
+  const int features = b.reshape(b.average_pool(x, 4), {1, 6 * 7 * 7});
+  const Model model = b.finish({b.linear(b.unary(Op::RELU, features), 10), x});
+  Model physical = model;
+  const LayoutReport report = assign_layout(physical);
+  EXPECT_EQ(report.transposes, 0);
+  EXPECT_EQ(count(physical, Op::TRANSPOSE), 0);
+  EXPECT_EQ(physical.subgraphs[0].tensors[static_cast<size_t>(physical.subgraphs[0].inputs[0])].shape, (Shape{1, 16, 16, 3}));
+  EXPECT_EQ(report.input_orders[0], (Order{0, 2, 3, 1}));
+  EXPECT_EQ(report.output_orders[1], (Order{0, 2, 3, 1}));
+  EXPECT_EQ(physical.signatures[0].outputs[1].second, physical.subgraphs[0].outputs[1]);
+}
+
+TEST(Layout, KeepsGivenOrdersOnRequest) {
+  Builder b;
+  const int x = b.input({1, 3, 8, 8});
+  Model model = b.finish({b.convolution(x, 4)});
+  LayoutOptions options;
+  options.channels_last_inputs = options.channels_last_outputs = false;
+  EXPECT_EQ(assign_layout(model, options).transposes, 2);
+  options.input_orders[0] = {0, 1, 2};
+  EXPECT_THROW(assign_layout(model, options), Error);
+}
+
+TEST(Layout, AbsorbsPermutesAroundLinearAndSoftmax) {
+  Builder b;
+  int x = b.convolution(b.input({1, 3, 8, 8}), 8);
+  x = b.transpose(x, {0, 2, 3, 1});
+  x = b.softmax(b.linear(x, 8));
+  x = b.transpose(x, {0, 3, 1, 2});
+  x = b.convolution(x, 4);
+  EXPECT_EQ(transposes_left(b.finish({x})), 0);
+}
+
+TEST(Layout, PatchesToTokensCostNothing) {
+  Builder b;
+  int x = b.convolution(b.input({1, 3, 16, 16}), 8, 4, 4);  // 1x8x4x4
+  x = b.reshape(x, {1, 8, 16});
+  x = b.transpose(x, {0, 2, 1});
+  EXPECT_EQ(transposes_left(b.finish({b.linear(x, 8)})), 0);
+}
+
+TEST(Layout, OneDimensionalConvolutionsCostNothing) {
+  Builder b;
+  int x = b.transpose(b.input({1, 20, 6}), {0, 2, 1});  // Given as N, L, C.
+  for (int i = 0; i < 3; ++i) {
+    x = b.reshape(x, {1, 6, 1, b.shape(x)[2]});
+    x = b.convolution(x, 6, 1);
+    x = b.unary(Op::RELU, b.reshape(x, {1, 6, b.shape(x)[3]}));
+  }
+  EXPECT_EQ(transposes_left(b.finish({b.linear(b.mean(x, {2}, false), 3)})), 0);
+}
+
+TEST(Layout, TransposesTheSmallerSide) {
+  // A value that must be read in logical order by an output, before or after it shrinks.
+  Builder b;
+  const int x = b.convolution(b.input({1, 3, 18, 18}), 8);
+  const int small = b.mean(b.unary(Op::EXP, x), {3}, true);
+  Model model = b.finish({small});
+  LayoutOptions options;
+  options.output_orders[0] = {0, 1, 2, 3};
+  const LayoutReport report = assign_layout(model, options);
+  EXPECT_EQ(report.transposes, 1);
+  EXPECT_EQ(report.bytes_transposed, 4 * 8 * 16);
+}
+
+// All orders of all operators that have a choice, tried exhaustively; -1 when there are too many.
+int64_t brute_force(const Subgraph& subgraph, const std::vector<Order>& inputs, const std::vector<Order>& outputs) {
+  const Uses uses = find_uses(subgraph);
+  const OperatorLayouts layouts(subgraph, uses);
+  std::vector<std::vector<LayoutConfig>> domains;
+  for (size_t o = 0; o < subgraph.operators.size(); ++o) {
+    auto domain = layouts.own_configs(static_cast<int>(o));
+    const Operator& op = subgraph.operators[o];
+    for (size_t slot = 0; slot < op.inputs.size(); ++slot) {
+      if (op.inputs[slot] < 0) continue;
+      Order order = identity_order(subgraph.tensors[static_cast<size_t>(op.inputs[slot])].rank());
+      do {
+        const auto config = layouts.follow(static_cast<int>(o), true, slot, order);
+        if (config && std::find(domain.begin(), domain.end(), *config) == domain.end()) domain.push_back(*config);
+      } while (std::next_permutation(order.begin(), order.end()));
+    }
+    if (domain.empty()) domain.push_back(layouts.identity_config(static_cast<int>(o)));
+    domains.push_back(domain);
+  }
+  double combinations = 1;
+  for (const auto& domain : domains) combinations *= static_cast<double>(domain.size());
+  if (combinations > 700) return -1;
+  std::vector<size_t> chosen(domains.size(), 0);
+  int64_t best = INT64_MAX;
+  const auto cost = [&] {
+    int64_t total = 0;
+    for (size_t t = 0; t < subgraph.tensors.size(); ++t) {
+      const Tensor& tensor = subgraph.tensors[t];
+      if (tensor.is_constant() || tensor.rank() < 2) continue;
+      Order made;
+      for (size_t i = 0; i < subgraph.inputs.size(); ++i) {
+        if (subgraph.inputs[i] == static_cast<int>(t)) made = inputs[i];
+      }
+      std::set<Order> wanted;
+      for (size_t o = 0; o < domains.size(); ++o) {
+        const Operator& op = subgraph.operators[o];
+        const LayoutConfig& config = domains[o][chosen[o]];
+        for (size_t i = 0; i < op.outputs.size(); ++i) {
+          if (op.outputs[i] == static_cast<int>(t)) made = config.outputs[i];
+        }
+        for (size_t i = 0; i < op.inputs.size(); ++i) {
+          if (op.inputs[i] == static_cast<int>(t)) wanted.insert(order_key(tensor, config.inputs[i]));
+        }
+      }
+      for (size_t i = 0; i < subgraph.outputs.size(); ++i) {
+        if (subgraph.outputs[i] == static_cast<int>(t)) wanted.insert(order_key(tensor, outputs[i]));
+      }
+      wanted.erase(order_key(tensor, made));
+      total += static_cast<int64_t>(wanted.size()) * byte_count(tensor.type, tensor.shape);
+    }
+    return total;
+  };
+  const std::function<void(size_t)> try_from = [&](size_t o) {
+    if (o == domains.size()) {
+      best = std::min(best, cost());
+      return;
+    }
+    for (chosen[o] = 0; chosen[o] < domains[o].size(); ++chosen[o]) try_from(o + 1);
+    chosen[o] = 0;
+  };
+  try_from(0);
+  return best;
+}
+
+TEST(Layout, IsOptimalOnSmallGraphs) {
+  int with_cost = 0;
+  int tried = 0;
+  for (unsigned seed = 0; seed < 1000; ++seed) {
+    Model model = testing::random_model(seed, 4);
+    Subgraph& subgraph = model.subgraphs[0];
+    prepare_layout(subgraph);
+    const Uses uses = find_uses(subgraph);
+    const OperatorLayouts layouts(subgraph, uses);
+    std::vector<Order> inputs;
+    std::vector<Order> outputs;
+    for (int id : subgraph.inputs) inputs.push_back(channels_last_order(subgraph.tensors[static_cast<size_t>(id)].rank()));
+    for (int id : subgraph.outputs) outputs.push_back(identity_order(subgraph.tensors[static_cast<size_t>(id)].rank()));
+    const int64_t best = brute_force(subgraph, inputs, outputs);
+    if (best < 0) continue;
+    const int64_t found = solve_layout(subgraph, uses, layouts, inputs, outputs).bytes_transposed;
+    EXPECT_EQ(found, best) << "seed " << seed;
+    ++tried;
+    with_cost += best > 0 ? 1 : 0;
+  }
+  EXPECT_GT(tried, 50);
+  EXPECT_GT(with_cost, 20);
+}
+
+}  // namespace
+}  // namespace tinyml::tflite

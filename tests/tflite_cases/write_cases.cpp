@@ -1,0 +1,49 @@
+// Writes pairs of files that must compute the same, for the Python tests to run in the interpreter.
+// usage: tflite_cases DIR COUNT
+#include <cstdlib>
+#include <iostream>
+
+#include "tflite/builder.h"
+#include "tinyml/error.h"
+#include "tinyml/tflite_passes.h"
+
+namespace {
+
+using namespace tinyml::tflite;  // NOLINT
+
+// Inputs and outputs keep the logical order, so that both files of a pair take the same data.
+LayoutOptions as_given() {
+  LayoutOptions options;
+  options.channels_last_inputs = options.channels_last_outputs = false;
+  return options;
+}
+
+void write_layouts(const std::string& directory, int count) {
+  for (int i = 0; i < count; ++i) {
+    const Model logical = testing::random_model(static_cast<unsigned>(i), 6 + i % 20);
+    const std::string stem = directory + "/layout" + std::to_string(i);
+    const Model naive = testing::expand_naively(logical);
+    write_tflite(naive, stem + "_expected.tflite");
+    Model solved = logical;
+    assign_layout(solved, as_given());
+    write_tflite(solved, stem + "_actual.tflite");
+    std::cout << "layout" << i << " " << testing::count(naive, Op::TRANSPOSE) << " -> "
+              << testing::count(solved, Op::TRANSPOSE) << "\n";
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 3) {
+    std::cerr << "usage: tflite_cases DIR COUNT\n";
+    return 2;
+  }
+  try {
+    write_layouts(argv[1], std::atoi(argv[2]));
+  } catch (const tinyml::Error& error) {
+    std::cerr << error.what() << "\n";
+    return 1;
+  }
+  return 0;
+}
