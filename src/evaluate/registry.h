@@ -44,5 +44,8 @@ std::span<const OperatorEntry> split_operators();
 std::span<const OperatorEntry> join_operators();
 std::span<const OperatorEntry> pad_operators();
 std::span<const OperatorEntry> cast_operators();
+std::span<const OperatorEntry> creation_operators();
+std::span<const OperatorEntry> symbolic_operators();
+std::span<const OperatorEntry> fake_quantize_operators();
 
 }  // namespace tinyml::evaluation

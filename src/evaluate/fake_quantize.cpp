@@ -1,0 +1,108 @@
+// Fake quantization with the ranges it has: x -> (clamp(round(x / scale) + zero_point) - zero_point) * scale.
+#include <cmath>
+
+#include "evaluate/elementwise.h"
+#include "evaluate/registry.h"
+
+namespace tinyml::evaluation {
+namespace {
+
+struct Levels {
+  double least;
+  double most;
+};
+
+Levels levels_of(const OperatorCall& call) {
+  const Levels levels{call.number("quant_min"), call.number("quant_max")};
+  if (levels.least > levels.most) throw Error("quant_min exceeds quant_max");
+  return levels;
+}
+
+/// The nearest level; ties go to the even integer before the zero point is added.
+template <typename T>
+T quantize(T x, T inverse_scale, T zero_point) {
+  return std::nearbyint(x * inverse_scale) + zero_point;
+}
+
+template <typename T>
+T clamp_level(T level, Levels levels) {
+  return std::fmin(std::fmax(level, static_cast<T>(levels.least)), static_cast<T>(levels.most));
+}
+
+/// One scale for the tensor.
+Tensor fake_quantize(const Tensor& self, double scale, double zero_point, Levels levels) {
+  return map_floating(self, [=](auto x) {
+    using T = decltype(x);
+    const auto step = static_cast<T>(scale);
+    const auto zero = static_cast<T>(zero_point);
+    return (clamp_level(quantize(x, 1 / step, zero), levels) - zero) * step;
+  });
+}
+
+/// One scale and zero point for each index of dimension `axis`.
+Tensor fake_quantize_channels(const Tensor& self, const Tensor& scale, const Tensor& zero_point, int64_t axis, Levels levels) {
+  axis = normalize_dim(axis, self.rank());
+  if (scale.numel() != self.size(axis) || zero_point.numel() != self.size(axis)) {
+    throw Error("one scale and one zero point for each index of the axis are expected");
+  }
+  Sizes shape(self.shape().size(), 1);
+  shape[static_cast<size_t>(axis)] = self.size(axis);
+  return dispatch_floating(self.type(), [&](auto number) {
+    using T = decltype(number);
+    constexpr ScalarType kCompute = scalar_type_of<T>();
+    return map_elements<T, T, T>(self.to(kCompute), scale.to(kCompute).reshaped(shape),
+                                 zero_point.to(kCompute).reshaped(shape), [=](T x, T step, T zero) {
+                                   return (clamp_level(quantize(x, 1 / step, zero), levels) - zero) * step;
+                                 });
+  }).to(self.type());
+}
+
+Tensor per_tensor(const OperatorCall& call) {
+  return fake_quantize(call.tensor("self"), call.number("scale"), call.number("zero_point"), levels_of(call));
+}
+
+Tensor per_channel(const OperatorCall& call) {
+  return fake_quantize_channels(call.tensor("self"), call.tensor("scale"), call.tensor("zero_point"),
+                                call.integer("axis"), levels_of(call));
+}
+
+/// A learnt zero point is rounded and clamped to the levels first.
+double rounded(double zero_point, Levels levels) { return clamp_level(std::nearbyint(zero_point), levels); }
+
+Tensor learnable_per_tensor(const OperatorCall& call) {
+  const Levels levels = levels_of(call);
+  return fake_quantize(call.tensor("self"), call.number("scale"), rounded(call.number("zero_point"), levels), levels);
+}
+
+Tensor learnable_per_channel(const OperatorCall& call) {
+  const Levels levels = levels_of(call);
+  const Tensor zero_point =
+      map_floating(call.tensor("zero_point").to(ScalarType::kFloat64), [&](auto x) { return rounded(x, levels); });
+  return fake_quantize_channels(call.tensor("self"), call.tensor("scale"), zero_point, call.integer("axis"), levels);
+}
+
+/// The observer stays off, whatever the graph says: ranges do not change in inference.
+Tensor observed(const OperatorCall& call) {
+  const Tensor self = call.tensor("self");
+  if (!call.boolean("fake_quant_on")) return self;
+  if (call.boolean("per_row_fake_quant")) {
+    return fake_quantize_channels(self, call.tensor("scale"), call.tensor("zero_point"), call.integer("ch_axis"),
+                                  levels_of(call));
+  }
+  return fake_quantize(self, call.number("scale"), call.number("zero_point"), levels_of(call));
+}
+
+constexpr OperatorEntry kOperators[] = {
+    {"aten.fake_quantize_per_tensor_affine.default", per_tensor},
+    {"aten.fake_quantize_per_tensor_affine.tensor_qparams", per_tensor},
+    {"aten.fake_quantize_per_channel_affine.default", per_channel},
+    {"aten._fake_quantize_learnable_per_tensor_affine.default", learnable_per_tensor},
+    {"aten._fake_quantize_learnable_per_channel_affine.default", learnable_per_channel},
+    {"aten.fused_moving_avg_obs_fake_quant.default", observed},
+};
+
+}  // namespace
+
+std::span<const OperatorEntry> fake_quantize_operators() { return kOperators; }
+
+}  // namespace tinyml::evaluation
