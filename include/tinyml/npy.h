@@ -1,0 +1,13 @@
+#pragma once
+
+#include <filesystem>
+
+#include "tinyml/tensor.h"
+
+namespace tinyml {
+
+/// Reads an array that `numpy.save` wrote (format 1 to 3, C order, little-endian numbers or bool). The file is
+/// memory-mapped; the tensor is a view of it. Throws Error naming the path for anything else.
+Tensor read_npy(const std::filesystem::path& path);
+
+}  // namespace tinyml
