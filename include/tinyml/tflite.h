@@ -169,6 +169,13 @@ int64_t byte_count(Type type, const Shape& shape);
 /// The file's bytes. Fills what the format wants: operator codes with the versions that the features used call for,
 /// aligned buffers (equal storage shared), signatures. Expects physical form: throws Error on `channels_first`.
 std::vector<std::byte> serialize_tflite(const Model& model);
+/// Reads a file's bytes; constants alias `owner`, nothing is copied. Signatures, metadata and quantization are kept; densities,
+/// min/max statistics and names of variables' shapes that nothing executes by are not. Throws Error listing every reason
+/// for which the file is not a valid model or holds what this type cannot carry (options of unknown operators, sparse
+/// tensors, StableHLO operators).
+Model read_tflite(std::span<const std::byte> file, std::shared_ptr<const void> owner);
+/// The same for a file, which is memory-mapped for as long as the model's buffers live.
+Model read_tflite(const std::string& path);
 /// Writes through a temporary file in the same directory and a rename, so that no half-written file is ever seen.
 void write_tflite(const Model& model, const std::string& path);
 

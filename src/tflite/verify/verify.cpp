@@ -1,0 +1,48 @@
+#include "tinyml/tflite_verify.h"
+
+#include <algorithm>
+
+#include "tflite/options_codec.h"
+#include "tflite/verify/checker.h"
+#include "tflite/versions.h"
+
+namespace tinyml::tflite {
+
+std::vector<Diagnostic> find_violations(const Model& model) {
+  std::vector<Diagnostic> violations;
+  for (const Subgraph& subgraph : model.subgraphs) {
+    const Checker checker{model, subgraph, violations};
+    const size_t before = violations.size();
+    check_structure(checker);
+    if (violations.size() != before) continue;
+    check_shapes(checker);
+    check_quantization(checker);
+  }
+  return violations;
+}
+
+void verify(const Model& model) {
+  std::vector<Diagnostic> violations = find_violations(model);
+  if (!violations.empty()) throw Error("the TFLite model is not sound:", std::move(violations));
+}
+
+void verify_file(std::span<const std::byte> file) {
+  const Model model = read_tflite(file, nullptr);
+  std::vector<Diagnostic> violations = find_violations(model);
+  const fb::Model& source = *fb::GetModel(file.data());
+  for (size_t s = 0; s < model.subgraphs.size(); ++s) {
+    const Checker checker{model, model.subgraphs[s], violations};
+    for (size_t i = 0; i < model.subgraphs[s].operators.size(); ++i) {
+      const Operator& op = model.subgraphs[s].operators[i];
+      const auto* stored = source.subgraphs()->Get(static_cast<uint32_t>(s))->operators()->Get(static_cast<uint32_t>(i));
+      const int version = source.operator_codes()->Get(stored->opcode_index())->version();
+      const int needed = op.op == Op::CUSTOM ? 1 : operator_version(model.subgraphs[s], op);
+      if (version < needed) {
+        checker.report(op, fmt::format("its version is {}, but what it uses needs {}", version, needed));
+      }
+    }
+  }
+  if (!violations.empty()) throw Error("the TFLite file is not sound:", std::move(violations));
+}
+
+}  // namespace tinyml::tflite
