@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "archive/json_ref.h"
-#include "archive/mapped_file.h"
+#include "graph/mapped_file.h"
 #include "archive/read_graph.h"
 #include "archive/read_payloads.h"
 #include "archive/zip_reader.h"

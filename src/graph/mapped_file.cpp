@@ -1,4 +1,4 @@
-#include "archive/mapped_file.h"
+#include "graph/mapped_file.h"
 
 #include <fmt/format.h>
 
