@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 build=${1:-build}
 
 PYTHONPATH="$build/python${PYTHONPATH:+:$PYTHONPATH}" OMP_NUM_THREADS=1 \
-  .venv/bin/python -m pytest -q tests/python
+  .venv/bin/python -m pytest -q -n "$(nproc)" --dist worksteal tests/python
 python_status=$?
 ctest --test-dir "$build" --output-on-failure --no-tests=error -j "$(nproc)"
 cpp_status=$?
