@@ -1,0 +1,94 @@
+#include <algorithm>
+#include <set>
+
+#include "analysis/rules.h"
+
+namespace tinyml::analysis {
+namespace {
+
+enum class Reduction { kSum, kOther };
+
+/// Sums what is left over `dims`. A sum over a dimension that shrinks is exact where the removed entries are zero; any other
+/// reduction is not.
+void reduce_labels(Propagation& p, ValueId input, const std::vector<ValueId>& outputs, const std::set<int64_t>& dims,
+                   bool keepdim, Reduction kind) {
+  for (auto dim = dims.rbegin(); dim != dims.rend(); ++dim) {
+    const Blocks& blocks = p.blocks(input);
+    for (const Block& block : blocks) {
+      if (std::find(block.dims.begin(), block.dims.end(), *dim) == block.dims.end()) continue;
+      if (kind == Reduction::kSum && block.zero && block.dims.size() == 1) break;
+      p.fix(input, *dim, "a reduction runs over it, whose result removing channels would change");
+      break;
+    }
+  }
+  // What still holds a reduced dimension: a sum over zeros, or an outer dimension of a joint block, now fixed.
+  for (int64_t dim : dims) {
+    const Blocks& blocks = p.blocks(input);
+    for (const Block& block : blocks) {
+      if (block.dims.size() < 2 || std::find(block.dims.begin(), block.dims.end(), dim) == block.dims.end()) continue;
+      p.isolate(input, block.dims.back());
+      break;
+    }
+  }
+  Blocks result;
+  for (Block block : p.blocks(input)) {
+    if (dims.contains(block.dims[0])) continue;
+    if (!keepdim) {
+      for (int64_t& dim : block.dims) {
+        dim -= static_cast<int64_t>(std::count_if(dims.begin(), dims.end(), [&](int64_t d) { return d < dim; }));
+      }
+    }
+    result.push_back(std::move(block));
+  }
+  for (ValueId output : outputs) {
+    if (output != kNoValue) p.set(output, result);
+  }
+}
+
+Rule reduction_rule(Reduction kind) {
+  return [kind](Propagation& p, const Node& node) {
+    const ValueId input = operand(node);
+    std::set<int64_t> dims;
+    if (node.has_arg("dim")) {
+      for (int64_t dim : int_or_ints(node.arg("dim"))) dims.insert(wrap_dim(dim, p.rank(input)));
+    }
+    if (dims.empty()) {
+      for (int64_t dim = 0; dim < p.rank(input); ++dim) dims.insert(dim);
+    }
+    const bool keepdim = node.has_arg("keepdim") && node.arg("keepdim").as_bool();
+    reduce_labels(p, input, node.outputs, dims, keepdim, kind);
+  };
+}
+
+/// Normalised or accumulated along one dimension, which keeps its size.
+void propagate_along(Propagation& p, const Node& node) {
+  const ValueId input = operand(node);
+  p.fix(input, wrap_dim(node.arg("dim").as_int(), p.rank(input)),
+        "it is normalised or accumulated as a whole, which removing channels would change");
+  for (ValueId output : node.outputs) {
+    if (output != kNoValue) p.copy(input, output, false);
+  }
+}
+
+}  // namespace
+
+void add_reduce_rules(Rules& rules) {
+  add_rules(rules, {"aten.sum.dim_IntList", "aten.sum.default"}, reduction_rule(Reduction::kSum));
+  add_rules(rules, {"aten.mean.dim", "aten.mean.default", "aten.amax.default", "aten.amin.default", "aten.max.dim",
+                    "aten.min.dim", "aten.max.default", "aten.min.default", "aten.prod.default", "aten.prod.dim_int",
+                    "aten.var.correction", "aten.var.dim", "aten.std.correction", "aten.std.dim", "aten.norm.ScalarOpt_dim",
+                    "aten.linalg_vector_norm.default", "aten.argmax.default", "aten.argmin.default", "aten.logsumexp.default",
+                    "aten.all.default", "aten.any.default", "aten.all.dim", "aten.any.dim"},
+            reduction_rule(Reduction::kOther));
+  add_rules(rules, {"aten.softmax.int", "aten._softmax.default", "aten.log_softmax.int", "aten._log_softmax.default",
+                    "aten.cumsum.default", "aten.cumprod.default", "aten.sort.default", "aten.topk.default",
+                    "aten.flip.default", "aten.glu.default"},
+            [](Propagation& p, const Node& node) {
+              if (node.op == "aten.flip.default" || node.op == "aten.glu.default" || node.op == "aten.topk.default") {
+                return p.fix_all(operand(node), "it is reordered");
+              }
+              propagate_along(p, node);
+            });
+}
+
+}  // namespace tinyml::analysis

@@ -1,0 +1,74 @@
+#include "analysis/rules.h"
+
+namespace tinyml::analysis {
+namespace {
+
+constexpr const char* kWhy = "pixels are shuffled between it and the channels";
+
+/// [C*r*r, H, W] -> [C, H*r, W*r]: the r*r channels of an output channel go together.
+void propagate_pixel_shuffle(Propagation& p, const Node& node) {
+  const ValueId input = operand(node), output = node.outputs[0];
+  const int64_t factor = node.args[1].value.as_int(), channel = p.rank(input) - 3;
+  p.fix(input, channel + 2, kWhy);
+  p.fix(input, channel + 1, kWhy);
+  const LabelList labels = p.isolate(input, channel);
+  Blocks result = p.blocks(input);
+  for (Block& block : result) {
+    if (block.dims[0] != channel || labels == nullptr) continue;
+    block.labels = p.unite_runs(labels, factor * factor);
+    block.shape[0] = static_cast<int64_t>(block.labels->size());
+  }
+  std::erase_if(result, [](const Block& block) { return block.shape[0] < 2; });
+  if (labels != nullptr && p.sizes(output)[static_cast<size_t>(channel)] < 2) p.pin(labels, "it is the only channel left");
+  p.set(output, std::move(result));
+}
+
+/// [C, H*r, W*r] -> [C*r*r, H, W]: each channel becomes r*r.
+void propagate_pixel_unshuffle(Propagation& p, const Node& node) {
+  const ValueId input = operand(node), output = node.outputs[0];
+  const int64_t factor = node.args[1].value.as_int(), channel = p.rank(input) - 3;
+  p.fix(input, channel + 2, kWhy);
+  p.fix(input, channel + 1, kWhy);
+  p.isolate(input, channel);
+  Blocks result = p.blocks(input);
+  for (Block& block : result) {
+    if (block.dims[0] != channel) continue;
+    auto labels = std::make_shared<Labels>();
+    for (Label label : *block.labels) labels->insert(labels->end(), static_cast<size_t>(factor * factor), label);
+    block.shape[0] = static_cast<int64_t>(labels->size());
+    block.labels = std::move(labels);
+  }
+  p.set(output, std::move(result));
+}
+
+/// [g, C/g] -> [C/g, g]: channel j of every group goes together, so that the order of those left is the same.
+void propagate_channel_shuffle(Propagation& p, const Node& node) {
+  const ValueId input = operand(node), output = node.outputs[0];
+  const int64_t groups = node.args[1].value.as_int();
+  const LabelList labels = p.isolate(input, 1);
+  Blocks result = p.blocks(input);
+  for (Block& block : result) {
+    if (block.dims[0] != 1 || labels == nullptr) continue;
+    const int64_t run = block.shape[0] / groups;
+    auto shuffled = std::make_shared<Labels>();
+    for (int64_t i = 0; i < run; ++i) {
+      for (int64_t group = 0; group < groups; ++group) {
+        const Label label = (*labels)[static_cast<size_t>(group * run + i)];
+        shuffled->push_back(label);
+        p.labels().unite(shuffled->at(static_cast<size_t>(i * groups)), label);
+      }
+    }
+    block.labels = std::move(shuffled);
+  }
+  p.set(output, std::move(result));
+}
+
+}  // namespace
+
+void add_shuffle_rules(Rules& rules) {
+  add_rules(rules, {"aten.pixel_shuffle.default"}, propagate_pixel_shuffle);
+  add_rules(rules, {"aten.pixel_unshuffle.default"}, propagate_pixel_unshuffle);
+  add_rules(rules, {"aten.channel_shuffle.default", "aten.native_channel_shuffle.default"}, propagate_channel_shuffle);
+}
+
+}  // namespace tinyml::analysis
