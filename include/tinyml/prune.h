@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tinyml/analysis.h"
+#include "tinyml/graph.h"
+
+namespace tinyml {
+
+/// What to remove. Keys of the same names are read from YAML, JSON or a Python dict.
+struct PruningConfig {
+  /// Importance of a channel: "random", "l1_norm", "l2_norm" or "fpgm" (distance to the other channels of its layer).
+  std::string metric = "l2_norm";
+  /// Share of each layer's channels that is removed, in [0, 1).
+  double sparsity = 0.5;
+  /// Other shares for modules (by path) or parameters (by name): `sparsity: {default: 0.5, "features.3": 0.2}`. Of several
+  /// that apply to one subgraph the smallest counts.
+  std::map<std::string, double> layer_sparsity;
+  /// `target: {flops: 0.4}`: share of the multiply-accumulates that may remain, in (0, 1]. The same share is then removed
+  /// from every layer (scaled where layer_sparsity says 0 <= s), whatever it takes.
+  std::optional<double> target_flops;
+  int64_t multiple = 1;      ///< Channels kept are multiples of this where the layer has that many.
+  int64_t min_channels = 1;  ///< Each layer keeps this many at least.
+  /// Leaves the last linear layer's outputs alone, even if they are not the network's.
+  bool skip_last_fc = true;
+  std::vector<std::string> exclude_ops;  ///< Modules (everything in them) and parameters whose outputs stay whole.
+  uint64_t seed = 0;                     ///< For "random".
+};
+/// Reads YAML, of which JSON is a part. Throws Error for unknown keys (naming the nearest known one), wrong types and ranges.
+PruningConfig parse_pruning_config(const std::string& yaml);
+/// Reads a YAML or JSON file.
+PruningConfig read_pruning_config(const std::string& path);
+
+/// One dimension of a parameter, buffer or constant and what stays of it.
+struct Cut {
+  std::string fqn;
+  int64_t dim = 0;
+  int64_t size = 0;           ///< Number of indices before; with `groups` above 1 of all groups together.
+  int64_t groups = 1;         ///< See BindingAxis::groups.
+  std::vector<int64_t> kept;  ///< Ascending, below `size`.
+  friend bool operator==(const Cut&, const Cut&) = default;
+};
+/// What stays of a model: enough to cut another checkpoint of it alike.
+struct PruningPlan {
+  std::string metric;
+  std::vector<Cut> cuts;  ///< In execution order; dimensions that stay whole are not listed.
+};
+/// JSON with a format version: {"format": "tinyml.pruning_plan", "version": 1, "metric": ..., "cuts": [...]}.
+std::string to_json(const PruningPlan& plan);
+/// Throws Error for what is not such a document or has another version.
+PruningPlan parse_pruning_plan(const std::string& json);
+/// Writes a temporary file beside `path` and renames it.
+void write_pruning_plan(const PruningPlan& plan, const std::string& path);
+PruningPlan read_pruning_plan(const std::string& path);
+
+/// Chooses what to remove. Deterministic for a config. Throws Error for names in the config that the model does not have and
+/// for a target that cannot be reached, saying how near it comes.
+PruningPlan plan_pruning(const Graph& graph, const DependencyGraph& dependencies, const PruningConfig& config);
+
+/// kept[unit] for a plan. Throws Error, listing all problems, if the plan names parameters or sizes the model does not have
+/// or would cut channels apart that depend on each other.
+std::vector<bool> kept_units(const Graph& graph, const DependencyGraph& dependencies, const PruningPlan& plan);
+
+/// The pruned graph: parameters cut, shapes of all values and shape-like arguments updated. Ids of nodes and values stay.
+Graph apply_plan(const Graph& graph, const PruningPlan& plan);
+Graph apply_plan(const Graph& graph, const DependencyGraph& dependencies, const PruningPlan& plan);
+
+/// The graph with the removed channels' parameters set to zero (divisors and variances apart), everything else as it was.
+Graph mask_graph(const Graph& graph, const DependencyGraph& dependencies, const PruningPlan& plan);
+
+struct VerifyPlanOptions {
+  double tolerance = 1e-9;  ///< Largest difference allowed, relative to the largest magnitude of the same output.
+  uint64_t seed = 0;        ///< Of the random inputs.
+  /// Inputs to use instead of random ones (integer inputs are zero unless given).
+  std::vector<Tensor> inputs;
+};
+/// Proves a plan: the pruned graph equals the masked original, evaluated in float64 on random inputs. Throws Error naming the
+/// first operator whose results differ. Changes nothing.
+void verify_plan(const Graph& graph, const PruningPlan& plan, const VerifyPlanOptions& options = {});
+void verify_plan(const Graph& graph, const DependencyGraph& dependencies, const PruningPlan& plan,
+                 const VerifyPlanOptions& options = {});
+
+}  // namespace tinyml

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <vector>
+
+#include "prune/cells.h"
+#include "tinyml/prune.h"
+
+namespace tinyml::prune {
+
+/// How many channels each layer keeps for a sparsity, and which: those with the largest scores that satisfy every constraint.
+class Allocation {
+ public:
+  Allocation(const Graph& graph, const DependencyGraph& dependencies, const PruningConfig& config,
+             std::vector<double> scores);
+
+  /// kept[unit]. `sparsity` is for layers that the config gives none of their own.
+  std::vector<bool> choose(double sparsity) const;
+
+ private:
+  /// Cells that are pruned together: one alone, or all constrained ones of a subgraph.
+  struct Part {
+    std::vector<Cell> cells;  ///< Units by descending score.
+    int64_t steps = 1;        ///< Shares k/steps of every cell may be kept.
+    double own_sparsity = -1.0;
+  };
+
+  double sparsity_of(const DependencyGraph& dependencies, const std::vector<Cell>& cells) const;
+  int64_t steps_kept(const Part& part, double sparsity) const;
+  void keep(const Part& part, int64_t steps, std::vector<bool>& kept) const;
+
+  const DependencyGraph& dependencies_;
+  const PruningConfig& config_;
+  std::string last_fc_;
+  std::vector<Part> parts_;
+  std::vector<size_t> part_of_unit_;
+};
+
+}  // namespace tinyml::prune

@@ -1,0 +1,132 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <yaml-cpp/yaml.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "prune/metrics.h"
+#include "prune/nearest_name.h"
+#include "tinyml/prune.h"
+
+namespace tinyml {
+namespace {
+
+/// Reads one mapping, collecting every problem.
+class ConfigReader {
+ public:
+  explicit ConfigReader(PruningConfig& config) : config_(config) {}
+
+  void read(const YAML::Node& root) {
+    static const std::vector<std::string> keys = {"sparsity", "metrics", "metric", "target", "multiple", "min_channels",
+                                                  "skip_last_fc", "exclude_ops", "seed"};
+    if (root.IsNull() || !root.IsDefined()) return;
+    if (!root.IsMap()) return problem("a pruning config is a mapping of keys to values", "");
+    for (const auto& entry : root) {
+      const auto key = entry.first.as<std::string>();
+      const YAML::Node& value = entry.second;
+      if (key == "sparsity") read_sparsity(value);
+      else if (key == "metrics" || key == "metric") read_metric(value);
+      else if (key == "target") read_target(value);
+      else if (key == "multiple") scalar(key, value, config_.multiple, [](int64_t x) { return x >= 1; }, "1 or more");
+      else if (key == "min_channels") scalar(key, value, config_.min_channels, [](int64_t x) { return x >= 1; }, "1 or more");
+      else if (key == "skip_last_fc") scalar(key, value, config_.skip_last_fc, [](bool) { return true; }, "true or false");
+      else if (key == "exclude_ops") read_names(value);
+      else if (key == "seed") scalar(key, value, config_.seed, [](uint64_t) { return true; }, "0 or more");
+      else unknown(key, keys);
+    }
+  }
+
+  void finish() {
+    if (!problems_.empty()) throw Error("the pruning config is not valid", std::move(problems_));
+  }
+
+ private:
+  void problem(std::string what, std::string remedy) { problems_.push_back({std::move(what), "", {}, std::move(remedy)}); }
+  void unknown(const std::string& key, const std::vector<std::string>& keys) {
+    problem(fmt::format("unknown key '{}'", key),
+            prune::suggest(key, keys, fmt::format("the keys are {}", fmt::join(keys, ", "))));
+  }
+  template <typename T, typename Valid>
+  void scalar(const std::string& key, const YAML::Node& value, T& out, Valid valid, const char* range) {
+    T read{};
+    if (value.IsScalar() && YAML::convert<T>::decode(value, read) && valid(read)) {
+      out = read;
+    } else {
+      problem(fmt::format("'{}' must be {}", key, range), "");
+    }
+  }
+  void read_sparsity(const YAML::Node& value) {
+    const auto valid = [](double x) { return x >= 0.0 && x < 1.0; };
+    const char* range = "a number in [0, 1)";
+    if (!value.IsMap()) return scalar("sparsity", value, config_.sparsity, valid, range);
+    config_.sparsity = 0.0;
+    for (const auto& entry : value) {
+      const auto name = entry.first.as<std::string>();
+      double& out = name == "default" ? config_.sparsity : config_.layer_sparsity[name];
+      scalar("sparsity." + name, entry.second, out, valid, range);
+    }
+  }
+  void read_metric(const YAML::Node& value) {
+    std::string name;
+    scalar("metrics", value, name, [](const std::string&) { return true; }, "the name of a metric");
+    for (const std::string& known : prune::metric_names()) {
+      if (name == known) {
+        config_.metric = name;
+        return;
+      }
+    }
+    problem(fmt::format("unknown metric '{}'", name),
+            prune::suggest(name, prune::metric_names(),
+                           fmt::format("the metrics are {}", fmt::join(prune::metric_names(), ", "))));
+  }
+  void read_target(const YAML::Node& value) {
+    if (!value.IsMap()) return problem("'target' must be a mapping such as {flops: 0.4}", "");
+    for (const auto& entry : value) {
+      const auto key = entry.first.as<std::string>();
+      if (key != "flops") {
+        unknown("target." + key, {"target.flops"});
+        continue;
+      }
+      double ratio = 0.0;
+      scalar("target.flops", entry.second, ratio, [](double x) { return x > 0.0 && x <= 1.0; },
+             "a number in (0, 1]: the share of the FLOPs that remains");
+      config_.target_flops = ratio;
+    }
+  }
+  void read_names(const YAML::Node& value) {
+    if (value.IsNull()) return;
+    if (!value.IsSequence()) return problem("'exclude_ops' must be a list of module or parameter names", "");
+    for (const YAML::Node& item : value) {
+      if (item.IsScalar()) config_.exclude_ops.push_back(item.as<std::string>());
+      else problem("'exclude_ops' must be a list of module or parameter names", "");
+    }
+  }
+
+  PruningConfig& config_;
+  std::vector<Diagnostic> problems_;
+};
+
+}  // namespace
+
+PruningConfig parse_pruning_config(const std::string& yaml) {
+  PruningConfig config;
+  ConfigReader reader(config);
+  try {
+    reader.read(YAML::Load(yaml));
+  } catch (const YAML::Exception& error) {
+    throw Error(fmt::format("the pruning config is not YAML: {}", error.what()));
+  }
+  reader.finish();
+  return config;
+}
+
+PruningConfig read_pruning_config(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) throw Error(fmt::format("cannot read the pruning config '{}'", path));
+  std::stringstream text;
+  text << file.rdbuf();
+  return parse_pruning_config(text.str());
+}
+
+}  // namespace tinyml

@@ -1,0 +1,86 @@
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "tinyml/prune.h"
+
+namespace tinyml {
+namespace {
+
+constexpr const char* kFormat = "tinyml.pruning_plan";
+constexpr int kVersion = 1;
+
+}  // namespace
+
+std::string to_json(const PruningPlan& plan) {
+  nlohmann::ordered_json document;
+  document["format"] = kFormat;
+  document["version"] = kVersion;
+  document["metric"] = plan.metric;
+  nlohmann::ordered_json cuts = nlohmann::ordered_json::array();
+  for (const Cut& cut : plan.cuts) {
+    nlohmann::ordered_json entry;
+    entry["parameter"] = cut.fqn;
+    entry["dimension"] = cut.dim;
+    entry["size"] = cut.size;
+    if (cut.groups > 1) entry["groups"] = cut.groups;
+    entry["kept"] = cut.kept;
+    cuts.push_back(std::move(entry));
+  }
+  document["cuts"] = std::move(cuts);
+  return document.dump() + "\n";
+}
+
+PruningPlan parse_pruning_plan(const std::string& json) {
+  try {
+    const nlohmann::json document = nlohmann::json::parse(json);
+    if (document.at("format") != kFormat) throw Error("this is not a pruning plan");
+    if (document.at("version") != kVersion) {
+      throw Error(fmt::format("the pruning plan has version {}, this tinyml reads version {}",
+                              document.at("version").dump(), kVersion),
+                  "make the plan again with this version");
+    }
+    PruningPlan plan;
+    plan.metric = document.value("metric", "");
+    for (const nlohmann::json& entry : document.at("cuts")) {
+      Cut cut;
+      cut.fqn = entry.at("parameter").get<std::string>();
+      cut.dim = entry.at("dimension").get<int64_t>();
+      cut.size = entry.at("size").get<int64_t>();
+      cut.groups = entry.value("groups", int64_t{1});
+      cut.kept = entry.at("kept").get<std::vector<int64_t>>();
+      if (cut.groups < 1) throw Error(fmt::format("'{}' has {} groups", cut.fqn, cut.groups));
+      plan.cuts.push_back(std::move(cut));
+    }
+    return plan;
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(fmt::format("cannot read the pruning plan: {}", error.what()));
+  }
+}
+
+void write_pruning_plan(const PruningPlan& plan, const std::string& path) {
+  const std::string temporary = path + ".tmp";
+  {
+    std::ofstream file(temporary, std::ios::binary);
+    file << to_json(plan);
+    file.close();
+    if (!file) throw Error(fmt::format("cannot write '{}'", temporary));
+  }
+  if (std::rename(temporary.c_str(), path.c_str()) != 0) {
+    std::remove(temporary.c_str());
+    throw Error(fmt::format("cannot write '{}'", path));
+  }
+}
+
+PruningPlan read_pruning_plan(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw Error(fmt::format("cannot read the pruning plan '{}'", path));
+  std::stringstream text;
+  text << file.rdbuf();
+  return parse_pruning_plan(text.str());
+}
+
+}  // namespace tinyml

@@ -1,0 +1,196 @@
+#include "prune/update_arguments.h"
+
+#include <algorithm>
+#include <functional>
+#include <string>
+#include <unordered_map>
+
+namespace tinyml::prune {
+namespace {
+
+struct Update {
+  Graph& graph;
+  NodeId id;
+  const KeptShapes& shapes;
+
+  const Node& node() const { return graph.node(id); }
+  ValueId input(size_t index = 0) const { return node().args[index].value.as_value(); }
+  std::vector<int64_t> before(ValueId value) const { return shapes.graph().tensor_type(value).sizes(); }
+  std::vector<int64_t> after(ValueId value) const { return shapes.sizes(value); }
+  int64_t dim(std::string_view name, ValueId value) const {
+    const int64_t dim = node().arg(name).as_int();
+    return dim < 0 ? dim + static_cast<int64_t>(before(value).size()) : dim;
+  }
+  void set(std::string_view name, Argument argument) const {
+    const size_t index = node().arg_index(name);
+    if (node().args[index].value != argument) graph.set_arg(id, index, std::move(argument));
+  }
+  /// Numbers in a list argument become the sizes of the output's dimensions from `first`; -1 and symbols stay.
+  void set_sizes(std::string_view name, int64_t first = 0) const {
+    const std::vector<int64_t> sizes = after(node().outputs[0]);
+    Argument::List list = node().arg(name).as_list();
+    for (size_t i = 0; i < list.size(); ++i) {
+      if (list[i].is_int() && list[i].as_int() >= 0) list[i] = sizes[static_cast<size_t>(first) + i];
+    }
+    set(name, std::move(list));
+  }
+};
+
+using Updater = std::function<void(const Update&)>;
+
+void update_size(const Update& u) { u.set_sizes("size"); }
+void update_shape(const Update& u) { u.set_sizes("shape"); }
+void update_unflatten(const Update& u) { u.set_sizes("sizes", u.dim("dim", u.input())); }
+
+/// What has more than one channel may have one now: only the dimensions that went before may go.
+void update_squeeze(const Update& u) {
+  const std::vector<int64_t> sizes = u.before(u.input());
+  std::vector<int64_t> dims;
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    if (sizes[i] == 1) dims.push_back(static_cast<int64_t>(i));
+  }
+  if (u.before(u.input()) == u.after(u.input())) return;
+  const NamedArgument self = u.node().args[0];
+  u.graph.set_op(u.id, "aten.squeeze.dims", {self, {"dim", Argument::ints(dims)}});
+}
+
+/// split(size) and chunk(n) make equal pieces but for the last; other sizes are spelled out.
+void update_split(const Update& u) {
+  const int64_t dim = u.dim("dim", u.input());
+  std::vector<int64_t> sizes;
+  for (ValueId output : u.node().outputs) sizes.push_back(u.after(output)[static_cast<size_t>(dim)]);
+  const bool is_chunk = u.node().op == "aten.chunk.default";
+  int64_t total = 0;
+  bool regular = true;
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    total += sizes[i];
+    regular = regular && (i + 1 == sizes.size() ? sizes[i] > 0 && sizes[i] <= sizes[0] : sizes[i] == sizes[0]);
+  }
+  if (is_chunk) {
+    const int64_t chunks = u.node().arg("chunks").as_int();
+    regular = regular && (total + chunks - 1) / chunks == sizes[0];
+  }
+  if (regular) {
+    if (!is_chunk) u.set("split_size", sizes[0]);
+    return;
+  }
+  const NamedArgument self = u.node().args[0];
+  u.graph.set_op(u.id, "aten.split_with_sizes.default", {self, {"split_sizes", Argument::ints(sizes)}, {"dim", dim}});
+}
+
+void update_split_sizes(const Update& u) {
+  const int64_t dim = u.dim("dim", u.input());
+  std::vector<int64_t> sizes;
+  for (ValueId output : u.node().outputs) sizes.push_back(u.after(output)[static_cast<size_t>(dim)]);
+  u.set(u.node().has_arg("split_sizes") ? "split_sizes" : "split_size", Argument::ints(sizes));
+}
+
+void update_slice(const Update& u) {
+  const int64_t dim = u.dim("dim", u.input());
+  const int64_t size = u.before(u.input())[static_cast<size_t>(dim)];
+  if (u.after(u.input())[static_cast<size_t>(dim)] == size) return;
+  for (const char* name : {"start", "end"}) {
+    const Argument& bound = u.node().arg(name);
+    if (!bound.is_int() || bound.as_int() >= size) continue;
+    const int64_t index = bound.as_int() < 0 ? std::max<int64_t>(bound.as_int() + size, 0) : bound.as_int();
+    const bool strided = u.node().arg("step").as_int() > 1;
+    if (strided && std::string_view(name) == "start") continue;  // Runs of `step` go as a whole.
+    u.set(name, u.shapes.count_before(u.input(), dim, index));
+  }
+}
+
+void update_narrow(const Update& u) {
+  const int64_t dim = u.dim("dim", u.input());
+  const int64_t size = u.before(u.input())[static_cast<size_t>(dim)];
+  if (!u.node().arg("start").is_int() || u.after(u.input())[static_cast<size_t>(dim)] == size) return;
+  const int64_t start = u.node().arg("start").as_int();
+  u.set("start", u.shapes.count_before(u.input(), dim, start < 0 ? start + size : start));
+  u.set("length", u.after(u.node().outputs[0])[static_cast<size_t>(dim)]);
+}
+
+void update_select(const Update& u) {
+  const int64_t dim = u.dim("dim", u.input());
+  const int64_t size = u.before(u.input())[static_cast<size_t>(dim)];
+  if (!u.node().arg("index").is_int() || u.after(u.input())[static_cast<size_t>(dim)] == size) return;
+  const int64_t index = u.node().arg("index").as_int();
+  u.set("index", u.shapes.count_before(u.input(), dim, index < 0 ? index + size : index));
+}
+
+/// Input channels are groups times the weight's second dimension (output channels, if transposed).
+void update_groups(const Update& u) {
+  if (u.node().arg("groups").as_int() == 1) return;
+  const bool transposed = u.node().op.find("transpose") != std::string::npos ||
+                          (u.node().has_arg("transposed") && u.node().arg("transposed").as_bool());
+  const std::vector<int64_t> weight = u.after(u.input(1));
+  const std::vector<int64_t> channels = u.after(transposed ? u.node().outputs[0] : u.input());
+  const size_t dim = channels.size() - (weight.size() - 2) - 1;
+  u.set("groups", channels[dim] / weight[1]);
+}
+
+void update_group_norm(const Update& u) {
+  const int64_t per_group = u.before(u.input())[1] / u.node().arg("num_groups").as_int();
+  u.set("num_groups", u.after(u.input())[1] / per_group);
+}
+
+void update_pad(const Update& u) {
+  const ValueId output = u.node().outputs[0];
+  std::vector<int64_t> pads = u.node().arg("pad").as_ints();
+  const std::vector<int64_t> sizes = u.before(output);
+  const std::vector<int64_t> new_sizes = u.after(output);
+  for (size_t i = 0; i < pads.size() / 2; ++i) {
+    const size_t dim = sizes.size() - 1 - i;
+    if (sizes[dim] == new_sizes[dim]) continue;
+    const int64_t first_after = sizes[dim] - pads[2 * i + 1];
+    pads[2 * i] = u.shapes.count_before(output, static_cast<int64_t>(dim), pads[2 * i]);
+    pads[2 * i + 1] = new_sizes[dim] - u.shapes.count_before(output, static_cast<int64_t>(dim), first_after);
+  }
+  u.set("pad", Argument::ints(pads));
+}
+
+const std::unordered_map<std::string, Updater>& updaters() {
+  static const std::unordered_map<std::string, Updater> table = {
+      {"aten.view.default", update_size},
+      {"aten._unsafe_view.default", update_size},
+      {"aten.reshape.default", update_shape},
+      {"aten.unflatten.int", update_unflatten},
+      {"aten.expand.default", update_size},
+      {"aten.broadcast_to.default", update_size},
+      {"aten.zeros.default", update_size},
+      {"aten.ones.default", update_size},
+      {"aten.full.default", update_size},
+      {"aten.new_zeros.default", update_size},
+      {"aten.new_ones.default", update_size},
+      {"aten.new_full.default", update_size},
+      {"aten.squeeze.default", update_squeeze},
+      {"aten.split.Tensor", update_split},
+      {"aten.chunk.default", update_split},
+      {"aten.split_with_sizes.default", update_split_sizes},
+      {"aten.split.sizes", update_split_sizes},
+      {"aten.slice.Tensor", update_slice},
+      {"aten.narrow.default", update_narrow},
+      {"aten.select.int", update_select},
+      {"aten.conv1d.default", update_groups},
+      {"aten.conv2d.default", update_groups},
+      {"aten.conv3d.default", update_groups},
+      {"aten.conv1d.padding", update_groups},
+      {"aten.conv2d.padding", update_groups},
+      {"aten.conv3d.padding", update_groups},
+      {"aten.convolution.default", update_groups},
+      {"aten.conv_transpose1d.default", update_groups},
+      {"aten.conv_transpose2d.input", update_groups},
+      {"aten.conv_transpose3d.input", update_groups},
+      {"aten.group_norm.default", update_group_norm},
+      {"aten.pad.default", update_pad},
+      {"aten.constant_pad_nd.default", update_pad},
+  };
+  return table;
+}
+
+}  // namespace
+
+void update_arguments(Graph& graph, NodeId id, const KeptShapes& shapes) {
+  const auto updater = updaters().find(graph.node(id).op);
+  if (updater != updaters().end()) updater->second({graph, id, shapes});
+}
+
+}  // namespace tinyml::prune
