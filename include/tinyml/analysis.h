@@ -83,6 +83,7 @@ struct DependencyGraph {
   std::vector<size_t> subgraph_of_unit;  ///< Index into `subgraphs`.
   std::vector<PinnedAxis> pinned;
   std::vector<std::vector<UnitBlock>> values;  ///< By ValueId: what can shrink; dimensions not listed cannot.
+  std::map<ValueId, size_t> grouped;           ///< Weight -> its axis with groups, which is not in `values`.
   std::vector<UnitList> pieces;                ///< Every distinct list of indices; each must keep one index at least.
 };
 

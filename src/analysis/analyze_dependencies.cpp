@@ -57,6 +57,9 @@ class UnitBuilder {
     std::erase_if(result_.axes, [](const BindingAxis& axis) {
       return std::all_of(axis.units->begin(), axis.units->end(), [](UnitId unit) { return unit == kPinnedUnit; });
     });
+    for (size_t i = 0; i < result_.axes.size(); ++i) {
+      if (result_.axes[i].groups > 1) result_.grouped.emplace(result_.axes[i].value, i);
+    }
     collect_values();
     collect_constraints();
     collect_subgraphs();
@@ -259,6 +262,17 @@ DependencyGraph analyze_dependencies(const Graph& graph) {
 std::vector<int64_t> kept_sizes(const Graph& graph, const DependencyGraph& dependencies, const std::vector<bool>& kept,
                                 ValueId value) {
   std::vector<int64_t> sizes = graph.tensor_type(value).sizes();
+  if (const auto grouped = dependencies.grouped.find(value); grouped != dependencies.grouped.end()) {
+    // Groups are empty, or keep equally many columns.
+    const std::vector<UnitId>& units = *dependencies.axes[grouped->second].units;
+    const auto run = static_cast<std::ptrdiff_t>(sizes[1]);
+    sizes[1] = 0;
+    for (auto begin = units.begin(); begin != units.end() && sizes[1] == 0; begin += run) {
+      sizes[1] = std::count_if(begin, begin + run, [&](UnitId unit) {
+        return unit == kPinnedUnit || kept[static_cast<size_t>(unit)];
+      });
+    }
+  }
   for (const UnitBlock& block : dependencies.values[index_of(value)]) {
     std::vector<bool> alive(block.units->size());
     for (size_t i = 0; i < alive.size(); ++i) {

@@ -40,11 +40,12 @@ void check_names(const Graph& graph, const PruningConfig& config) {
   if (!problems.empty()) throw Error("the pruning config does not fit the model", std::move(problems));
 }
 
-/// The weight of the last linear layer in execution order, "" if there is none.
+/// The weight of the last linear layer in execution order, "" if there is none or convolutions follow it.
 std::string last_linear_weight(const Graph& graph) {
   std::string result;
   for (NodeId id = graph.first_node(); id != kNoNode; id = graph.next_node(id)) {
     const Node& node = graph.node(id);
+    if (node.op.rfind("aten.conv", 0) == 0) result.clear();
     if (node.op != "aten.linear.default" || !node.args[1].value.is_value()) continue;
     if (const Binding* binding = graph.binding_of(node.args[1].value.as_value()); binding != nullptr) result = binding->fqn;
   }

@@ -9,6 +9,7 @@ std::vector<int64_t> KeptShapes::sizes(ValueId value) const {
   for (const UnitBlock& block : blocks) {
     if (block.dims.size() > 1) return kept_sizes(graph_, dependencies_, kept_, value);
   }
+  if (dependencies_.grouped.contains(value)) return kept_sizes(graph_, dependencies_, kept_, value);
   std::vector<int64_t> sizes = graph_.tensor_type(value).sizes();
   for (const UnitBlock& block : blocks) {
     const auto [entry, is_new] = counts_.emplace(block.units.get(), 0);
