@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "archive/mapped_file.h"
+#include "graph/mapped_file.h"
 #include "tinyml/npy.h"
 
 namespace tinyml {
