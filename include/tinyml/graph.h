@@ -231,6 +231,8 @@ class Graph {
   void erase_node(NodeId id);
   /// The placeholder must be unused; removes the binding.
   void erase_binding(ValueId id);
+  /// Also renames the target of the outputs that write it. Throws Error when the name is taken.
+  void rename_binding(ValueId id, std::string fqn);
   void set_binding_data(ValueId id, Tensor data);  ///< Also sets the value's type and shape.
   void set_tensor_type(ValueId id, TensorType type);
   void rename_value(ValueId id, std::string name);  ///< Made unique.

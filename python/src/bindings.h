@@ -8,5 +8,6 @@ namespace tinyml::python {
 void bind_error(nanobind::module_& module);
 void bind_graph(nanobind::module_& module);
 void bind_archive(nanobind::module_& module);  // after bind_graph
+void bind_quantize(nanobind::module_& module);
 
 }  // namespace tinyml::python

@@ -6,4 +6,5 @@ NB_MODULE(_core, module) {
   bind_error(module);                  // first: the others' errors are translated by it
   bind_graph(module);
   bind_archive(module);
+  bind_quantize(module);
 }

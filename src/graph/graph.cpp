@@ -210,6 +210,21 @@ void Graph::erase_binding(ValueId id) {
   values_[index_of(id)].name.clear();
 }
 
+void Graph::rename_binding(ValueId id, std::string fqn) {
+  const auto found = binding_index_.find(id);
+  TINYML_CHECK(found != binding_index_.end());
+  Binding& binding = bindings_[found->second];
+  if (binding.fqn == fqn) return;
+  if (fqn_index_.contains(fqn)) throw Error("The model already has a tensor named '" + fqn + "'.");
+  for (Output& output : outputs_) {
+    const bool writes = output.kind == OutputKind::kBufferMutation || output.kind == OutputKind::kParameterMutation;
+    if (writes && output.target == binding.fqn) output.target = fqn;
+  }
+  fqn_index_.erase(binding.fqn);
+  fqn_index_[fqn] = found->second;
+  binding.fqn = std::move(fqn);
+}
+
 void Graph::set_binding_data(ValueId id, Tensor data) {
   const auto found = binding_index_.find(id);
   TINYML_CHECK(found != binding_index_.end());

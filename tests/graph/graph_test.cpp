@@ -51,6 +51,19 @@ TEST(Graph, InsertsBeforeAGivenNode) {
   EXPECT_EQ(graph.nodes()[2], second);
 }
 
+TEST(Graph, RenamingABindingKeepsItsOrderAndTheOutputsThatWriteIt) {
+  Graph graph;
+  const ValueId mean = graph.add_binding(BindingKind::kBuffer, "bn.mean", Tensor::from<float>({1}, {1}));
+  const ValueId other = graph.add_binding(BindingKind::kBuffer, "bn.var", Tensor::from<float>({2}, {1}));
+  graph.add_output({other, OutputKind::kBufferMutation, "bn.mean"});
+  graph.rename_binding(mean, "conv.bn.mean");
+  EXPECT_EQ(graph.find_binding("bn.mean"), nullptr);
+  EXPECT_EQ(graph.find_binding("conv.bn.mean")->value, mean);
+  EXPECT_EQ(graph.bindings()[0].fqn, "conv.bn.mean");
+  EXPECT_EQ(graph.outputs()[0].target, "conv.bn.mean");
+  EXPECT_THROW(graph.rename_binding(mean, "bn.var"), Error);
+}
+
 TEST(Graph, CopiesShareWeightsUntilOneIsWritten) {
   Graph graph;
   const ValueId weight =

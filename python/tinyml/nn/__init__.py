@@ -1,0 +1,35 @@
+"""Modules that simulate integer arithmetic while they train; what QATQuantizer writes uses them."""
+
+from tinyml.nn.control import (
+    calibrating,
+    fake_quantizers,
+    freeze_bn,
+    set_calibrating,
+    set_fake_quant,
+    set_observers,
+    unfreeze_bn,
+)
+from tinyml.nn.fake_quantize import FakeQuantize, Requantize, WeightFakeQuantize
+from tinyml.nn.qat_conv import ConvBn1d, ConvBn2d, ConvTransposeBn2d, LinearBn1d
+from tinyml.nn.quant_layers import QuantConv1d, QuantConv2d, QuantConvTranspose2d, QuantLinear
+
+__all__ = [
+    "ConvBn1d",
+    "ConvBn2d",
+    "ConvTransposeBn2d",
+    "FakeQuantize",
+    "LinearBn1d",
+    "QuantConv1d",
+    "QuantConv2d",
+    "QuantConvTranspose2d",
+    "QuantLinear",
+    "Requantize",
+    "WeightFakeQuantize",
+    "calibrating",
+    "fake_quantizers",
+    "freeze_bn",
+    "set_calibrating",
+    "set_fake_quant",
+    "set_observers",
+    "unfreeze_bn",
+]

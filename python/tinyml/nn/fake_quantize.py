@@ -1,0 +1,310 @@
+"""FakeQuant modules: they round activations and weights to the values that integers can hold.
+
+Each runs ATen's own fake-quantization operators, so that an eval-mode export holds exactly one
+``fake_quantize_per_tensor_affine`` or ``fake_quantize_per_channel_affine`` node with its buffers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from tinyml import _core
+
+OBSERVERS = ("moving_average", "min_max", "histogram")
+_SMALLEST_SCALE = 2.0**-40
+
+
+def choose_scale(
+    low: torch.Tensor, high: torch.Tensor, quant_min: int, quant_max: int, symmetric: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """float32 scale and int32 zero point for ranges [low, high], each widened to contain 0."""
+    low, high = low.clamp(max=0.0), high.clamp(min=0.0)
+    if symmetric:
+        scale = torch.maximum(-low, high) / min(-quant_min, quant_max)
+        return scale.clamp(min=_SMALLEST_SCALE), torch.zeros_like(scale, dtype=torch.int32)
+    scale = ((high - low) / (quant_max - quant_min)).clamp(min=_SMALLEST_SCALE)
+    zero_point = (quant_min - low / scale).round().clamp(quant_min, quant_max)
+    return scale, zero_point.to(torch.int32)
+
+
+class _Switched(nn.Module):
+    """Switches for observing and fake quantizing: buffers for ATen and the state_dict, bools for
+    control flow that torch.export can follow."""
+
+    observer_enabled: torch.Tensor
+    fake_quant_enabled: torch.Tensor
+
+    def __init__(self, observing: bool = True) -> None:
+        super().__init__()
+        self.register_buffer("observer_enabled", torch.tensor([int(observing)], dtype=torch.uint8))
+        self.register_buffer("fake_quant_enabled", torch.ones(1, dtype=torch.uint8))
+        self._observing = observing
+        self._quantizing = True
+        self.calibrating = False
+
+    @property
+    def observing(self) -> bool:
+        """Whether training updates the ranges."""
+        return self._observing
+
+    @property
+    def quantizing(self) -> bool:
+        """Whether values are rounded."""
+        return self._quantizing and not self.calibrating
+
+    def set_observing(self, enabled: bool) -> None:
+        self._observing = enabled
+        self.observer_enabled.fill_(int(enabled))
+
+    def set_quantizing(self, enabled: bool) -> None:
+        self._quantizing = enabled
+        self.fake_quant_enabled.fill_(int(enabled))
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
+        # The switches may be absent (weights from an exported graph): they keep their setting.
+        for name in ("observer_enabled", "fake_quant_enabled"):
+            state_dict.setdefault(prefix + name, getattr(self, name).clone())
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        self._observing = bool(self.observer_enabled.item())
+        self._quantizing = bool(self.fake_quant_enabled.item())
+
+
+class FakeQuantize(_Switched):
+    """Per-tensor fake quantization of an activation.
+
+    In training it follows the range of what passes (moving average, running min-max, or a histogram
+    whose range is chosen for the least squared error when calibration ends); in eval it uses what
+    it learned. With ``fixed=(scale, zero_point)`` it never observes.
+    """
+
+    scale: torch.Tensor
+    zero_point: torch.Tensor
+    running_min: torch.Tensor
+    running_max: torch.Tensor
+    histogram: torch.Tensor
+
+    def __init__(
+        self,
+        quant_min: int = -128,
+        quant_max: int = 127,
+        *,
+        symmetric: bool = False,
+        observer: str = "moving_average",
+        momentum: float = 0.01,
+        fixed: tuple[float, int] | None = None,
+    ) -> None:
+        super().__init__(observing=fixed is None)
+        if observer not in OBSERVERS:
+            raise ValueError(f"observer {observer!r} is not one of {', '.join(OBSERVERS)}")
+        if quant_min >= quant_max or quant_max - quant_min > 65535:
+            raise ValueError(f"[{quant_min}, {quant_max}] is not a range of 2 to 16 bits")
+        if symmetric and fixed is None and not quant_min < 0 < quant_max:
+            raise ValueError(f"a symmetric range [{quant_min}, {quant_max}] has 0 inside")
+        self.quant_min, self.quant_max = quant_min, quant_max
+        self.symmetric, self.observer, self.momentum = symmetric, observer, momentum
+        self.fixed = None if fixed is None else (float(fixed[0]), int(fixed[1]))
+        if fixed is not None:
+            return
+        self.register_buffer("scale", torch.ones(1))
+        self.register_buffer("zero_point", torch.zeros(1, dtype=torch.int32))
+        self.register_buffer("running_min", torch.full((1,), torch.inf))
+        self.register_buffer("running_max", torch.full((1,), -torch.inf))
+        if observer == "histogram":
+            self.register_buffer("histogram", torch.zeros(2048))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.fixed is not None:
+            if not self.quantizing:
+                return x
+            scale, zero_point = self.fixed
+            return torch.fake_quantize_per_tensor_affine(
+                x, scale, zero_point, self.quant_min, self.quant_max
+            )
+        if self.calibrating:
+            self.observe(x.detach())
+            return x
+        if self.training and self._observing:
+            if self.observer == "moving_average" and not self.symmetric:
+                return self._observe_and_quantize(x)
+            self.observe(x.detach())
+            self.update_scale()
+        if not self.quantizing:
+            return x
+        return torch.fake_quantize_per_tensor_affine(
+            x, self.scale, self.zero_point, self.quant_min, self.quant_max
+        )
+
+    def _observe_and_quantize(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.fused_moving_avg_obs_fake_quant(
+            x,
+            self.observer_enabled,
+            self.fake_quant_enabled,
+            self.running_min,
+            self.running_max,
+            self.scale,
+            self.zero_point,
+            self.momentum,
+            self.quant_min,
+            self.quant_max,
+            -1,
+            False,
+            False,
+        )
+
+    @torch.no_grad()
+    def observe(self, x: torch.Tensor) -> None:
+        """Take x into the statistics; the scale stays until update_scale()."""
+        if x.numel() == 0:
+            return
+        x = x.float()
+        if self.observer == "histogram":
+            statistics = (self.histogram, self.running_min, self.running_max)
+            on_host = [buffer.cpu() for buffer in statistics]
+            _core.observe_histogram(x.cpu().reshape(-1).contiguous(), *on_host)
+            for buffer, value in zip(statistics, on_host, strict=True):
+                buffer.copy_(value)
+            return
+        low, high = torch.aminmax(x)
+        if self.observer == "moving_average":
+            seen = torch.isfinite(self.running_min)
+            low = torch.where(seen, torch.lerp(self.running_min, low, self.momentum), low)
+            high = torch.where(seen, torch.lerp(self.running_max, high, self.momentum), high)
+            self.running_min.copy_(low)
+            self.running_max.copy_(high)
+        else:
+            self.running_min.copy_(torch.minimum(self.running_min, low))
+            self.running_max.copy_(torch.maximum(self.running_max, high))
+
+    @torch.no_grad()
+    def update_scale(self) -> bool:
+        """Scale and zero point from the statistics. False when nothing was ever observed."""
+        if self.fixed is not None:
+            return True
+        if not bool(torch.isfinite(self.running_min + self.running_max)):
+            return False
+        low, high = self.running_min, self.running_max
+        if self.observer == "histogram":
+            best = _core.best_range(
+                self.histogram.cpu(),
+                low.item(),
+                high.item(),
+                self.quant_min,
+                self.quant_max,
+                self.symmetric,
+            )
+            low, high = (torch.tensor([v], device=self.scale.device) for v in best)
+        scale, zero_point = choose_scale(low, high, self.quant_min, self.quant_max, self.symmetric)
+        self.scale.copy_(scale)
+        self.zero_point.copy_(zero_point)
+        return True
+
+    def reset_statistics(self) -> None:
+        """Forget what was observed; the scale stays until something new is."""
+        if self.fixed is not None:
+            return
+        self.running_min.fill_(torch.inf)
+        self.running_max.fill_(-torch.inf)
+        if self.observer == "histogram":
+            self.histogram.zero_()
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
+        # Statistics may be absent (weights from an exported graph): forget ours.
+        if self.fixed is None and prefix + "scale" in state_dict:
+            self.reset_statistics()
+            for name in ("running_min", "running_max", "histogram"):
+                if hasattr(self, name):
+                    state_dict.setdefault(prefix + name, getattr(self, name).clone())
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def extra_repr(self) -> str:
+        text = f"{self.quant_min}, {self.quant_max}"
+        if self.fixed is not None:
+            return f"{text}, fixed={self.fixed}"
+        return f"{text}, symmetric={self.symmetric}, observer={self.observer!r}"
+
+
+class WeightFakeQuantize(_Switched):
+    """Symmetric fake quantization of a weight, each index of `axis` with a scale of its own.
+
+    In training the scale follows the largest absolute value; with ``channels=None`` one scale
+    serves the whole tensor.
+    """
+
+    scale: torch.Tensor
+    zero_point: torch.Tensor
+
+    def __init__(
+        self,
+        channels: int | None,
+        axis: int = 0,
+        quant_min: int = -127,
+        quant_max: int = 127,
+    ) -> None:
+        super().__init__()
+        if not quant_min < 0 < quant_max:
+            raise ValueError(f"a symmetric range [{quant_min}, {quant_max}] has 0 inside")
+        self.channels, self.axis = channels, axis
+        self.quant_min, self.quant_max = quant_min, quant_max
+        self.register_buffer("scale", torch.ones(channels or 1))
+        self.register_buffer("zero_point", torch.zeros(channels or 1, dtype=torch.int32))
+
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        if self.training and self._observing:
+            self.observe(weight)
+        if not self.quantizing:
+            return weight
+        if self.channels is None:
+            return torch.fake_quantize_per_tensor_affine(
+                weight, self.scale, self.zero_point, self.quant_min, self.quant_max
+            )
+        return torch.fake_quantize_per_channel_affine(
+            weight, self.scale, self.zero_point, self.axis, self.quant_min, self.quant_max
+        )
+
+    @torch.no_grad()
+    def observe(self, weight: torch.Tensor) -> None:
+        """Scale from these weights."""
+        if self.channels is None:
+            low, high = torch.aminmax(weight.detach())
+        else:
+            rows = weight.detach().transpose(0, self.axis).reshape(self.channels, -1)
+            low, high = torch.aminmax(rows, dim=1)
+        scale, _ = choose_scale(low, high, self.quant_min, self.quant_max, symmetric=True)
+        self.scale.copy_(scale)
+
+    def extra_repr(self) -> str:
+        return f"{self.channels}, axis={self.axis}, {self.quant_min}, {self.quant_max}"
+
+
+class Requantize(_Switched):
+    """Rounds to the grid of another FakeQuantize, given by its scale and zero point, without
+    observing: for operators whose integer form keeps the input's scale but rounds (average pooling,
+    bilinear resize). ``fixed=(scale, zero_point)`` follows a fixed one."""
+
+    def __init__(
+        self,
+        quant_min: int = -128,
+        quant_max: int = 127,
+        *,
+        fixed: tuple[float, int] | None = None,
+    ) -> None:
+        super().__init__(observing=False)
+        self.quant_min, self.quant_max = quant_min, quant_max
+        self.fixed = None if fixed is None else (float(fixed[0]), int(fixed[1]))
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        scale: torch.Tensor | None = None,
+        zero_point: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        if not self.quantizing:
+            return x
+        if self.fixed is not None:
+            scale, zero_point = self.fixed
+        return torch.fake_quantize_per_tensor_affine(
+            x, scale, zero_point, self.quant_min, self.quant_max
+        )

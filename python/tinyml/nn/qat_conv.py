@@ -1,0 +1,171 @@
+"""Layers with a batch norm folded into their weights, as the integer layer will have it.
+
+Training rounds ``weight * gamma / sqrt(running_var + eps)``, undoes the factor after the
+convolution and normalizes with the batch's own statistics, so that the rounding error is the
+deployed one while batch norm learns as usual. Eval, and training after freeze_bn(), compute the
+folded layer directly; its export folds to one convolution with constant weight and bias.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from tinyml.nn.quant_layers import (
+    DEFAULT_RANGE,
+    QuantizedWeight,
+    WeightRange,
+    transposed_conv,
+)
+
+_SMALLEST_FACTOR = 1e-12
+
+
+class FoldedBatchNorm(QuantizedWeight):
+    """Mixin over a layer class: adds `bn`, and `weight_fq` over the folded weight."""
+
+    bn: nn.modules.batchnorm._BatchNorm
+    bn_frozen: bool
+
+    def _add_bn(self, bn: nn.modules.batchnorm._BatchNorm) -> None:
+        self.bn = bn
+        self.bn_frozen = False
+
+    def _apply_layer(
+        self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
+    ) -> torch.Tensor:
+        raise NotImplementedError
+
+    def _channel_axis(self) -> int:
+        """The axis of the weight that holds the output channels."""
+        if not getattr(self, "transposed", False):
+            return 0
+        return 1 if self.groups == 1 else 0
+
+    def factor(self) -> torch.Tensor:
+        """gamma / sqrt(running_var + eps) for each output channel."""
+        inverse = torch.rsqrt(self.bn.running_var + self.bn.eps)
+        return inverse if self.bn.weight is None else self.bn.weight * inverse
+
+    def _weight_times(self, factor: torch.Tensor) -> torch.Tensor:
+        shape = [1] * self.weight.dim()
+        shape[self._channel_axis()] = -1
+        return self.weight * factor.reshape(shape)
+
+    def effective_weight(self) -> torch.Tensor:
+        return self._weight_times(self.factor())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        factor = self.factor()
+        weight = self._weight_times(factor)
+        if self.weight_fq is not None:
+            weight = self.weight_fq(weight)
+        if not self.bn.training:
+            shift = self.bn.running_mean
+            shift = -shift if self.bias is None else self.bias - shift
+            bias = shift * factor
+            if self.bn.bias is not None:
+                bias = self.bn.bias + bias
+            return self._apply_layer(x, weight, bias)
+        safe = torch.where(factor.abs() < _SMALLEST_FACTOR, _SMALLEST_FACTOR, factor)
+        y = self._apply_layer(x, weight, None)
+        y = y / safe.reshape([1, -1] + [1] * (y.dim() - 2))
+        if self.bias is not None:
+            y = y + self.bias.reshape([1, -1] + [1] * (y.dim() - 2))
+        return self.bn(y)
+
+    def train(self, mode: bool = True):
+        super().train(mode)
+        if self.bn_frozen:
+            self.bn.eval()
+        return self
+
+    def freeze_bn(self) -> None:
+        self.bn_frozen = True
+        self.bn.eval()
+
+    def unfreeze_bn(self) -> None:
+        self.bn_frozen = False
+        self.bn.train(self.training)
+
+
+class ConvBn1d(FoldedBatchNorm, nn.Conv1d):
+    def __init__(
+        self,
+        *args,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        weight_range: WeightRange | None = DEFAULT_RANGE,
+        per_channel: bool = True,
+        **kwargs,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._add_bn(nn.BatchNorm1d(self.out_channels, eps, momentum, affine))
+        self._add_weight_fq(weight_range, per_channel)
+
+    def _apply_layer(self, x, weight, bias):
+        return self._conv_forward(x, weight, bias)
+
+
+class ConvBn2d(FoldedBatchNorm, nn.Conv2d):
+    def __init__(
+        self,
+        *args,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        weight_range: WeightRange | None = DEFAULT_RANGE,
+        per_channel: bool = True,
+        **kwargs,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._add_bn(nn.BatchNorm2d(self.out_channels, eps, momentum, affine))
+        self._add_weight_fq(weight_range, per_channel)
+
+    def _apply_layer(self, x, weight, bias):
+        return self._conv_forward(x, weight, bias)
+
+
+class ConvTransposeBn2d(FoldedBatchNorm, nn.ConvTranspose2d):
+    """Groups: 1, or one group a channel."""
+
+    def __init__(
+        self,
+        *args,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        weight_range: WeightRange | None = DEFAULT_RANGE,
+        per_channel: bool = True,
+        **kwargs,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        if self.groups != 1 and self.weight.shape[1] != 1:
+            raise ValueError("a grouped transposed convolution has no axis of output channels")
+        self._add_bn(nn.BatchNorm2d(self.out_channels, eps, momentum, affine))
+        self._add_weight_fq(weight_range, per_channel)
+
+    def _apply_layer(self, x, weight, bias):
+        return transposed_conv(self, x, weight, bias)
+
+
+class LinearBn1d(FoldedBatchNorm, nn.Linear):
+    """For inputs of two dimensions."""
+
+    def __init__(
+        self,
+        *args,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        weight_range: WeightRange | None = DEFAULT_RANGE,
+        per_channel: bool = True,
+        **kwargs,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._add_bn(nn.BatchNorm1d(self.out_features, eps, momentum, affine))
+        self._add_weight_fq(weight_range, per_channel)
+
+    def _apply_layer(self, x, weight, bias):
+        return nn.functional.linear(x, weight, bias)

@@ -1,0 +1,124 @@
+"""Convolution and linear layers whose weights are fake-quantized."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from tinyml.nn.fake_quantize import WeightFakeQuantize
+
+WeightRange = tuple[int, int]
+DEFAULT_RANGE: WeightRange = (-127, 127)
+
+
+def weight_fake_quantize(
+    weight: torch.Tensor,
+    groups: int,
+    transposed: bool,
+    weight_range: WeightRange | None,
+    per_channel: bool,
+) -> WeightFakeQuantize | None:
+    """The WeightFakeQuantize of a layer's weight: one scale for each output channel where the
+    weight's layout has an axis of them, else one for the tensor. None for ``weight_range=None``."""
+    if weight_range is None:
+        return None
+    axis = 0
+    if transposed:
+        per_channel = per_channel and (groups == 1 or weight.shape[1] == 1)
+        axis = 1 if groups == 1 else 0
+    return WeightFakeQuantize(weight.shape[axis] if per_channel else None, axis, *weight_range)
+
+
+class QuantizedWeight(nn.Module):
+    """Mixin: `weight` goes through `weight_fq`; eval() brings its scale up to date with the last
+    optimizer step."""
+
+    weight_fq: WeightFakeQuantize | None
+
+    def _add_weight_fq(self, weight_range: WeightRange | None, per_channel: bool) -> None:
+        self.weight_fq = weight_fake_quantize(
+            self.weight,
+            getattr(self, "groups", 1),
+            getattr(self, "transposed", False),
+            weight_range,
+            per_channel,
+        )
+
+    def effective_weight(self) -> torch.Tensor:
+        """The weight that the layer's integers stand for, before rounding."""
+        return self.weight
+
+    def quantized_weight(self) -> torch.Tensor:
+        weight = self.effective_weight()
+        return weight if self.weight_fq is None else self.weight_fq(weight)
+
+    def train(self, mode: bool = True):
+        if self.training and not mode:
+            self.update_weight_scale()
+        return super().train(mode)
+
+    @torch.no_grad()
+    def update_weight_scale(self) -> None:
+        """Scale from the present weights, unless its observer is off."""
+        if self.weight_fq is not None and self.weight_fq.observing:
+            self.weight_fq.observe(self.effective_weight())
+
+
+class QuantConv1d(QuantizedWeight, nn.Conv1d):
+    def __init__(
+        self, *args, weight_range: WeightRange | None = DEFAULT_RANGE, per_channel=True, **kwargs
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._add_weight_fq(weight_range, per_channel)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self._conv_forward(x, self.quantized_weight(), self.bias)
+
+
+class QuantConv2d(QuantizedWeight, nn.Conv2d):
+    def __init__(
+        self, *args, weight_range: WeightRange | None = DEFAULT_RANGE, per_channel=True, **kwargs
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._add_weight_fq(weight_range, per_channel)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self._conv_forward(x, self.quantized_weight(), self.bias)
+
+
+class QuantConvTranspose2d(QuantizedWeight, nn.ConvTranspose2d):
+    def __init__(
+        self, *args, weight_range: WeightRange | None = DEFAULT_RANGE, per_channel=True, **kwargs
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._add_weight_fq(weight_range, per_channel)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return transposed_conv(self, x, self.quantized_weight(), self.bias)
+
+
+class QuantLinear(QuantizedWeight, nn.Linear):
+    def __init__(
+        self, *args, weight_range: WeightRange | None = DEFAULT_RANGE, per_channel=True, **kwargs
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._add_weight_fq(weight_range, per_channel)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.linear(x, self.quantized_weight(), self.bias)
+
+
+def transposed_conv(
+    layer: nn.ConvTranspose2d, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
+) -> torch.Tensor:
+    """The layer's transposed convolution with another weight and bias."""
+    return nn.functional.conv_transpose2d(
+        x,
+        weight,
+        bias,
+        layer.stride,
+        layer.padding,
+        layer.output_padding,
+        layer.groups,
+        layer.dilation,
+    )

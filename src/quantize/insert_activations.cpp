@@ -1,0 +1,94 @@
+#include <fmt/format.h>
+
+#include <map>
+
+#include "quantize/insert_fake_quant.h"
+#include "quantize/module_names.h"
+#include "tinyml/schema.h"
+
+namespace tinyml::quantization {
+namespace {
+
+constexpr const char* kPerTensor = "aten.fake_quantize_per_tensor_affine.tensor_qparams";
+constexpr const char* kFixed = "aten.fake_quantize_per_tensor_affine.default";
+
+struct Buffers {
+  ValueId scale = kNoValue;
+  ValueId zero_point = kNoValue;
+};
+
+class ActivationInserter {
+ public:
+  explicit ActivationInserter(Graph& graph) : graph_(graph), names_(graph) {}
+
+  void insert(const Site& site) {
+    const NodeId producer = graph_.value(site.value).producer;
+    const NodeId before = producer == kNoNode ? graph_.first_node() : graph_.next_node(producer);
+    const TensorType type = graph_.tensor_type(site.value);
+    const std::vector<ModuleCall> stack = stack_of(site, producer);
+    // Readers are moved before the FakeQuant exists, which must go on reading the value itself.
+    const ValueId placeholder = graph_.add_value("fake_quantize", type);
+    graph_.replace_all_uses(site.value, placeholder);
+    std::vector<NamedArgument> args = {{"self", site.value}};
+    if (site.kind == Site::Kind::kFixed) {
+      args.push_back({"scale", static_cast<double>(site.fixed.scale)});
+      args.push_back({"zero_point", int64_t{site.fixed.zero_point}});
+    } else {
+      const Buffers& buffers = site.kind == Site::Kind::kObserved ? own_buffers(site, stack.back().path)
+                                                                  : buffers_.at(site.source);
+      if (site.kind == Site::Kind::kObserved) buffers_[site.value] = buffers;
+      args.push_back({"scale", buffers.scale});
+      args.push_back({"zero_point", buffers.zero_point});
+    }
+    args.push_back({"quant_min", site.scheme.quant_min});
+    args.push_back({"quant_max", site.scheme.quant_max});
+    Node node;
+    node.op = site.kind == Site::Kind::kFixed ? kFixed : kPerTensor;
+    node.args = make_args(node.op, std::move(args));
+    node.outputs = {placeholder};
+    if (producer != kNoNode) node.metadata.stack_trace = graph_.node(producer).metadata.stack_trace;
+    node.metadata.module_stack = stack;
+    if (site.kind == Site::Kind::kObserved) note_settings(node.metadata, site.scheme);
+    graph_.add_node(std::move(node), before);
+  }
+
+ private:
+  std::vector<ModuleCall> stack_of(const Site& site, NodeId producer) {
+    const bool shares = site.source != kNoValue;
+    const std::string_view type = shares ? kRequantize : kFakeQuantize;
+    if (producer == kNoNode) return names_.call_in_root("fq_" + graph_.value(site.value).name, type);
+    return names_.call_after(graph_.node(producer), shares ? "requant_" : "fq_", type);
+  }
+
+  const Buffers& own_buffers(const Site& site, const std::string& path) {
+    const auto [entry, inserted] = by_path_.try_emplace(path);
+    if (inserted) {
+      (void)site;
+      entry->second.scale =
+          graph_.add_binding(BindingKind::kBuffer, path + ".scale", Tensor::from<float>({1.0f}, {1}));
+      entry->second.zero_point =
+          graph_.add_binding(BindingKind::kBuffer, path + ".zero_point", Tensor::from<int32_t>({0}, {1}));
+    }
+    return entry->second;
+  }
+
+  static void note_settings(Metadata& metadata, const TensorScheme& scheme) {
+    metadata.other["tinyml.observer"] = name_of(scheme.observer);
+    metadata.other["tinyml.momentum"] = fmt::format("{}", scheme.momentum);
+    metadata.other["tinyml.symmetric"] = scheme.symmetric ? "true" : "false";
+  }
+
+  Graph& graph_;
+  ModuleNames names_;
+  std::map<std::string, Buffers> by_path_;
+  std::map<ValueId, Buffers> buffers_;
+};
+
+}  // namespace
+
+void insert_activations(Graph& graph, const std::vector<Site>& sites) {
+  ActivationInserter inserter(graph);
+  for (const Site& site : sites) inserter.insert(site);
+}
+
+}  // namespace tinyml::quantization

@@ -1,0 +1,105 @@
+#include <fmt/format.h>
+
+#include <map>
+
+#include "quantize/insert_fake_quant.h"
+#include "quantize/module_names.h"
+#include "tinyml/schema.h"
+
+namespace tinyml::quantization {
+namespace {
+
+constexpr const char* kPerChannel = "aten.fake_quantize_per_channel_affine.default";
+constexpr const char* kPerTensor = "aten.fake_quantize_per_tensor_affine.tensor_qparams";
+
+/// Layer class of torch.nn -> the class whose weight is fake-quantized.
+const std::map<std::string, std::string, std::less<>>& quantized_classes() {
+  static const std::map<std::string, std::string, std::less<>> classes = {
+      {"torch.nn.modules.conv.Conv1d", "tinyml.nn.quant_layers.QuantConv1d"},
+      {"torch.nn.modules.conv.Conv2d", "tinyml.nn.quant_layers.QuantConv2d"},
+      {"torch.nn.modules.conv.ConvTranspose2d", "tinyml.nn.quant_layers.QuantConvTranspose2d"},
+      {"torch.nn.modules.linear.Linear", "tinyml.nn.quant_layers.QuantLinear"},
+  };
+  return classes;
+}
+
+class WeightInserter {
+ public:
+  explicit WeightInserter(Graph& graph) : graph_(graph), names_(graph) {
+    for (const NodeId id : graph_.nodes()) {
+      if (const auto& stack = graph_.node(id).metadata.module_stack; !stack.empty()) ++nodes_in_[stack.back().key];
+    }
+  }
+
+  void insert(const WeightSite& site) {
+    const ValueId weight = graph_.node(site.node).args[site.arg].value.as_value();
+    const std::vector<ModuleCall> stack = claim_module(site, weight);
+    const Buffers& buffers = buffers_of(site, weight, stack.back().path);
+    std::vector<NamedArgument> args = {{"self", weight}, {"scale", buffers.scale}, {"zero_point", buffers.zero_point}};
+    if (site.axis >= 0) args.push_back({"axis", site.axis});
+    args.push_back({"quant_min", site.scheme.quant_min});
+    args.push_back({"quant_max", site.scheme.quant_max});
+    const char* op = site.axis >= 0 ? kPerChannel : kPerTensor;
+    TensorType type = graph_.tensor_type(weight);
+    type.requires_grad = false;
+    const ValueId quantized = graph_.add_operator(op, make_args(op, std::move(args)), type, site.node, site.node);
+    Metadata& metadata = graph_.metadata(graph_.value(quantized).producer);
+    metadata.module_stack = stack;
+    metadata.other.clear();
+    graph_.set_arg(site.node, site.arg, quantized);
+  }
+
+ private:
+  struct Buffers {
+    ValueId scale = kNoValue;
+    ValueId zero_point = kNoValue;
+  };
+
+  /// The stack of the FakeQuant; the layer's module becomes one that has it, if it can.
+  std::vector<ModuleCall> claim_module(const WeightSite& site, ValueId weight) {
+    std::vector<ModuleCall>& stack = graph_.metadata(site.node).module_stack;
+    const Node& node = graph_.node(site.node);
+    if (!stack.empty() && node.args[site.arg].name == "weight") {
+      ModuleCall& call = stack.back();
+      const auto found = quantized_classes().find(call.type);
+      const Binding* binding = graph_.binding_of(weight);
+      if (found != quantized_classes().end() && binding != nullptr && binding->fqn == call.path + ".weight" &&
+          nodes_in_.at(call.key) == 1) {
+        call.type = found->second;
+        return ModuleNames::call_inside(stack, "weight_fq", kWeightFakeQuantize);
+      }
+      if (call.type.starts_with("tinyml.nn.qat_conv.")) {
+        return ModuleNames::call_inside(stack, "weight_fq", kWeightFakeQuantize);
+      }
+    }
+    const Binding* binding = graph_.binding_of(weight);
+    const std::string name = binding != nullptr ? std::string(last_component(binding->fqn)) : node.args[site.arg].name;
+    return names_.call_after(node, "fq_" + name + "_", kWeightFakeQuantize);
+  }
+
+  const Buffers& buffers_of(const WeightSite& site, ValueId weight, const std::string& path) {
+    const auto [entry, inserted] = by_path_.try_emplace(path);
+    if (inserted) {
+      const std::vector<float> scales = choose_weight_scales(constant_value(graph_, weight), site.axis, site.scheme);
+      const auto count = static_cast<int64_t>(scales.size());
+      entry->second.scale = graph_.add_binding(BindingKind::kBuffer, path + ".scale", Tensor::from(scales, {count}));
+      entry->second.zero_point =
+          graph_.add_binding(BindingKind::kBuffer, path + ".zero_point", Tensor(ScalarType::kInt32, {count}));
+    }
+    return entry->second;
+  }
+
+  Graph& graph_;
+  ModuleNames names_;
+  std::map<std::string, int> nodes_in_;  ///< Key of a module call -> nodes whose innermost call it is.
+  std::map<std::string, Buffers> by_path_;
+};
+
+}  // namespace
+
+void insert_weights(Graph& graph, const std::vector<WeightSite>& sites) {
+  WeightInserter inserter(graph);
+  for (const WeightSite& site : sites) inserter.insert(site);
+}
+
+}  // namespace tinyml::quantization

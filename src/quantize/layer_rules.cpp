@@ -1,0 +1,41 @@
+#include "quantize/layer_rules.h"
+
+#include "quantize/module_names.h"
+#include "tinyml/suggest.h"
+
+namespace tinyml::quantization {
+
+bool rule_matches(const LayerRule& rule, const Node& node) {
+  if (matches_glob(rule.pattern, node.op) || matches_glob(rule.pattern, base_name(node.op))) return true;
+  for (const ModuleCall& call : node.metadata.module_stack) {
+    if (call.path.empty()) continue;
+    if (matches_glob(rule.pattern, call.path) || matches_glob(rule.pattern, last_component(call.type))) return true;
+  }
+  return false;
+}
+
+bool is_ignored(const QuantizationScheme& scheme, const Node& node) {
+  bool ignored = false;
+  for (const LayerRule& rule : scheme.layers) {
+    if (rule_matches(rule, node)) ignored = rule.ignore;
+  }
+  return ignored;
+}
+
+TensorScheme activation_scheme(const QuantizationScheme& scheme, const Node& node) {
+  TensorScheme chosen = scheme.activation;
+  for (const LayerRule& rule : scheme.layers) {
+    if (rule.activation && rule_matches(rule, node)) chosen = *rule.activation;
+  }
+  return chosen;
+}
+
+TensorScheme weight_scheme(const QuantizationScheme& scheme, const Node& node) {
+  TensorScheme chosen = scheme.weight;
+  for (const LayerRule& rule : scheme.layers) {
+    if (rule.weight && rule_matches(rule, node)) chosen = *rule.weight;
+  }
+  return chosen;
+}
+
+}  // namespace tinyml::quantization

@@ -1,0 +1,15 @@
+// Which of a scheme's rules hold for a node.
+#pragma once
+
+#include "tinyml/graph.h"
+#include "tinyml/quantize.h"
+
+namespace tinyml::quantization {
+
+/// Whether the pattern names this node, its module (or one around it), its operator or its module's class.
+bool rule_matches(const LayerRule& rule, const Node& node);
+bool is_ignored(const QuantizationScheme& scheme, const Node& node);
+TensorScheme activation_scheme(const QuantizationScheme& scheme, const Node& node);
+TensorScheme weight_scheme(const QuantizationScheme& scheme, const Node& node);
+
+}  // namespace tinyml::quantization

@@ -1,0 +1,194 @@
+#include <fmt/format.h>
+#include <yaml-cpp/yaml.h>
+
+#include <functional>
+#include <map>
+
+#include "tinyml/quantize.h"
+#include "tinyml/suggest.h"
+
+namespace tinyml {
+namespace {
+
+/// Reads one mapping, key by key, and collects every problem.
+class SchemeReader {
+ public:
+  QuantizationScheme read(const std::string& text) {
+    YAML::Node root;
+    try {
+      root = YAML::Load(text);
+    } catch (const YAML::Exception& error) {
+      throw Error(fmt::format("The quantization configuration is not valid YAML: {}", error.what()));
+    }
+    QuantizationScheme scheme;
+    if (!root.IsDefined() || root.IsNull()) return scheme;
+    read_mapping(root, "", {
+        {"backend", [&](const YAML::Node& node) { read_backend(node, scheme); }},
+        {"ignore", [&](const YAML::Node& node) { read_ignore(node, scheme); }},
+        {"layers", [&](const YAML::Node& node) { layers_ = node; }},
+        {"bits", [&](const YAML::Node& node) { read_bits(node, "bits", scheme.activation, scheme.weight); }},
+        {"asymmetric", [&](const YAML::Node& node) { read_asymmetric(node, "asymmetric", scheme.activation, scheme.weight); }},
+        {"per_tensor", [&](const YAML::Node& node) { scheme.weight.per_channel = !read_bool(node, "per_tensor"); }},
+        {"observer", [&](const YAML::Node& node) { scheme.activation.observer = read_observer(node, "observer"); }},
+        {"momentum", [&](const YAML::Node& node) { scheme.activation.momentum = read_momentum(node, "momentum"); }},
+    });
+    if (layers_.IsDefined() && !layers_.IsNull()) read_layers(scheme);  // last: they start from the settings above
+    if (!problems_.empty()) throw Error("The quantization configuration is not valid.", std::move(problems_));
+    return scheme;
+  }
+
+ private:
+  using Handlers = std::map<std::string, std::function<void(const YAML::Node&)>>;
+
+  void problem(std::string what, std::string remedy = "") { problems_.push_back({std::move(what), "", {}, std::move(remedy)}); }
+
+  void read_mapping(const YAML::Node& node, const std::string& where, const Handlers& handlers) {
+    if (!node.IsMap()) {
+      problem(fmt::format("'{}' is not a mapping", where.empty() ? "the configuration" : where));
+      return;
+    }
+    for (const auto& entry : node) {
+      const std::string key = entry.first.as<std::string>();
+      const auto handler = handlers.find(key);
+      if (handler != handlers.end()) {
+        handler->second(entry.second);
+        continue;
+      }
+      std::vector<std::string> known;
+      std::string list;
+      for (const auto& [name, unused] : handlers) {
+        known.push_back(name);
+        list += (list.empty() ? "" : ", ") + name;
+      }
+      const std::string nearest = nearest_name(key, known);
+      problem(fmt::format("unknown key '{}'{}", key, where.empty() ? "" : " in '" + where + "'"),
+              nearest.empty() ? "known keys: " + list : fmt::format("is '{}' meant?", nearest));
+    }
+  }
+
+  template <typename T>
+  T scalar(const YAML::Node& node, const std::string& where, const char* expected, T fallback) {
+    try {
+      return node.as<T>();
+    } catch (const YAML::Exception&) {
+      problem(fmt::format("'{}' is not {}", where, expected));
+      return fallback;
+    }
+  }
+  bool read_bool(const YAML::Node& node, const std::string& where) { return scalar<bool>(node, where, "true or false", false); }
+
+  void read_backend(const YAML::Node& node, QuantizationScheme& scheme) {
+    scheme.backend = scalar<std::string>(node, "backend", "a name", "");
+    if (scheme.backend != "tflite") problem(fmt::format("unknown backend '{}'", scheme.backend), "the only one is 'tflite'");
+  }
+
+  double read_momentum(const YAML::Node& node, const std::string& where) {
+    const double momentum = scalar<double>(node, where, "a number", 0.01);
+    if (!(momentum > 0.0 && momentum <= 1.0)) problem(fmt::format("'{}' is not in (0, 1]", where));
+    return momentum;
+  }
+
+  Observer read_observer(const YAML::Node& node, const std::string& where) {
+    const std::string name = scalar<std::string>(node, where, "a name", "");
+    for (const Observer observer : {Observer::kMovingAverage, Observer::kMinMax, Observer::kHistogram}) {
+      if (name == name_of(observer)) return observer;
+    }
+    problem(fmt::format("unknown {} '{}'", where, name), "one of moving_average, min_max, histogram");
+    return Observer::kMovingAverage;
+  }
+
+  void set_bits(TensorScheme& scheme, const YAML::Node& node, const std::string& where, bool weight) {
+    const int bits = scalar<int>(node, where, "a number of bits", 8);
+    if (bits < 2 || bits > 16 || (weight && bits > 8)) {
+      problem(fmt::format("'{}' is {}; {} have 2 to {} bits", where, bits, weight ? "weights" : "activations", weight ? 8 : 16));
+      return;
+    }
+    scheme.quant_max = (int64_t{1} << (bits - 1)) - 1;
+    scheme.quant_min = weight ? -scheme.quant_max : -scheme.quant_max - 1;
+    if (!weight && bits > 8) scheme.symmetric = true;  // the target's rule: 16-bit activations have zero point 0
+  }
+
+  /// `read(scheme, node, name, is_weight)` for one value for both kinds of tensors, or a mapping of one for each.
+  template <typename Read>
+  void read_both(const YAML::Node& node, const std::string& where, TensorScheme& activation, TensorScheme& weight, Read read) {
+    if (!node.IsMap()) {
+      read(activation, node, where, false);
+      read(weight, node, where, true);
+      return;
+    }
+    read_mapping(node, where, {
+        {"activation", [&](const YAML::Node& value) { read(activation, value, where + ".activation", false); }},
+        {"weight", [&](const YAML::Node& value) { read(weight, value, where + ".weight", true); }},
+    });
+  }
+
+  void read_bits(const YAML::Node& node, const std::string& where, TensorScheme& activation, TensorScheme& weight) {
+    if (!node.IsMap() && scalar<int>(node, where, "a number of bits", 8) > 8) {
+      problem(fmt::format("'{}' above 8 holds for activations only", where), "write bits: {activation: 16, weight: 8}");
+      return;
+    }
+    read_both(node, where, activation, weight,
+              [this](TensorScheme& scheme, const YAML::Node& value, const std::string& name, bool is_weight) {
+                set_bits(scheme, value, name, is_weight);
+              });
+  }
+
+  void read_asymmetric(const YAML::Node& node, const std::string& where, TensorScheme& activation, TensorScheme& weight) {
+    if (!node.IsMap()) {  // the target's weights are symmetric whatever the activations are
+      activation.symmetric = !read_bool(node, where);
+      return;
+    }
+    read_both(node, where, activation, weight,
+              [this](TensorScheme& scheme, const YAML::Node& value, const std::string& name, bool is_weight) {
+                scheme.symmetric = !read_bool(value, name);
+                if (is_weight && !scheme.symmetric) problem(fmt::format("'{}' is true; the target's weights are symmetric", name));
+              });
+  }
+
+  void read_ignore(const YAML::Node& node, QuantizationScheme& scheme) {
+    if (!node.IsSequence()) {
+      problem("'ignore' is not a list of patterns");
+      return;
+    }
+    for (const YAML::Node& item : node) {
+      LayerRule rule;
+      rule.pattern = scalar<std::string>(item, "ignore", "a list of patterns", "");
+      rule.ignore = true;
+      scheme.layers.push_back(std::move(rule));
+    }
+  }
+
+  void read_layers(QuantizationScheme& scheme) {
+    if (!layers_.IsMap()) {
+      problem("'layers' is not a mapping of patterns to settings");
+      return;
+    }
+    for (const auto& entry : layers_) {
+      LayerRule rule;
+      rule.pattern = entry.first.as<std::string>();
+      const std::string where = "layers." + rule.pattern;
+      TensorScheme activation = scheme.activation;
+      TensorScheme weight = scheme.weight;
+      read_mapping(entry.second, where, {
+          {"ignore", [&](const YAML::Node& node) { rule.ignore = read_bool(node, where + ".ignore"); }},
+          {"bits", [&](const YAML::Node& node) { read_bits(node, where + ".bits", activation, weight); }},
+          {"asymmetric", [&](const YAML::Node& node) { read_asymmetric(node, where + ".asymmetric", activation, weight); }},
+          {"per_tensor", [&](const YAML::Node& node) { weight.per_channel = !read_bool(node, where + ".per_tensor"); }},
+          {"observer", [&](const YAML::Node& node) { activation.observer = read_observer(node, where + ".observer"); }},
+          {"momentum", [&](const YAML::Node& node) { activation.momentum = read_momentum(node, where + ".momentum"); }},
+      });
+      if (!(activation == scheme.activation)) rule.activation = activation;
+      if (!(weight == scheme.weight)) rule.weight = weight;
+      scheme.layers.push_back(std::move(rule));
+    }
+  }
+
+  YAML::Node layers_;
+  std::vector<Diagnostic> problems_;
+};
+
+}  // namespace
+
+QuantizationScheme parse_scheme(const std::string& text) { return SchemeReader().read(text); }
+
+}  // namespace tinyml

@@ -1,0 +1,303 @@
+#include "quantize/placement.h"
+
+#include <algorithm>
+#include <numeric>
+#include <set>
+
+#include "quantize/layer_rules.h"
+#include "quantize/module_names.h"
+#include "quantize/tie_rules.h"
+
+namespace tinyml::quantization {
+namespace {
+
+/// Sets of values with one scale.
+class ScaleClasses {
+ public:
+  explicit ScaleClasses(size_t count) : parent_(count) { std::iota(parent_.begin(), parent_.end(), size_t{0}); }
+  size_t find(ValueId value) {
+    size_t root = index_of(value);
+    while (parent_[root] != root) root = parent_[root] = parent_[parent_[root]];
+    return root;
+  }
+  /// The first one's representative stays: the value that defines the scale.
+  void join(ValueId source, ValueId other) { parent_[find(other)] = find(source); }
+
+ private:
+  std::vector<size_t> parent_;
+};
+
+class Solver {
+ public:
+  Solver(const Graph& graph, const QuantizationScheme& scheme)
+      : graph_(graph), scheme_(scheme), classes_(graph.value_limit()), dynamic_(graph.value_limit()),
+        needed_(graph.value_limit()), pulled_(graph.value_limit()) {}
+
+  Placement solve() {
+    mark_dynamic();
+    classify();
+    merge_activations();
+    tie();
+    find_needed();
+    pull_into_concatenations();
+    collect_input_sites();
+    for (const NodeId id : graph_.nodes()) collect(id);
+    return std::move(placement_);
+  }
+
+ private:
+  bool is_data(ValueId id) const {
+    if (id == kNoValue) return false;
+    const Value& value = graph_.value(id);
+    return value.kind == ValueKind::kTensor && is_floating_point(value.tensor.type);
+  }
+  bool is_dynamic(ValueId id) const { return is_data(id) && dynamic_[index_of(id)]; }
+  const TieRule& rule(NodeId id) const { return rules_.at(id); }
+  bool is_quantized(NodeId id) const { return rules_.contains(id) && rule(id).tie != Tie::kFloat; }
+  bool is_move(NodeId id) const {
+    return is_quantized(id) && (rule(id).tie == Tie::kMove || rule(id).tie == Tie::kRound || tied_cats_.contains(id));
+  }
+
+  /// The values among the arguments that carry data.
+  std::vector<ValueId> data_inputs(NodeId id) const {
+    std::vector<ValueId> values;
+    const Node& node = graph_.node(id);
+    const auto count = static_cast<size_t>(rule(id).data_args);
+    for (size_t i = 0; i < std::min(count, node.args.size()); ++i) {
+      node.args[i].value.for_each_value([&](ValueId value) {
+        if (is_dynamic(value)) values.push_back(value);
+      });
+    }
+    return values;
+  }
+
+  void mark_dynamic() {
+    for (const Input& input : graph_.inputs()) {
+      if (input.value != kNoValue) dynamic_[index_of(input.value)] = true;
+    }
+    for (const NodeId id : graph_.nodes()) {
+      bool any = false;
+      for (const NamedArgument& arg : graph_.node(id).args) {
+        arg.value.for_each_value([&](ValueId value) { any = any || dynamic_[index_of(value)]; });
+      }
+      for (const ValueId output : graph_.node(id).outputs) {
+        if (output != kNoValue) dynamic_[index_of(output)] = any;
+      }
+    }
+  }
+
+  void classify() {
+    for (const NodeId id : graph_.nodes()) {
+      const Node& node = graph_.node(id);
+      const bool makes_data = std::any_of(node.outputs.begin(), node.outputs.end(), [&](ValueId v) { return is_dynamic(v); });
+      if (!makes_data) continue;
+      TieRule found = tie_rule(graph_, node);
+      if (is_ignored(scheme_, node)) found = stays_float("the configuration ignores it");
+      if (found.tie == Tie::kLayer && is_dynamic(weight_of(node))) {
+        found = stays_float("its weight is computed from the model's input");
+      }
+      rules_.emplace(id, found);
+      if (found.tie != Tie::kFloat && data_inputs(id).empty()) {
+        rules_[id] = stays_float("none of its operands is a float tensor");
+      }
+    }
+  }
+
+  static ValueId weight_of(const Node& node) {
+    const Argument& weight = node.arg("weight");
+    return weight.is_value() ? weight.as_value() : kNoValue;
+  }
+
+  void merge_activations() {
+    for (const NodeId id : graph_.nodes()) {
+      if (!rules_.contains(id) || !is_fusable_activation(graph_.node(id))) continue;
+      const std::vector<ValueId> inputs = data_inputs(id);
+      if (inputs.size() != 1) continue;
+      const Value& input = graph_.value(inputs[0]);
+      if (input.producer == kNoNode || !rules_.contains(input.producer)) continue;
+      if (input.users.size() != 1 || graph_.is_output(inputs[0])) continue;
+      const TieRule* producer = find_tie_rule(graph_.node(input.producer).op);
+      if (producer == nullptr || !producer->fuses_activation) continue;
+      if (!is_quantized(input.producer)) {
+        rules_[id] = rule(input.producer);  // it stays with its layer
+      } else if (is_quantized(id)) {
+        merged_.emplace(inputs[0], id);
+      }
+    }
+  }
+
+  void tie() {
+    for (const NodeId id : graph_.nodes()) {
+      if (!is_quantized(id)) continue;
+      const Tie kind = rule(id).tie;
+      const std::vector<ValueId> inputs = data_inputs(id);
+      if (kind == Tie::kConcat) {
+        const bool same = std::all_of(inputs.begin(), inputs.end(),
+                                      [&](ValueId v) { return classes_.find(v) == classes_.find(inputs[0]); });
+        if (!same) continue;
+        tied_cats_.insert(id);
+      } else if (kind != Tie::kMove && kind != Tie::kRound) {
+        continue;
+      }
+      for (const ValueId output : graph_.node(id).outputs) {
+        if (is_dynamic(output)) classes_.join(inputs[0], output);
+      }
+    }
+  }
+
+  bool need(ValueId value) {
+    const size_t root = classes_.find(value);
+    if (needed_[root]) return false;
+    needed_[root] = true;
+    return true;
+  }
+  bool is_needed(ValueId value) { return needed_[classes_.find(value)]; }
+
+  void find_needed() {
+    std::vector<NodeId> concatenations;
+    for (const NodeId id : graph_.nodes()) {
+      if (!is_quantized(id) || is_move(id)) continue;
+      if (rule(id).tie == Tie::kConcat) {
+        concatenations.push_back(id);
+        continue;
+      }
+      for (const ValueId value : data_inputs(id)) need(value);
+      for (const ValueId value : graph_.node(id).outputs) {
+        if (is_dynamic(value)) need(value);
+      }
+    }
+    // A concatenation runs on integers when anything around it does.
+    for (bool changed = true; changed;) {
+      changed = false;
+      for (const NodeId id : concatenations) {
+        std::vector<ValueId> values = data_inputs(id);
+        values.push_back(graph_.node(id).output());
+        if (std::none_of(values.begin(), values.end(), [&](ValueId v) { return is_needed(v); })) continue;
+        for (const ValueId value : values) changed = need(value) || changed;
+      }
+    }
+  }
+
+  /// Inputs computed for one concatenation alone take its scale.
+  void pull_into_concatenations() {
+    for (const NodeId id : graph_.nodes()) {
+      if (!is_quantized(id) || rule(id).tie != Tie::kConcat || tied_cats_.contains(id)) continue;
+      for (const ValueId input : data_inputs(id)) {
+        const Value& value = graph_.value(input);
+        const bool alone = !graph_.is_output(input) &&
+                           std::all_of(value.users.begin(), value.users.end(), [&](NodeId user) { return user == id; });
+        if (!alone || value.producer == kNoNode || !is_quantized(value.producer)) continue;
+        const Tie producer = rule(value.producer).tie;
+        if (producer == Tie::kLayer || producer == Tie::kCompute) pulled_[index_of(input)] = true;
+      }
+    }
+  }
+
+  void collect_input_sites() {
+    for (const Input& input : graph_.inputs()) {
+      if (input.value == kNoValue || !is_data(input.value) || !is_needed(input.value)) continue;
+      placement_.sites.push_back({input.value, Site::Kind::kObserved, {}, kNoValue, scheme_.activation});
+    }
+  }
+
+  void report_float(const Node& node, const std::string& reason) {
+    placement_.report.float_operators.push_back(
+        {graph_.value(node.outputs.at(0)).name, node.op, node.module_path(), node.source(), reason});
+  }
+
+  void collect(NodeId id) {
+    if (!rules_.contains(id)) return;
+    const Node& node = graph_.node(id);
+    const TieRule& found = rule(id);
+    const bool moves = is_move(id);
+    if (found.tie == Tie::kFloat) {
+      const TieRule* natural = find_tie_rule(node.op);
+      if (natural == nullptr || natural->tie != Tie::kMove) report_float(node, found.reason);
+    } else if (!moves && is_needed(node.outputs.at(0))) {
+      if (!is_merged_activation(id)) ++placement_.report.quantized_operators;
+      collect_constants(id);
+    }
+    for (const ValueId output : node.outputs) {
+      if (!is_dynamic(output) || !is_needed(output) || merged_.contains(output) || pulled_[index_of(output)]) continue;
+      if (graph_.is_unused(output)) continue;
+      if (!moves) {
+        add_site(id, output);
+      } else if (found.tie == Tie::kRound) {
+        add_rounding(output);
+      }
+    }
+  }
+
+  bool is_merged_activation(NodeId id) const {
+    return std::any_of(merged_.begin(), merged_.end(), [&](const auto& entry) { return entry.second == id; });
+  }
+
+  void add_site(NodeId id, ValueId output) {
+    Site site{output, Site::Kind::kObserved, {}, kNoValue, activation_scheme(scheme_, graph_.node(id))};
+    if (site.scheme == scheme_.activation) {  // an exception for the layer holds for its activation's result
+      for (const auto& [value, activation] : merged_) {
+        if (activation == id) site.scheme = activation_scheme(scheme_, graph_.node(graph_.value(value).producer));
+      }
+    }
+    if (rule(id).tie == Tie::kFixed && site.scheme.quant_min == -128 && site.scheme.quant_max == 127) {
+      site.kind = Site::Kind::kFixed;
+      site.fixed = rule(id).fixed;
+    } else if (rule(id).tie == Tie::kFixed && site.scheme.quant_max == 32767) {
+      site.kind = Site::Kind::kFixed;
+      site.fixed = {1.0f / 32768.0f, 0};
+    }
+    placement_.sites.push_back(site);
+  }
+
+  void add_rounding(ValueId output) {
+    const ValueId source{static_cast<uint32_t>(classes_.find(output))};
+    const auto found = std::find_if(placement_.sites.begin(), placement_.sites.end(),
+                                    [&](const Site& site) { return site.value == source; });
+    TINYML_CHECK(found != placement_.sites.end());
+    Site site = *found;
+    site.value = output;
+    site.source = source;
+    if (site.kind != Site::Kind::kFixed) site.kind = Site::Kind::kRequantized;
+    placement_.sites.push_back(site);
+  }
+
+  void collect_constants(NodeId id) {
+    const Node& node = graph_.node(id);
+    const TensorScheme scheme = weight_scheme(scheme_, node);
+    if (rule(id).tie == Tie::kLayer) {
+      placement_.weights.push_back({id, node.arg_index("weight"), scheme.per_channel ? channel_axis(node) : -1, scheme});
+      return;
+    }
+    for (size_t i = 0; i < static_cast<size_t>(rule(id).data_args); ++i) {
+      const Argument& argument = node.args[i].value;
+      if (!argument.is_value() || !is_data(argument.as_value()) || is_dynamic(argument.as_value())) continue;
+      const std::vector<int64_t> sizes = graph_.tensor_type(argument.as_value()).sizes();
+      if (std::accumulate(sizes.begin(), sizes.end(), int64_t{1}, std::multiplies<>()) < 2) continue;
+      placement_.weights.push_back({id, i, -1, scheme});
+    }
+  }
+
+  /// The weight's dimension that holds the output channels, -1 when none does alone.
+  int64_t channel_axis(const Node& node) const {
+    if (node.op.find("transpose") == std::string::npos) return 0;
+    if (node.arg("groups").as_int() == 1) return 1;
+    return graph_.tensor_type(weight_of(node)).sizes().at(1) == 1 ? 0 : -1;
+  }
+
+  const Graph& graph_;
+  const QuantizationScheme& scheme_;
+  ScaleClasses classes_;
+  std::vector<bool> dynamic_;
+  std::vector<bool> needed_;
+  std::vector<bool> pulled_;                ///< Takes the scale of the concatenation that reads it.
+  std::map<NodeId, TieRule> rules_;
+  std::map<ValueId, NodeId> merged_;        ///< Results read only by an activation -> that activation.
+  std::set<NodeId> tied_cats_;              ///< Concatenations of values that share a scale already.
+  Placement placement_;
+};
+
+}  // namespace
+
+Placement solve_placement(const Graph& graph, const QuantizationScheme& scheme) { return Solver(graph, scheme).solve(); }
+
+}  // namespace tinyml::quantization

@@ -1,0 +1,38 @@
+// Which values get FakeQuants: the plan, before anything is changed.
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "tinyml/graph.h"
+#include "tinyml/quantize.h"
+
+namespace tinyml::quantization {
+
+/// A FakeQuant after a value.
+struct Site {
+  enum class Kind { kObserved, kFixed, kRequantized };
+  ValueId value = kNoValue;
+  Kind kind = Kind::kObserved;
+  ScaleZeroPoint fixed;       ///< kFixed.
+  ValueId source = kNoValue;  ///< kRequantized: the site whose scale it takes.
+  TensorScheme scheme;
+};
+
+/// A FakeQuant of one constant operand of one node.
+struct WeightSite {
+  NodeId node = kNoNode;
+  size_t arg = 0;
+  int64_t axis = -1;  ///< -1: one scale.
+  TensorScheme scheme;
+};
+
+struct Placement {
+  std::vector<Site> sites;  ///< In the order of the values' definition.
+  std::vector<WeightSite> weights;
+  QuantizationReport report;
+};
+
+Placement solve_placement(const Graph& graph, const QuantizationScheme& scheme);
+
+}  // namespace tinyml::quantization

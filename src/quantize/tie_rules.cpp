@@ -1,0 +1,139 @@
+#include "quantize/tie_rules.h"
+
+#include <initializer_list>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "quantize/module_names.h"
+
+namespace tinyml::quantization {
+
+TieRule stays_float(const char* reason) {
+  TieRule rule;
+  rule.reason = reason;
+  return rule;
+}
+
+namespace {
+
+using Table = std::map<std::string, TieRule, std::less<>>;
+
+void add(Table& table, const TieRule& rule, std::initializer_list<const char*> names) {
+  for (const char* name : names) table.emplace(name, rule);
+}
+
+constexpr const char* kFloatCore = "attention's products lose more accuracy than time in 8 bits; they stay float";
+constexpr const char* kNormalized = "normalization over the input's own statistics has no integer form";
+constexpr const char* kRecurrent = "recurrent layers are not quantized yet";
+constexpr const char* kLookup = "table lookup has no arithmetic to quantize";
+
+/// Keyed by the operator's name without namespace and overload.
+Table make_table() {
+  Table table;
+  add(table, {.tie = Tie::kLayer, .fuses_activation = true},
+      {"conv1d", "conv2d", "conv_transpose2d", "linear"});
+  add(table, {.tie = Tie::kCompute, .fuses_activation = true}, {"batch_norm"});
+  add(table, {.tie = Tie::kCompute, .data_args = 2, .fuses_activation = true}, {"add", "sub", "mul"});
+  add(table, {.tie = Tie::kCompute, .data_args = 2}, {"div", "maximum", "minimum"});
+  add(table, {.tie = Tie::kCompute},
+      {"relu",    "relu6",   "hardtanh", "clamp",      "clamp_min", "clamp_max", "leaky_relu", "prelu", "elu",   "selu", "celu",
+       "silu",    "hardswish", "gelu",   "mish",       "softplus",  "softsign", "exp",        "sqrt",  "rsqrt", "log",  "abs",
+       "neg",     "square",  "pow",      "reciprocal", "rsub",      "mean",     "sum"});
+  add(table, {.tie = Tie::kFixed, .fixed = {1.0f / 256.0f, -128}}, {"sigmoid", "softmax"});
+  add(table, {.tie = Tie::kFixed, .fixed = {1.0f / 255.0f, -128}}, {"hardsigmoid"});
+  add(table, {.tie = Tie::kFixed, .fixed = {1.0f / 128.0f, 0}}, {"tanh"});
+  add(table, {.tie = Tie::kFixed, .fixed = {16.0f / 256.0f, 127}}, {"log_softmax"});
+  add(table, {.tie = Tie::kMove},
+      {"max_pool1d",   "max_pool2d", "adaptive_max_pool2d", "amax",          "amin",          "flatten",    "reshape",
+       "view",         "unflatten",  "squeeze",             "unsqueeze",     "permute",       "transpose",  "t",
+       "movedim",      "slice",      "select",              "narrow",        "split",         "split_with_sizes", "chunk",
+       "unbind",       "expand",     "expand_as",           "repeat",        "tile",          "flip",       "roll",
+       "index_select", "view_as",    "reshape_as",          "pad",           "constant_pad_nd", "reflection_pad1d", "reflection_pad2d",
+       "replication_pad1d", "replication_pad2d", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "native_channel_shuffle",
+       "upsample_nearest1d", "upsample_nearest2d", "contiguous", "clone", "detach", "alias", "dropout", "dropout1d", "dropout2d",
+       "feature_dropout", "alpha_dropout", "to", "_to_copy", "type_as", "lift_fresh_copy", "unsafe_split", "unsafe_chunk"});
+  add(table, {.tie = Tie::kRound}, {"avg_pool1d", "avg_pool2d", "upsample_bilinear2d"});
+  add(table, {.tie = Tie::kRound}, {"adaptive_avg_pool1d", "adaptive_avg_pool2d"});
+  add(table, {.tie = Tie::kConcat}, {"cat", "stack", "concat"});
+  add(table, stays_float(kFloatCore),
+      {"matmul", "bmm", "einsum", "scaled_dot_product_attention", "baddbmm", "addmm", "mm"});
+  add(table, stays_float(kNormalized),
+      {"layer_norm", "group_norm", "instance_norm", "rms_norm", "linalg_vector_norm", "var", "std", "normalize"});
+  add(table, stays_float(kRecurrent), {"lstm", "gru", "rnn_tanh", "rnn_relu"});
+  add(table, stays_float(kLookup), {"embedding", "index", "gather"});
+  return table;
+}
+
+const Table& table() {
+  static const Table rules = make_table();
+  return rules;
+}
+
+std::optional<double> number(const Node& node, std::string_view name) {
+  if (!node.has_arg(name) || !node.arg(name).is_number()) return std::nullopt;
+  return node.arg(name).as_double();
+}
+
+/// Whether a pooling to a given size leaves one element.
+bool is_global_pool(const Graph& graph, const Node& node) {
+  const TensorType& type = graph.tensor_type(node.outputs.at(0));
+  const std::vector<int64_t> sizes = type.sizes();
+  const size_t spatial = node.op.find("1d") != std::string::npos ? 1 : 2;
+  if (sizes.size() < spatial) return false;
+  for (size_t i = sizes.size() - spatial; i < sizes.size(); ++i) {
+    if (sizes[i] != 1) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+const TieRule* find_tie_rule(std::string_view op) {
+  if (!op.starts_with("aten.")) return nullptr;
+  const auto found = table().find(base_name(op));
+  return found == table().end() ? nullptr : &found->second;
+}
+
+TieRule tie_rule(const Graph& graph, const Node& node) {
+  const TieRule* found = find_tie_rule(node.op);
+  if (found == nullptr) return stays_float("there is no quantization rule for this operator");
+  TieRule rule = *found;
+  for (const ValueId output : node.outputs) {
+    if (output == kNoValue) continue;
+    const Value& value = graph.value(output);
+    const bool is_float = value.kind == ValueKind::kTensor && is_floating_point(value.tensor.type);
+    if (is_float && value.tensor.type != ScalarType::kFloat32) {
+      return stays_float("its result is not float32");
+    }
+  }
+  if (node.op.starts_with("aten.adaptive_avg_pool") && is_global_pool(graph, node)) rule.tie = Tie::kCompute;
+  if (node.op == "aten.batch_norm.default") {
+    if (!node.arg("running_mean").is_value()) {
+      return stays_float("a batch norm without running statistics has no integer form");
+    }
+  }
+  return rule;
+}
+
+bool is_fusable_activation(const Node& node) {
+  const std::string name = base_name(node.op);
+  if (name == "relu" || name == "relu6") return true;
+  std::optional<double> low;
+  std::optional<double> high;
+  if (name == "hardtanh") {
+    low = number(node, "min_val");
+    high = number(node, "max_val");
+  } else if (name == "clamp") {
+    low = number(node, "min");
+    high = number(node, "max");
+    if (node.has_arg("max") && !node.arg("max").is_none() && !high) return false;
+  } else if (name == "clamp_min") {
+    low = number(node, "min");
+  }
+  if (!low) return false;
+  if (!high) return *low == 0.0;
+  return (*low == 0.0 && *high == 6.0) || (*low == -1.0 && *high == 1.0);
+}
+
+}  // namespace tinyml::quantization

@@ -1,0 +1,185 @@
+#include "quantize/placement.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "quantize/graphs.h"
+
+namespace tinyml::quantization {
+namespace {
+
+using testing::GraphBuilder;
+
+std::set<ValueId> sites_of(const Placement& placement, Site::Kind kind = Site::Kind::kObserved) {
+  std::set<ValueId> values;
+  for (const Site& site : placement.sites) {
+    if (site.kind == kind) values.insert(site.value);
+  }
+  return values;
+}
+
+TEST(Placement, AnActivationIsPartOfItsConvolution) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {1, 3, 8, 8});
+  const ValueId conv = b.conv(x, "conv", 4);
+  const ValueId relu = b.relu(conv);
+  b.output(relu);
+  const Placement placement = solve_placement(b.graph, {});
+  EXPECT_EQ(sites_of(placement), (std::set<ValueId>{x, relu}));
+  ASSERT_EQ(placement.weights.size(), 1u);
+  EXPECT_EQ(placement.weights[0].axis, 0);
+  EXPECT_TRUE(placement.report.float_operators.empty());
+}
+
+TEST(Placement, AConvolutionReadTwiceKeepsItsOwnScale) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {1, 4, 8, 8});
+  const ValueId conv = b.conv(x, "conv", 4);
+  const ValueId relu = b.relu(conv);
+  const ValueId sum = b.add(conv, relu);
+  b.output(sum);
+  EXPECT_EQ(sites_of(solve_placement(b.graph, {})), (std::set<ValueId>{x, conv, relu, sum}));
+}
+
+TEST(Placement, AResidualSumIsRoundedAfterItsActivationOnly) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {1, 4, 8, 8});
+  const ValueId conv = b.conv(x, "conv", 4);
+  const ValueId relu = b.relu(b.add(conv, x));
+  b.output(relu);
+  EXPECT_EQ(sites_of(solve_placement(b.graph, {})), (std::set<ValueId>{x, conv, relu}));
+}
+
+TEST(Placement, MovingOperatorsShareTheirInputsScale) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {1, 3, 8, 8});
+  const ValueId relu = b.relu(b.conv(x, "conv", 4));
+  const ValueId pooled = b.max_pool(relu);
+  const ValueId flat = b.call("aten.flatten.using_ints", {{"self", pooled}, {"start_dim", 1}}, {1, 64});
+  const ValueId linear = b.call("aten.linear.default", {{"input", flat}, {"weight", b.parameter("fc.weight", {5, 64})}}, {1, 5},
+                                "fc", "torch.nn.modules.linear.Linear");
+  b.output(linear);
+  EXPECT_EQ(sites_of(solve_placement(b.graph, {})), (std::set<ValueId>{x, relu, linear}));
+}
+
+TEST(Placement, AveragePoolingRoundsToItsInputsGrid) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {1, 3, 8, 8});
+  const ValueId relu = b.relu(b.conv(x, "conv", 4));
+  const ValueId moved = b.max_pool(relu);
+  const ValueId pooled = b.average_pool(moved);
+  const ValueId last = b.conv(pooled, "last", 4);
+  b.output(last);
+  const Placement placement = solve_placement(b.graph, {});
+  EXPECT_EQ(sites_of(placement), (std::set<ValueId>{x, relu, last}));
+  EXPECT_EQ(sites_of(placement, Site::Kind::kRequantized), (std::set<ValueId>{pooled}));
+  for (const Site& site : placement.sites) {
+    if (site.value == pooled) {
+      EXPECT_EQ(site.source, relu);
+    }
+  }
+}
+
+TEST(Placement, FixedScalesAreTheTargets) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {1, 4, 8, 8});
+  const ValueId conv = b.conv(x, "conv", 4);
+  const ValueId gate = b.unary("aten.sigmoid.default", conv);
+  b.output(gate);
+  const Placement placement = solve_placement(b.graph, {});
+  EXPECT_EQ(sites_of(placement), (std::set<ValueId>{x, conv}));
+  ASSERT_EQ(sites_of(placement, Site::Kind::kFixed), (std::set<ValueId>{gate}));
+  EXPECT_FLOAT_EQ(placement.sites.back().fixed.scale, 1.0f / 256.0f);
+  EXPECT_EQ(placement.sites.back().fixed.zero_point, -128);
+}
+
+TEST(Placement, WhatIsComputedForAConcatenationTakesItsScale) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {1, 3, 8, 8});
+  const ValueId stem = b.relu(b.conv(x, "stem", 4));
+  const ValueId left = b.relu(b.conv(stem, "left", 4));
+  const ValueId right = b.conv(stem, "right", 4);
+  const ValueId joined = b.cat({left, right, stem});
+  const ValueId last = b.conv(joined, "last", 4);
+  b.output(last);
+  EXPECT_EQ(sites_of(solve_placement(b.graph, {})), (std::set<ValueId>{x, stem, joined, last}));
+}
+
+TEST(Placement, AFixedScaleIsNotPulledIntoAConcatenation) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {1, 3, 8, 8});
+  const ValueId left = b.conv(x, "left", 4);
+  const ValueId gate = b.unary("aten.tanh.default", b.conv(x, "right", 4));
+  const ValueId joined = b.cat({left, gate});
+  b.output(joined);
+  const Placement placement = solve_placement(b.graph, {});
+  EXPECT_TRUE(sites_of(placement).contains(joined));
+  EXPECT_FALSE(sites_of(placement).contains(left));
+  EXPECT_EQ(sites_of(placement, Site::Kind::kFixed), (std::set<ValueId>{gate}));
+}
+
+TEST(Placement, PartsOfOneTensorJoinedAgainKeepItsScale) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {1, 4, 8, 8});
+  const ValueId conv = b.conv(x, "conv", 4);
+  const auto part = [&](int64_t start) {
+    return b.call("aten.slice.Tensor", {{"self", conv}, {"dim", 1}, {"start", start}, {"end", start + 2}}, {1, 2, 8, 8});
+  };
+  const ValueId first = part(0);
+  const ValueId swapped = b.cat({part(2), first});
+  const ValueId last = b.conv(swapped, "last", 4);
+  b.output(last);
+  EXPECT_EQ(sites_of(solve_placement(b.graph, {})), (std::set<ValueId>{x, conv, last}));
+}
+
+TEST(Placement, FloatOperatorsAreListedWithReasonsAndNeighboursStayQuantized) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {1, 4, 8, 8});
+  const ValueId conv = b.conv(x, "conv", 4);
+  const ValueId normed = b.call("aten.group_norm.default", {{"input", conv}, {"num_groups", 2}}, {1, 4, 8, 8});
+  const ValueId odd = b.unary("aten.erf.default", normed);
+  const ValueId last = b.conv(odd, "last", 4);
+  b.output(last);
+  const Placement placement = solve_placement(b.graph, {});
+  EXPECT_EQ(sites_of(placement), (std::set<ValueId>{x, conv, odd, last}));
+  ASSERT_EQ(placement.report.float_operators.size(), 2u);
+  EXPECT_EQ(placement.report.float_operators[0].op, "aten.group_norm.default");
+  EXPECT_EQ(placement.report.float_operators[1].reason, "there is no quantization rule for this operator");
+}
+
+TEST(Placement, AnIgnoredLayerStaysFloatWithItsActivation) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {1, 4, 8, 8});
+  const ValueId first = b.relu(b.conv(x, "first", 4));
+  const ValueId second = b.relu(b.conv(first, "second", 4));
+  b.output(second);
+  QuantizationScheme scheme;
+  scheme.layers.push_back({"second", true, std::nullopt, std::nullopt});
+  const Placement placement = solve_placement(b.graph, scheme);
+  EXPECT_EQ(sites_of(placement), (std::set<ValueId>{x, first}));
+  EXPECT_EQ(placement.weights.size(), 1u);
+  EXPECT_EQ(placement.report.float_operators.size(), 2u);
+}
+
+TEST(Placement, NothingIsQuantizedWhereNothingComputes) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {1, 4, 8, 8});
+  b.output(b.max_pool(x));
+  EXPECT_TRUE(solve_placement(b.graph, {}).sites.empty());
+}
+
+TEST(Placement, ConstantOperandsAreWeights) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {1, 4, 8, 8});
+  const ValueId scale = b.parameter("scale", {1, 4, 1, 1});
+  const ValueId scaled = b.call("aten.mul.Tensor", {{"self", x}, {"other", scale}}, {1, 4, 8, 8});
+  b.output(scaled);
+  const Placement placement = solve_placement(b.graph, {});
+  ASSERT_EQ(placement.weights.size(), 1u);
+  EXPECT_EQ(placement.weights[0].arg, 1u);
+  EXPECT_EQ(placement.weights[0].axis, -1);
+}
+
+}  // namespace
+}  // namespace tinyml::quantization
