@@ -9,16 +9,17 @@
 namespace tinyml {
 
 struct LowerOptions {
-  /// Names of the outputs in the file's signature, in order; empty: the keys of a dictionary the model returns, else
-  /// "output" for a single one and "output_0", "output_1", ... for several.
+  /// Names of the outputs in the file's signature, in order; empty: "output" for a single one and "output_0",
+  /// "output_1",
+  /// ... for several.
   std::vector<std::string> output_names;
 };
 
-/// The model at TFLite level, in logical form (channel-first, see tinyml/tflite.h), for inference: batch norm uses its running
-/// statistics, dropout passes its input through, FakeQuants use their stored scales. int64 becomes INT32, float64, float16
-/// and bfloat16 become FLOAT32, in inputs and outputs too.
-/// Throws Error with one diagnostic for every operator, argument, element type and dynamic size that cannot be
-/// converted, each with module path, source line and a way out.
+/// The model at TFLite level, in logical form (channel-first, see tinyml/tflite.h), for inference: batch norm uses its
+/// running statistics, dropout passes its input through, FakeQuants use their stored scales. int64 becomes INT32,
+/// float64, float16 and bfloat16 become FLOAT32, in inputs and outputs too. Throws Error with one diagnostic for every
+/// operator, argument, element type and dynamic size that cannot be converted, each with module path, source line and a
+/// way out.
 tflite::Model lower(const Graph& graph, const LowerOptions& options = {});
 
 /// The operators that `lower` has an entry for ("aten.conv2d.default"), sorted.

@@ -7,4 +7,5 @@ NB_MODULE(_core, module) {
   bind_graph(module);
   bind_archive(module);
   bind_quantize(module);
+  bind_convert(module);
 }

@@ -58,7 +58,8 @@ Sizes Lowering::repeated(std::string_view name, size_t count, int64_t fallback) 
   Sizes result = has(name) ? integers(name) : Sizes{};
   if (result.empty()) return Sizes(count, fallback);
   if (result.size() == 1) result.resize(count, result[0]);
-  if (result.size() != count) refuse(fmt::format("argument '{}' has {} numbers instead of {}", name, result.size(), count));
+  if (result.size() != count)
+    refuse(fmt::format("argument '{}' has {} numbers instead of {}", name, result.size(), count));
   return result;
 }
 
@@ -131,8 +132,7 @@ std::vector<TensorId> Lowering::inputs(std::string_view name) {
 }
 
 bool Lowering::wants_output(size_t index) const {
-  return index < node().outputs.size() && node().outputs[index] != kNoValue &&
-         !graph_.is_unused(node().outputs[index]);
+  return index < node().outputs.size() && node().outputs[index] != kNoValue && !graph_.is_unused(node().outputs[index]);
 }
 
 const Sizes& Lowering::output_sizes(size_t index) const {
@@ -140,6 +140,8 @@ const Sizes& Lowering::output_sizes(size_t index) const {
   return sizes_.try_emplace(value, graph_.tensor_type(value).sizes()).first->second;
 }
 
-Type Lowering::output_type(size_t index) const { return tflite_type(graph_.tensor_type(node().outputs.at(index)).type); }
+Type Lowering::output_type(size_t index) const {
+  return tflite_type(graph_.tensor_type(node().outputs.at(index)).type);
+}
 
 }  // namespace tinyml::lowering

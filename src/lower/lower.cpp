@@ -48,7 +48,9 @@ void add_inputs(const Graph& graph, Lowering& lowering, Problems& problems) {
     if (input.value == kNoValue) continue;
     const Value& value = graph.value(input.value);
     if (value.kind != ValueKind::kTensor) {
-      problems.add({fmt::format("the input '{}' is a symbolic number, not a tensor", input.name), "", {},
+      problems.add({fmt::format("the input '{}' is a symbolic number, not a tensor", input.name),
+                    "",
+                    {},
                     "pass it as a constant when the model is captured"});
       continue;
     }
@@ -67,7 +69,9 @@ void add_inputs(const Graph& graph, Lowering& lowering, Problems& problems) {
       lowering.subgraph().inputs.push_back(id);
       lowering.bind(input.value, id);
     } catch (const Error& error) {
-      problems.add({fmt::format("the input '{}': {}", input.name, error.diagnostics()[0].what), "", {},
+      problems.add({fmt::format("the input '{}': {}", input.name, error.diagnostics()[0].what),
+                    "",
+                    {},
                     error.diagnostics()[0].remedy});
     }
   }
@@ -107,7 +111,9 @@ void add_outputs(const Graph& graph, Lowering& lowering, Problems& problems) {
   for (const Output& output : graph.outputs()) {
     if (output.kind != OutputKind::kUser || output.value.is_none()) continue;
     if (!output.value.is_value() || graph.value(output.value.as_value()).kind != ValueKind::kTensor) {
-      problems.add({"the model returns a number; a TFLite model returns tensors only", "", {},
+      problems.add({"the model returns a number; a TFLite model returns tensors only",
+                    "",
+                    {},
                     "return tensors and None only, or wrap the number with torch.tensor"});
       continue;
     }
@@ -127,7 +133,7 @@ tflite::Model lower(const Graph& graph, const LowerOptions& options) {
   problems.throw_if_any();
   add_outputs(prepared, lowering, problems);
   problems.throw_if_any();
-  lowering::add_signature(prepared, options, lowering.model);
+  lowering::add_signature(options, lowering.model);
   return std::move(lowering.model);
 }
 

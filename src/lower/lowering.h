@@ -80,12 +80,12 @@ class Lowering {
   std::vector<TensorId> emit_many(Op op, std::vector<TensorId> inputs, Type type, const std::vector<Sizes>& shapes,
                                   tflite::Options options = {});
   TensorId unary(Op op, TensorId x, tflite::Options options = {});
-  TensorId binary(Op op, TensorId a, TensorId b);     ///< Broadcasts; operands of one type, which is the result's.
-  TensorId compare(Op op, TensorId a, TensorId b);    ///< Broadcasts; BOOL.
+  TensorId binary(Op op, TensorId a, TensorId b);   ///< Broadcasts; operands of one type, which is the result's.
+  TensorId compare(Op op, TensorId a, TensorId b);  ///< Broadcasts; BOOL.
   TensorId select(TensorId condition, TensorId a, TensorId b);
-  TensorId cast(TensorId x, Type type);               ///< x itself when it has that type.
-  TensorId reshape(TensorId x, const Sizes& shape);   ///< x itself when it has that shape.
-  TensorId transpose(TensorId x, const Sizes& order); ///< x itself when the order is the identity.
+  TensorId cast(TensorId x, Type type);                               ///< x itself when it has that type.
+  TensorId reshape(TensorId x, const Sizes& shape);                   ///< x itself when it has that shape.
+  TensorId transpose(TensorId x, const Sizes& order);                 ///< x itself when the order is the identity.
   TensorId slice(TensorId x, const Sizes& begin, const Sizes& size);  ///< x itself when it is the whole.
   TensorId strided_slice(TensorId x, const Sizes& begin, const Sizes& end, const Sizes& strides);
   TensorId concatenate(const std::vector<TensorId>& parts, int64_t axis);
@@ -103,8 +103,8 @@ class Lowering {
   TensorId constant(const Tensor& data, std::string name = "");  ///< Aliases the data where types agree.
   TensorId constant(std::vector<float> values, const Sizes& shape);
   TensorId constant(std::vector<int32_t> values, const Sizes& shape);
-  TensorId indices(const Sizes& values);        ///< A vector of int32.
-  TensorId scalar(double value, Type type);     ///< No dimensions.
+  TensorId indices(const Sizes& values);     ///< A vector of int32.
+  TensorId scalar(double value, Type type);  ///< No dimensions.
 
   // --- tensors of the model
   Sizes shape(TensorId id) const;

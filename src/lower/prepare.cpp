@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
+#include "tinyml/fold_constants.h"
+
 namespace tinyml::lowering {
 namespace {
 
@@ -29,7 +33,9 @@ Graph prepare(const Graph& graph) {
   }
   prepared.set_outputs(std::move(outputs));
   prepared.erase_dead_nodes();
-  return prepared;
+  FoldOptions options;
+  options.fold_parameters = true;
+  return fold_constants(std::move(prepared), options);
 }
 
 std::vector<Diagnostic> check_mutations(const Graph& graph) {
@@ -37,8 +43,10 @@ std::vector<Diagnostic> check_mutations(const Graph& graph) {
   for (const Output& output : graph.outputs()) {
     if (output.kind == OutputKind::kUser || output.kind == OutputKind::kLoss) continue;
     if (updates_statistics(graph, output)) continue;
-    Diagnostic problem{fmt::format("the model changes '{}' while it runs; a TFLite model has no state", output.target), "",
-                       {}, "take the old value as an input and return the new one as an output"};
+    Diagnostic problem{fmt::format("the model changes '{}' while it runs; a TFLite model has no state", output.target),
+                       "",
+                       {},
+                       "take the old value as an input and return the new one as an output"};
     if (output.value.is_value()) {
       if (const NodeId producer = graph.value(output.value.as_value()).producer; producer != kNoNode) {
         problem.module_path = graph.node(producer).module_path();

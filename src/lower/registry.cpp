@@ -23,10 +23,12 @@ const Registry& registry() {
     register_activations(all);
     register_adaptive_pooling(all);
     register_arithmetic(all);
+    register_attention(all);
     register_average_pooling(all);
     register_comparison(all);
     register_concatenation(all);
     register_convolution(all);
+    register_creation(all);
     register_embedding(all);
     register_fake_quantize(all);
     register_identity(all);

@@ -4,7 +4,7 @@
 
 namespace tinyml::lowering {
 
-void add_signature(const Graph& graph, const LowerOptions& options, tflite::Model& model) {
+void add_signature(const LowerOptions& options, tflite::Model& model) {
   const tflite::Subgraph& main = model.subgraphs[0];
   tflite::Signature signature;
   for (const int id : main.inputs) signature.inputs.emplace_back(main.tensors[static_cast<size_t>(id)].name, id);
@@ -16,7 +16,6 @@ void add_signature(const Graph& graph, const LowerOptions& options, tflite::Mode
   for (size_t i = names.size(); i < count; ++i) names.push_back(count == 1 ? "output" : fmt::format("output_{}", i));
   for (size_t i = 0; i < count; ++i) signature.outputs.emplace_back(names[i], main.outputs[i]);
   model.signatures.push_back(std::move(signature));
-  static_cast<void>(graph);
 }
 
 }  // namespace tinyml::lowering

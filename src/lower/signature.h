@@ -6,6 +6,6 @@ namespace tinyml::lowering {
 
 /// Adds the signature "serving_default": the names of the model's arguments and outputs with their tensors.
 /// Throws Error when options.output_names has a wrong number of names.
-void add_signature(const Graph& graph, const LowerOptions& options, tflite::Model& model);
+void add_signature(const LowerOptions& options, tflite::Model& model);
 
 }  // namespace tinyml::lowering

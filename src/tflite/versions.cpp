@@ -156,6 +156,8 @@ int operator_version(const Subgraph& subgraph, const Operator& op) {
       return f.per_channel(0) ? 5 : int16 ? 4 : f.type() == Type::FLOAT16 ? 3 : int8 ? 2 : 1;
     case Op::QUANTIZE:
       return int16 || f.output_type() == Type::INT16 ? 2 : 1;
+    case Op::BROADCAST_TO:
+      return int8 || int16 ? 3 : 2;
     case Op::SELECT_V2:
       return 1;
     default:

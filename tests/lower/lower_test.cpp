@@ -114,9 +114,9 @@ TEST(Lower, RefusesStateThatIsNotAStatistic) {
 TEST(Lower, FakeQuantizationBecomesQuantizeAndDequantize) {
   Graph graph;
   const ValueId x = graph.add_input("x", TensorType::of(ScalarType::kFloat32, {1, 4}));
-  const ValueId y = graph.add_operator("aten.fake_quantize_per_tensor_affine.default",
-                                       {{"self", x}, {"scale", 0.5}, {"zero_point", 3}, {"quant_min", 0}, {"quant_max", 255}},
-                                       graph.tensor_type(x));
+  const ValueId y = graph.add_operator(
+      "aten.fake_quantize_per_tensor_affine.default",
+      {{"self", x}, {"scale", 0.5}, {"zero_point", 3}, {"quant_min", 0}, {"quant_max", 255}}, graph.tensor_type(x));
   graph.add_output({y, OutputKind::kUser, ""});
   const tflite::Model model = lower(graph);
   ASSERT_EQ(operators_of(model), (std::vector<Op>{Op::QUANTIZE, Op::DEQUANTIZE}));

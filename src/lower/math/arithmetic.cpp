@@ -93,7 +93,8 @@ template <Op op>
 void lower_addc(Lowering& at) {
   const Type type = at.output_type();
   TensorId product = at.binary(op, at.input("tensor1", type), at.input("tensor2", type));
-  if (const double value = at.number("value"); value != 1) product = at.binary(Op::MUL, product, at.scalar(value, type));
+  if (const double value = at.number("value"); value != 1)
+    product = at.binary(Op::MUL, product, at.scalar(value, type));
   at.set_output(at.binary(Op::ADD, at.input("self", type), product));
 }
 

@@ -20,7 +20,8 @@ TensorId multiply(Lowering& at, TensorId a, TensorId b) {  // ranks of at least 
     int64_t rows = 1;
     for (size_t i = 0; i + 1 < out.size(); ++i) rows *= out[i];
     a = at.reshape(a, {rows, at.shape(a).back()});
-    const TensorId y = at.emit(Op::BATCH_MATMUL, {a, b}, Type::FLOAT32, {rows, out.back()}, tflite::BatchMatMulOptions{});
+    const TensorId y =
+        at.emit(Op::BATCH_MATMUL, {a, b}, Type::FLOAT32, {rows, out.back()}, tflite::BatchMatMulOptions{});
     return at.reshape(y, out);
   }
   const Sizes x = at.shape(a);

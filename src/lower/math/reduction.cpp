@@ -88,9 +88,7 @@ TensorId variance(Lowering& at, const Reduced& from) {
 
 void lower_var(Lowering& at) { at.set_output(variance(at, read_reduction(at, Type::FLOAT32))); }
 
-void lower_std(Lowering& at) {
-  at.set_output(at.unary(Op::SQRT, variance(at, read_reduction(at, Type::FLOAT32))));
-}
+void lower_std(Lowering& at) { at.set_output(at.unary(Op::SQRT, variance(at, read_reduction(at, Type::FLOAT32)))); }
 
 void lower_vector_norm(Lowering& at) {
   const Reduced from = read_reduction(at, Type::FLOAT32);
@@ -136,7 +134,8 @@ void lower_topk(Lowering& at) {
   TensorId x = at.input("self");
   const int64_t rank = at.rank(x);
   const int64_t axis = at.axis("dim", rank);
-  if (!at.flag("largest")) at.refuse("the smallest elements; TFLite finds the largest", "negate the input and the values");
+  if (!at.flag("largest"))
+    at.refuse("the smallest elements; TFLite finds the largest", "negate the input and the values");
   Sizes order;
   for (int64_t i = 0; i < rank; ++i) order.push_back(i);
   std::swap(order[static_cast<size_t>(axis)], order.back());

@@ -16,7 +16,8 @@ template <Op op>
 void lower_one(Lowering& at) {
   tflite::Options options;
   if constexpr (op == Op::GELU) options = tflite::GeluOptions{at.node().arg("approximate").as_string() == "tanh"};
-  if constexpr (op == Op::LEAKY_RELU) options = tflite::LeakyReluOptions{static_cast<float>(at.number("negative_slope"))};
+  if constexpr (op == Op::LEAKY_RELU)
+    options = tflite::LeakyReluOptions{static_cast<float>(at.number("negative_slope"))};
   at.set_output(at.unary(op, at.input(self_name(at), at.output_type()), options));
 }
 

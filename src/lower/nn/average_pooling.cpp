@@ -20,7 +20,8 @@ int64_t counted(const Pooling& pooling, size_t dim, int64_t index, bool include_
 bool is_same(const Pooling& pooling) {
   for (size_t i = 0; i < 2; ++i) {
     if (pooling.out[i] != (pooling.in[i] + pooling.stride[i] - 1) / pooling.stride[i]) return false;
-    const int64_t total = std::max<int64_t>(0, (pooling.out[i] - 1) * pooling.stride[i] + pooling.kernel[i] - pooling.in[i]);
+    const int64_t total =
+        std::max<int64_t>(0, (pooling.out[i] - 1) * pooling.stride[i] + pooling.kernel[i] - pooling.in[i]);
     if (pooling.padding[i] != total / 2) return false;
   }
   return true;

@@ -1,9 +1,10 @@
 // conv1d, conv2d, conv3d and convolution: CONV_2D after a PAD (depthwise ones too), CONV_3D.
+#include "lower/nn/convolution.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "lower/nn/convolution.h"
 #include "lower/nn/weights.h"
 #include "lower/registry.h"
 
@@ -89,8 +90,8 @@ void lower_convolution(Lowering& at) {
   if (spatial == 3 && at.integer("groups") != 1) {
     at.refuse("TFLite has no grouped 3-D convolution", "split the channels and convolve each group by itself");
   }
-  const TensorId y = spatial == 3 ? convolve_3d(at, std::move(inputs), window, out)
-                                  : convolve_2d(at, std::move(inputs), window, out);
+  const TensorId y =
+      spatial == 3 ? convolve_3d(at, std::move(inputs), window, out) : convolve_2d(at, std::move(inputs), window, out);
   at.set_output(at.reshape(y, at.output_sizes()));
 }
 

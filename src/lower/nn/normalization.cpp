@@ -50,8 +50,7 @@ void lower_batch_norm(Lowering& at) {
 TensorId normalize(Lowering& at, TensorId x, const Sizes& axes, double epsilon) {
   const TensorId centered = at.binary(Op::SUB, x, at.reduce(Op::MEAN, x, axes, true));
   const TensorId variance = at.reduce(Op::MEAN, at.binary(Op::MUL, centered, centered), axes, true);
-  const TensorId inverse =
-      at.unary(Op::RSQRT, at.binary(Op::ADD, variance, at.scalar(epsilon, Type::FLOAT32)));
+  const TensorId inverse = at.unary(Op::RSQRT, at.binary(Op::ADD, variance, at.scalar(epsilon, Type::FLOAT32)));
   return at.binary(Op::MUL, centered, inverse);
 }
 

@@ -7,10 +7,11 @@ namespace tinyml::lowering {
 
 /// A pooling node as one over [N, C, H, W]; a 1-D pooling runs over one row.
 struct Pooling {
-  TensorId x;  ///< [N, C, H, W]
+  TensorId x;                               ///< [N, C, H, W]
   Sizes in, out;                            ///< {H, W}
   Sizes kernel, stride, dilation, padding;  ///< {rows, columns}
-  Sizes after;  ///< Padding at the end that the last window reaches into; at least 0, more than `padding` under ceil_mode.
+  Sizes after;  ///< Padding at the end that the last window reaches into; at least 0, more than `padding` under
+                ///< ceil_mode.
 
   Sizes output_shape(const Lowering& at) const;
 };

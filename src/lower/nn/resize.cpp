@@ -109,25 +109,25 @@ void lower_linear_resize(Lowering& at) {
     native = native && std::abs(resize.scale[i] / scale - 1) < 1e-6;
   }
   if (corners || native) {
-    return at.set_output(emit_resize(at, Op::RESIZE_BILINEAR, resize, tflite::ResizeBilinearOptions{corners, !corners}));
+    return at.set_output(
+        emit_resize(at, Op::RESIZE_BILINEAR, resize, tflite::ResizeBilinearOptions{corners, !corners}));
   }
   const TensorId tall = interpolate(at, resize.x, 2, resize.in[0], resize.out[0], resize.scale[0]);
-  at.set_output(
-      at.reshape(interpolate(at, tall, 3, resize.in[1], resize.out[1], resize.scale[1]), at.output_sizes()));
+  at.set_output(at.reshape(interpolate(at, tall, 3, resize.in[1], resize.out[1], resize.scale[1]), at.output_sizes()));
 }
 
 }  // namespace
 
 void register_resize(Registry& registry) {
-  registry.add({"upsample_nearest1d.default", "upsample_nearest1d.vec", "upsample_nearest2d.default",
-                "upsample_nearest2d.vec"},
-               [](Lowering& at) { lower_nearest(at, 0); });
+  registry.add(
+      {"upsample_nearest1d.default", "upsample_nearest1d.vec", "upsample_nearest2d.default", "upsample_nearest2d.vec"},
+      [](Lowering& at) { lower_nearest(at, 0); });
   registry.add({"_upsample_nearest_exact1d.default", "_upsample_nearest_exact1d.vec",
                 "_upsample_nearest_exact2d.default", "_upsample_nearest_exact2d.vec"},
                [](Lowering& at) { lower_nearest(at, 0.5); });
-  registry.add({"upsample_linear1d.default", "upsample_linear1d.vec", "upsample_bilinear2d.default",
-                "upsample_bilinear2d.vec"},
-               lower_linear_resize);
+  registry.add(
+      {"upsample_linear1d.default", "upsample_linear1d.vec", "upsample_bilinear2d.default", "upsample_bilinear2d.vec"},
+      lower_linear_resize);
 }
 
 }  // namespace tinyml::lowering

@@ -83,7 +83,8 @@ void lower_transposed_convolution(Lowering& at) {
   if (taps != Sizes{kernel[2], kernel[3]}) {
     weights = change_weights(at, weights, [&](const Tensor& data) { return spread_taps(data, dilation, taps); });
     if (weights == tflite::kNoTensor) {
-      at.refuse("dilation or output_padding with weights that the model computes", "use dilation 1 and output_padding 0");
+      at.refuse("dilation or output_padding with weights that the model computes",
+                "use dilation 1 and output_padding 0");
     }
   }
   const int64_t group_in = in[1] / groups;
@@ -97,9 +98,11 @@ void lower_transposed_convolution(Lowering& at) {
     TensorId part_weights = weights;
     TensorId part_bias = bias;
     if (groups > 1) {
-      part_weights = change_weights(at, weights, [&](const Tensor& data) { return rows(data, group * group_in, group_in); });
+      part_weights =
+          change_weights(at, weights, [&](const Tensor& data) { return rows(data, group * group_in, group_in); });
       if (bias != tflite::kNoTensor) {
-        part_bias = change_weights(at, bias, [&](const Tensor& data) { return rows(data, group * group_out, group_out); });
+        part_bias =
+            change_weights(at, bias, [&](const Tensor& data) { return rows(data, group * group_out, group_out); });
       }
       if (part_weights == tflite::kNoTensor || (part_bias == tflite::kNoTensor && bias != tflite::kNoTensor)) {
         at.refuse("groups with weights that the model computes", "use one group");

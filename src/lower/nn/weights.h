@@ -7,8 +7,8 @@
 
 namespace tinyml::lowering {
 
-/// The weights with their data rearranged by `change`: of a constant, of a constant behind QUANTIZE and DEQUANTIZE (whose
-/// number of scales must stay true for the changed data). kNoTensor when the weights are computed by the model.
+/// The weights with their data rearranged by `change`: of a constant, of a constant behind QUANTIZE and DEQUANTIZE
+/// (whose number of scales must stay true for the changed data). kNoTensor when the weights are computed by the model.
 TensorId change_weights(Lowering& at, TensorId weights, const std::function<Tensor(const Tensor&)>& change);
 
 /// The weights under another shape with as many elements; computed ones by a RESHAPE. A dimension that is quantized per

@@ -70,8 +70,10 @@ Tensor clamp_constant(const Tensor& data, const Scheme& scheme) {
   float* values = result.mutable_data<float>();
   for (int64_t i = 0; i < total; ++i) {
     const size_t channel = count == 1 ? 0 : static_cast<size_t>(i / inner) % count;
-    const auto low = static_cast<float>(scheme.scale[channel] * (static_cast<double>(scheme.low) - scheme.zero_point[channel]));
-    const auto high = static_cast<float>(scheme.scale[channel] * (static_cast<double>(scheme.high) - scheme.zero_point[channel]));
+    const auto low =
+        static_cast<float>(scheme.scale[channel] * (static_cast<double>(scheme.low) - scheme.zero_point[channel]));
+    const auto high =
+        static_cast<float>(scheme.scale[channel] * (static_cast<double>(scheme.high) - scheme.zero_point[channel]));
     values[i] = std::clamp(values[i], low, high);
   }
   return result;

@@ -92,7 +92,8 @@ void lower_replication_pad(Lowering& at) { gather_padding(at, "padding", false);
 void register_padding(Registry& registry) {
   registry.add({"pad.default"}, lower_pad);
   registry.add({"constant_pad_nd.default"}, lower_constant_pad);
-  registry.add({"reflection_pad1d.default", "reflection_pad2d.default", "reflection_pad3d.default"}, lower_reflection_pad);
+  registry.add({"reflection_pad1d.default", "reflection_pad2d.default", "reflection_pad3d.default"},
+               lower_reflection_pad);
   registry.add({"replication_pad1d.default", "replication_pad2d.default", "replication_pad3d.default"},
                lower_replication_pad);
 }

@@ -74,7 +74,12 @@ void lower_movedim(Lowering& at) {
   at.set_output(at.transpose(x, order));
 }
 
-void lower_expand(Lowering& at) { at.set_output(at.broadcast_to(at.input("self"), at.output_sizes())); }
+void lower_expand(Lowering& at) {
+  const TensorId x = at.input("self");
+  Sizes shape = at.shape(x);
+  shape.insert(shape.begin(), at.output_sizes().size() - shape.size(), 1);
+  at.set_output(at.broadcast_to(at.reshape(x, shape), at.output_sizes()));
+}
 
 void lower_repeat(Lowering& at) {
   TensorId x = at.input("self");
@@ -96,7 +101,8 @@ void lower_repeat_interleave(Lowering& at) {
   if (at.has("dim")) {
     axis = at.axis("dim", at.rank(x));
   } else {
-    x = at.reshape(x, at.output_sizes().empty() ? Sizes{1} : Sizes{at.output_sizes()[0] / std::max<int64_t>(repeats, 1)});
+    x = at.reshape(x,
+                   at.output_sizes().empty() ? Sizes{1} : Sizes{at.output_sizes()[0] / std::max<int64_t>(repeats, 1)});
   }
   Sizes shape = at.shape(x);
   shape.insert(shape.begin() + axis + 1, 1);
@@ -108,10 +114,11 @@ void lower_repeat_interleave(Lowering& at) {
 }  // namespace
 
 void register_reshape(Registry& registry) {
-  registry.add({"view.default", "reshape.default", "_unsafe_view.default", "flatten.using_ints", "unflatten.int",
-                "squeeze.default", "squeeze.dim", "squeeze.dims", "unsqueeze.default", "reshape_as.default",
-                "view_as.default", "view_copy.default", "atleast_1d.default", "atleast_2d.default", "atleast_3d.default"},
-               lower_reshape);
+  registry.add(
+      {"view.default", "reshape.default", "_unsafe_view.default", "flatten.using_ints", "unflatten.int",
+       "squeeze.default", "squeeze.dim", "squeeze.dims", "unsqueeze.default", "reshape_as.default", "view_as.default",
+       "view_copy.default", "atleast_1d.default", "atleast_2d.default", "atleast_3d.default"},
+      lower_reshape);
   registry.add({"permute.default", "permute_copy.default"}, lower_permute);
   registry.add({"transpose.int", "swapaxes.default", "swapdims.default", "transpose_copy.int"}, lower_transpose);
   registry.add({"t.default", "numpy_T.default"}, lower_t);

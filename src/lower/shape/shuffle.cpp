@@ -1,4 +1,5 @@
-// pixel_shuffle, pixel_unshuffle: a permutation of the channels and DEPTH_TO_SPACE or SPACE_TO_DEPTH; channel_shuffle, roll, flip.
+// pixel_shuffle, pixel_unshuffle: a permutation of the channels and DEPTH_TO_SPACE or SPACE_TO_DEPTH; channel_shuffle,
+// roll, flip.
 #include "lower/registry.h"
 
 namespace tinyml::lowering {
@@ -26,7 +27,8 @@ void lower_pixel_shuffle(Lowering& at) {
   }
   const Sizes out = {in[0], channels, in[2] * block, in[3] * block};
   if (block > 1) {
-    x = at.emit(Op::DEPTH_TO_SPACE, {x}, at.type(x), out, tflite::DepthToSpaceOptions{static_cast<int32_t>(block)}, true);
+    x = at.emit(Op::DEPTH_TO_SPACE, {x}, at.type(x), out, tflite::DepthToSpaceOptions{static_cast<int32_t>(block)},
+                true);
   }
   at.set_output(at.reshape(x, at.output_sizes()));
 }
@@ -37,7 +39,8 @@ void lower_pixel_unshuffle(Lowering& at) {
   const Sizes in = at.shape(x);
   const Sizes out = {in[0], in[1] * block * block, in[2] / block, in[3] / block};
   if (block > 1) {
-    x = at.emit(Op::SPACE_TO_DEPTH, {x}, at.type(x), out, tflite::SpaceToDepthOptions{static_cast<int32_t>(block)}, true);
+    x = at.emit(Op::SPACE_TO_DEPTH, {x}, at.type(x), out, tflite::SpaceToDepthOptions{static_cast<int32_t>(block)},
+                true);
     if (in[1] > 1) {
       Sizes order;
       for (int64_t c = 0; c < in[1]; ++c) {

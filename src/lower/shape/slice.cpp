@@ -68,8 +68,8 @@ void lower_split(Lowering& at) {
   }
   if (one_split) {
     const TensorId split_axis = at.constant(std::vector<int32_t>{static_cast<int32_t>(axis)}, {});
-    const std::vector<TensorId> parts = at.emit_many(Op::SPLIT, {split_axis, x}, at.type(x), shapes,
-                                                     tflite::SplitOptions{static_cast<int32_t>(count)});
+    const std::vector<TensorId> parts =
+        at.emit_many(Op::SPLIT, {split_axis, x}, at.type(x), shapes, tflite::SplitOptions{static_cast<int32_t>(count)});
     for (size_t i = 0; i < count; ++i) at.set_output(i, parts[i]);
     return;
   }

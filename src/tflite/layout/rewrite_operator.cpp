@@ -66,6 +66,9 @@ class Rewriter {
 }  // namespace
 
 void rewrite_attributes(Subgraph& subgraph, Operator& op, const LayoutConfig& config) {
+  const size_t operand = op.op == Op::SPLIT ? 1 : 0;
+  // Vectors have no order.
+  if (!op.channels_first && (op.op == Op::PACK ? config.outputs[0] : config.inputs[operand]).empty()) return;
   Rewriter rewrite(subgraph, op);
   if (op.channels_first) {
     // output_shape of the transposed convolutions is an attribute in logical order.

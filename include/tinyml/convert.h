@@ -1,0 +1,56 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tinyml/graph.h"
+#include "tinyml/tflite.h"
+
+namespace tinyml {
+
+/// Element type of a quantized model's inputs and outputs in the file.
+enum class BoundaryType { kFloat32, kInt8, kUInt8 };
+/// "float32", "int8", "uint8". Throws Error for anything else.
+BoundaryType parse_boundary_type(const std::string& name);
+
+struct ConvertOptions {
+  /// Inputs and outputs of rank 4 of a model with images in it are NHWC in the file; false: all keep PyTorch's order.
+  bool nchw_transpose = true;
+  /// kInt8 and kUInt8: inputs that a FakeQuant reads first, and outputs that one writes last, are integers in the
+  /// file, with its scale and zero point. Throws Error when the model has none there.
+  BoundaryType boundary = BoundaryType::kFloat32;
+  /// Names of the outputs in the signature; empty: as LowerOptions says.
+  std::vector<std::string> output_names;
+  /// Directory that gets the model in text form after the lowering and after every pass; none when empty.
+  std::filesystem::path dump_passes;
+};
+
+/// A TRANSPOSE in the file.
+struct RemainingTranspose {
+  std::string tensor;  ///< Its output, named after module and operator.
+  std::vector<int64_t> shape;
+  std::string reason;
+};
+
+struct ConvertReport {
+  std::map<std::string, int> operators;  ///< How many of each kind: {"CONV_2D": 52, ...}.
+  std::vector<RemainingTranspose> transposes;
+  /// For each input and output of the file: dimension i is dimension order[i] of the PyTorch tensor.
+  std::vector<std::vector<int64_t>> input_orders, output_orders;
+  bool quantized = false;  ///< Whether a tensor has a scale.
+};
+
+struct ConvertResult {
+  tflite::Model model;  ///< Physical form, verified; tflite::write_tflite puts it into a file.
+  ConvertReport report;
+};
+
+/// From a captured model (float, or with FakeQuants: mixed precision as they stand) to a verified TFLite model: lower,
+/// assign layouts, optimise, fold the quantization, verify. The graph is not changed. Throws Error with one diagnostic
+/// for everything that cannot be converted.
+ConvertResult convert(const Graph& graph, const ConvertOptions& options = {});
+
+}  // namespace tinyml

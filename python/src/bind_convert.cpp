@@ -1,0 +1,70 @@
+#include <nanobind/stl/map.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include "bindings.h"
+#include "tinyml/convert.h"
+#include "tinyml/lower.h"
+
+namespace tinyml::python {
+
+namespace nb = nanobind;
+
+namespace {
+
+std::vector<std::string> names_of(const tflite::Subgraph& subgraph, const std::vector<int>& ids) {
+  std::vector<std::string> names;
+  for (const int id : ids) names.push_back(subgraph.tensors[static_cast<size_t>(id)].name);
+  return names;
+}
+
+nb::bytes to_bytes(const tflite::Model& model) {
+  const std::vector<std::byte> file = tflite::serialize_tflite(model);
+  return nb::bytes(file.data(), file.size());
+}
+
+ConvertResult convert_graph(const Graph& graph, bool nchw_transpose, const std::string& quantize_input_output_type,
+                            const std::vector<std::string>& output_names, const std::string& dump_passes) {
+  ConvertOptions options;
+  options.nchw_transpose = nchw_transpose;
+  options.boundary = parse_boundary_type(quantize_input_output_type);
+  options.output_names = output_names;
+  options.dump_passes = dump_passes;
+  return convert(graph, options);
+}
+
+}  // namespace
+
+void bind_convert(nb::module_& module) {
+  nb::class_<RemainingTranspose>(module, "RemainingTranspose", "A TRANSPOSE operator in the file.")
+      .def_ro("tensor", &RemainingTranspose::tensor)
+      .def_ro("shape", &RemainingTranspose::shape)
+      .def_ro("reason", &RemainingTranspose::reason)
+      .def("__repr__", [](const RemainingTranspose& self) { return self.tensor + ": " + self.reason; });
+
+  nb::class_<ConvertResult>(module, "ConvertResult", "A converted and verified model.")
+      .def_prop_ro("operators", [](const ConvertResult& result) { return result.report.operators; })
+      .def_prop_ro("transposes", [](const ConvertResult& result) { return result.report.transposes; })
+      .def_prop_ro("input_orders", [](const ConvertResult& result) { return result.report.input_orders; })
+      .def_prop_ro("output_orders", [](const ConvertResult& result) { return result.report.output_orders; })
+      .def_prop_ro("quantized", [](const ConvertResult& result) { return result.report.quantized; })
+      .def_prop_ro("input_names",
+                   [](const ConvertResult& result) {
+                     return names_of(result.model.subgraphs[0], result.model.subgraphs[0].inputs);
+                   })
+      .def(
+          "to_bytes", [](const ConvertResult& result) { return to_bytes(result.model); }, "The .tflite file's bytes.")
+      .def(
+          "write",
+          [](const ConvertResult& result, const std::string& path) { tflite::write_tflite(result.model, path); },
+          nb::arg("path"), "Writes the .tflite file through a temporary one.",
+          nb::call_guard<nb::gil_scoped_release>());
+
+  module.def("convert", &convert_graph, nb::arg("graph"), nb::kw_only(), nb::arg("nchw_transpose") = true,
+             nb::arg("quantize_input_output_type") = "float32", nb::arg("output_names") = std::vector<std::string>(),
+             nb::arg("dump_passes") = "", nb::call_guard<nb::gil_scoped_release>(),
+             "Converts a graph to a verified TFLite model.");
+  module.def("lowerable_operators", &lowerable_operators, "The ATen operators that can be converted.");
+}
+
+}  // namespace tinyml::python

@@ -1,0 +1,211 @@
+"""TFLiteConverter: from a PyTorch model to a verified .tflite file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from tinyml import _core
+from tinyml._core import Error, Graph
+from tinyml.capture import trace
+from tinyml.verification import OutputError, measure_error, run_tflite
+
+_FLOAT_TOLERANCE = 1e-3  # of the output's range
+_INT8_SNR_DB = 20.0
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What a conversion made."""
+
+    path: str
+    size: int
+    """Bytes of the file."""
+    operators: dict[str, int]
+    """How many operators of each kind."""
+    transposes: list[str]
+    """The TRANSPOSE operators in the file, each with the reason."""
+    input_orders: list[list[int]]
+    """For each input: dimension i of the file's is dimension order[i] of PyTorch's."""
+    output_orders: list[list[int]]
+    errors: list[OutputError] = field(default_factory=list)
+    """With verify=True: one entry for each output."""
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{count} {name}" for name, count in sorted(self.operators.items()))
+        lines = [
+            f"{self.path}: {self.size} bytes, {sum(self.operators.values())} operators: {counts}"
+        ]
+        lines += [f"  TRANSPOSE {transpose}" for transpose in self.transposes]
+        lines += [f"  {error}" for error in self.errors]
+        return "\n".join(lines)
+
+
+class TFLiteConverter:
+    """Converts a model to a .tflite file.
+
+    model: an nn.Module (float, or with FakeQuants from QATQuantizer or PostQuantizer), a Graph, or
+        the path of a .pt2 archive.
+    dummy_input: a tensor or a tuple of the model's arguments; needed for an nn.Module, and for
+        `verify`.
+    tflite_path: the file to write.
+    nchw_transpose: images in and out are NHWC in the file; False keeps PyTorch's order.
+    quantize_input_output_type: "float32" (or None), "int8" or "uint8" for the inputs and outputs
+        of a quantized model.
+    output_names: names of the outputs in the file's signature.
+    verify: run the file in LiteRT against PyTorch and raise tinyml.Error when an output is out of
+        tolerance.
+    tolerance: largest error allowed by `verify`: for float models the maximal error over the
+        output's range (default 1e-3), for quantized ones the signal-to-noise ratio in dB at least
+        reached (default 20).
+    dump_passes: directory that gets the model after every pass.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module | Graph | str | os.PathLike[str],
+        dummy_input: Any = None,
+        tflite_path: str | os.PathLike[str] = "model.tflite",
+        *,
+        nchw_transpose: bool = True,
+        quantize_input_output_type: str | None = None,
+        output_names: Sequence[str] = (),
+        verify: bool = False,
+        tolerance: float | None = None,
+        dump_passes: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self.model = model
+        self.dummy_input = dummy_input
+        self.tflite_path = Path(tflite_path)
+        self.nchw_transpose = nchw_transpose
+        self.quantize_input_output_type = quantize_input_output_type or "float32"
+        self.output_names = list(output_names)
+        self.verify = verify
+        self.tolerance = tolerance
+        self.dump_passes = "" if dump_passes is None else os.fspath(dump_passes)
+        if isinstance(model, nn.Module) and dummy_input is None:
+            raise Error("dummy_input is missing: the model is captured by running it on an example")
+        if verify and dummy_input is None:
+            raise Error("verify=True needs dummy_input, the values to compare the outputs on")
+
+    def convert(self) -> Conversion:
+        """Write the file and report what is in it.
+
+        Raises tinyml.Error, and leaves an existing file as it was, when the model cannot be
+        converted; with verify=True also when the file's outputs are out of tolerance.
+        """
+        result = _core.convert(
+            self._graph(),
+            nchw_transpose=self.nchw_transpose,
+            quantize_input_output_type=self.quantize_input_output_type,
+            output_names=self.output_names,
+            dump_passes=self.dump_passes,
+        )
+        errors: list[OutputError] = []
+        if self.verify:
+            errors = self._compare(result)
+            self._check(errors, result.quantized)
+        self.tflite_path.parent.mkdir(parents=True, exist_ok=True)
+        result.write(os.fspath(self.tflite_path))
+        return Conversion(
+            os.fspath(self.tflite_path),
+            self.tflite_path.stat().st_size,
+            result.operators,
+            [repr(transpose) for transpose in result.transposes],
+            result.input_orders,
+            result.output_orders,
+            errors,
+        )
+
+    def _graph(self) -> Graph:
+        if isinstance(self.model, Graph):
+            return self.model
+        if isinstance(self.model, nn.Module):
+            with _Eval(self.model):
+                return trace(self.model, self.dummy_input)
+        return Graph.load(os.fspath(self.model))
+
+    def _compare(self, result: Any) -> list[OutputError]:
+        expected = self._run_torch()
+        inputs = [_to_numpy(value) for value in _leaves(self.dummy_input)]
+        actual = run_tflite(
+            result.to_bytes(),
+            inputs,
+            input_orders=result.input_orders,
+            output_orders=result.output_orders,
+        )
+        if len(expected) != len(actual):
+            raise Error(f"the file has {len(actual)} outputs, the model {len(expected)}")
+        names = self.output_names or [f"output {index}" for index in range(len(actual))]
+        return [
+            measure_error(name, _to_numpy(reference), value)
+            for name, reference, value in zip(names, expected, actual, strict=True)
+        ]
+
+    def _run_torch(self) -> list[torch.Tensor]:
+        arguments = (
+            tuple(self.dummy_input)
+            if isinstance(self.dummy_input, tuple | list)
+            else (self.dummy_input,)
+        )
+        with torch.no_grad():
+            if isinstance(self.model, nn.Module):
+                with _Eval(self.model):
+                    return list(_leaves(self.model(*arguments)))
+            if not isinstance(self.model, Graph):
+                return list(_leaves(torch.export.load(self.model).module()(*arguments)))
+            with tempfile.TemporaryDirectory() as folder:
+                path = os.path.join(folder, "model.pt2")
+                self.model.save(path)
+                return list(_leaves(torch.export.load(path).module()(*arguments)))
+
+    def _check(self, errors: list[OutputError], quantized: bool) -> None:
+        if quantized:
+            least = _INT8_SNR_DB if self.tolerance is None else self.tolerance
+            bad = [error for error in errors if not error.snr_db >= least]
+            wanted = f"an SNR of {least} dB"
+        else:
+            most = _FLOAT_TOLERANCE if self.tolerance is None else self.tolerance
+            bad = [error for error in errors if not error.relative <= most]
+            wanted = f"a maximal error of {100 * most:g} % of the range"
+        if bad:
+            details = "; ".join(str(error) for error in bad)
+            raise Error(f"the converted model is out of tolerance ({wanted}): {details}")
+
+
+class _Eval:
+    """Eval mode inside, every module's own mode again afterwards."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self.modes = [(module, module.training) for module in model.modules()]
+
+    def __enter__(self) -> None:
+        self.model.eval()
+
+    def __exit__(self, *_: object) -> None:
+        for module, training in self.modes:
+            module.training = training
+
+
+def _leaves(value: Any) -> list[torch.Tensor]:
+    """The tensors in nested tuples, lists and dictionaries, in order."""
+    if isinstance(value, torch.Tensor):
+        return [value]
+    if isinstance(value, Mapping):
+        return [leaf for item in value.values() for leaf in _leaves(item)]
+    if isinstance(value, tuple | list):
+        return [leaf for item in value for leaf in _leaves(item)]
+    return []
+
+
+def _to_numpy(value: torch.Tensor) -> np.ndarray[Any, Any]:
+    return value.detach().cpu().contiguous().numpy()

@@ -1,0 +1,35 @@
+#include "tinyml/convert.h"
+
+#include <fmt/format.h>
+
+#include "lower/convert_report.h"
+#include "tinyml/lower.h"
+#include "tinyml/tflite_passes.h"
+
+namespace tinyml {
+
+BoundaryType parse_boundary_type(const std::string& name) {
+  if (name == "float32") return BoundaryType::kFloat32;
+  if (name == "int8") return BoundaryType::kInt8;
+  if (name == "uint8") return BoundaryType::kUInt8;
+  throw Error(fmt::format("'{}' is no type for inputs and outputs", name), "use float32, int8 or uint8");
+}
+
+ConvertResult convert(const Graph& graph, const ConvertOptions& options) {
+  ConvertResult result;
+  result.model = lower(graph, {options.output_names});
+  tflite::LayoutOptions layout;
+  layout.channels_last_inputs = options.nchw_transpose;
+  layout.channels_last_outputs = options.nchw_transpose;
+  const tflite::LayoutReport orders = tflite::assign_layout(result.model, layout);
+  result.report = lowering::report_on(result.model);
+  for (const tflite::Order& order : orders.input_orders) {
+    result.report.input_orders.emplace_back(order.begin(), order.end());
+  }
+  for (const tflite::Order& order : orders.output_orders) {
+    result.report.output_orders.emplace_back(order.begin(), order.end());
+  }
+  return result;
+}
+
+}  // namespace tinyml
