@@ -5,6 +5,7 @@
 #include "lower/convert_report.h"
 #include "tinyml/lower.h"
 #include "tinyml/tflite_passes.h"
+#include "tinyml/tflite_verify.h"
 
 namespace tinyml {
 
@@ -22,6 +23,7 @@ ConvertResult convert(const Graph& graph, const ConvertOptions& options) {
   layout.channels_last_inputs = options.nchw_transpose;
   layout.channels_last_outputs = options.nchw_transpose;
   const tflite::LayoutReport orders = tflite::assign_layout(result.model, layout);
+  tflite::verify(result.model);
   result.report = lowering::report_on(result.model);
   for (const tflite::Order& order : orders.input_orders) {
     result.report.input_orders.emplace_back(order.begin(), order.end());
