@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -36,5 +37,30 @@ struct LayoutReport {
 /// passes every order that keeps merged and split axes together, FULLY_CONNECTED after a flatten has its columns permuted.
 /// Models in physical form are welcome too (their TRANSPOSEs are moved and cancelled). Throws Error on malformed orders.
 LayoutReport assign_layout(Model& model, const LayoutOptions& options = {});
+
+/// Whose kernels the file is made for: which operators stay float between DEQUANTIZE and QUANTIZE is a table by target.
+enum class Target { kLitert };
+
+/// QUANTIZE and DEQUANTIZE pairs (physical form) become INT8 operators: an operator whose activations all come from DEQUANTIZE and
+/// whose result goes to QUANTIZE only runs in INT8 where the target has a good kernel, with INT8 weights and INT32 bias;
+/// operators that only move values carry the scale along; where scales of inputs must agree they are requantized to the
+/// output's. What has no FakeQuant around it stays float, exactly.
+void fold_quantization(Model& model, Target target = Target::kLitert);
+
+/// FLOAT32, INT8 or UINT8 for the float inputs and outputs of the main subgraph: their QUANTIZE and DEQUANTIZE go, or change
+/// type. Throws Error, naming each, when one of them is not quantized.
+void set_boundary_types(Model& model, Type input_type, Type output_type);
+
+struct OptimizeOptions {
+  LayoutOptions layout;
+  Target target = Target::kLitert;
+  Type input_type = Type::FLOAT32, output_type = Type::FLOAT32;
+  /// Called after every pass that changed something, with its name: for dumps and checks.
+  std::function<void(const std::string& pass, const Model& model)> after_pass;
+};
+
+/// Logical form (or a file's) to the physical form that is written: assign_layout, then every pass in its order, then quantization and
+/// the types of inputs and outputs.
+LayoutReport optimize(Model& model, const OptimizeOptions& options = {});
 
 }  // namespace tinyml::tflite

@@ -32,6 +32,19 @@ void write_layouts(const std::string& directory, int count) {
   }
 }
 
+void write_optimized(const std::string& directory, int count) {
+  for (int i = 0; i < count; ++i) {
+    const Model logical = testing::random_model(static_cast<unsigned>(1000 + i), 6 + i % 20);
+    const std::string stem = directory + "/optimized" + std::to_string(i);
+    write_tflite(testing::expand_naively(logical), stem + "_expected.tflite");
+    Model optimized = logical;
+    OptimizeOptions options;
+    options.layout = as_given();
+    optimize(optimized, options);
+    write_tflite(optimized, stem + "_actual.tflite");
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -41,6 +54,7 @@ int main(int argc, char** argv) {
   }
   try {
     write_layouts(argv[1], std::atoi(argv[2]));
+    write_optimized(argv[1], std::atoi(argv[2]));
   } catch (const tinyml::Error& error) {
     std::cerr << error.what() << "\n";
     return 1;

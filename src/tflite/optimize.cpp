@@ -1,0 +1,108 @@
+// The order of the passes.
+#include <algorithm>
+
+#include "tflite/options_codec.h"
+#include "tflite/passes/passes.h"
+#include "tflite/passes/quantization.h"
+#include "tflite/signature_binding.h"
+#include "tinyml/tflite_passes.h"
+
+namespace tinyml::tflite {
+namespace {
+
+class Pipeline {
+ public:
+  Pipeline(Model& model, const OptimizeOptions& options) : model_(model), options_(options), binding_(model) {}
+
+  template <class Pass>
+  int run(const char* name, Pass pass) {
+    int changes = 0;
+    for (Subgraph& subgraph : model_.subgraphs) changes += pass(subgraph);
+    if (changes > 0) report(name);
+    return changes;
+  }
+
+  void report(const char* name) {
+    binding_.restore(model_);
+    if (options_.after_pass) options_.after_pass(name, model_);
+  }
+
+  // What every other pass likes to find gone.
+  void simplify() {
+    for (int round = 0; round < 8; ++round) {
+      int changes = run("fold_constants", [](Subgraph& g) { return fold_constants(g, false); });
+      changes += run("remove_identities", remove_identities);
+      changes += run("merge_chains", merge_chains);
+      changes += run("remove_dead_code", remove_dead_code);
+      if (changes == 0) break;
+    }
+    run("share_constants", share_constants);
+    run("merge_common_subexpressions", merge_common_subexpressions);
+  }
+
+ private:
+  Model& model_;
+  const OptimizeOptions& options_;
+  SignatureBinding binding_;
+};
+
+void fill_options(Model& model) {
+  for (Subgraph& subgraph : model.subgraphs) {
+    for (Operator& op : subgraph.operators) {
+      if (std::holds_alternative<std::monostate>(op.options)) op.options = default_options(op.op);
+    }
+  }
+}
+
+}  // namespace
+
+void fold_quantization(Model& model, Target target) {
+  const SignatureBinding binding(model);
+  for (Subgraph& subgraph : model.subgraphs) {
+    for (int round = 0; round < 16; ++round) {
+      int changes = merge_requantization(subgraph);
+      changes += move_quantization(subgraph, target);
+      changes += quantize_operators(subgraph, target);
+      changes += remove_dead_code(subgraph);
+      if (changes == 0) break;
+    }
+    fold_constants(subgraph, true);
+    remove_dead_code(subgraph);
+    merge_common_subexpressions(subgraph);
+    split_islands(subgraph);
+  }
+  binding.restore(model);
+}
+
+LayoutReport optimize(Model& model, const OptimizeOptions& options) {
+  Pipeline pipeline(model, options);
+  fill_options(model);
+  pipeline.simplify();
+  const LayoutReport layout = assign_layout(model, options.layout);
+  pipeline.report("assign_layout");
+  pipeline.simplify();
+  if (pipeline.run("fold_affine", fold_affine) > 0) pipeline.simplify();
+  pipeline.run("add_missing_bias", add_missing_bias);
+  pipeline.run("form_depthwise_affine", form_depthwise_affine);
+  pipeline.run("fuse_activations", fuse_activations);
+  pipeline.run("fuse_padding", fuse_padding);
+  pipeline.run("flatten_into_linear", flatten_into_linear);
+  pipeline.run("remove_dead_code", remove_dead_code);
+  fold_quantization(model, options.target);
+  pipeline.report("fold_quantization");
+  pipeline.run("fuse_padding", fuse_padding);
+  pipeline.run("flatten_into_linear", flatten_into_linear);
+  pipeline.run("drop_rank_reshapes", drop_rank_reshapes);
+  pipeline.run("merge_chains", merge_chains);
+  pipeline.run("remove_identities", remove_identities);
+  pipeline.run("remove_dead_code", remove_dead_code);
+  pipeline.run("share_constants", share_constants);
+  set_boundary_types(model, options.input_type, options.output_type);
+  pipeline.run("remove_dead_code", remove_dead_code);
+  pipeline.run("separate_outputs", separate_outputs);
+  drop_unused_tensors(model);
+  pipeline.report("drop_unused_tensors");
+  return layout;
+}
+
+}  // namespace tinyml::tflite

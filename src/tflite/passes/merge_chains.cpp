@@ -1,0 +1,46 @@
+#include "tflite/constant_values.h"
+#include "tflite/layout/order.h"
+#include "tflite/passes/editor.h"
+#include "tflite/passes/passes.h"
+
+namespace tinyml::tflite {
+namespace {
+
+bool is_reshape(Op op) { return op == Op::RESHAPE || op == Op::SQUEEZE || op == Op::EXPAND_DIMS; }
+
+bool is_per_tensor(const Tensor& tensor) { return !tensor.quantization.per_channel(); }
+
+}  // namespace
+
+int merge_chains(Subgraph& subgraph) {
+  Editor editor(subgraph);
+  int changes = 0;
+  for (int o = 0; o < editor.count(); ++o) {  // In execution order: what is before is merged already.
+    const Operator& op = editor.op(o);
+    if (op.inputs.empty() || op.inputs[0] == kNoTensor) continue;
+    const int before = editor.producer(op.inputs[0]);
+    if (before == kNoProducer) continue;
+    const Operator& first = editor.op(before);
+    if (is_reshape(op.op) && is_reshape(first.op) && is_per_tensor(editor.tensor(op.outputs[0]))) {
+      editor.set_inputs(o, {first.inputs[0]});
+      editor.become(o, Op::RESHAPE, ReshapeOptions{});
+      ++changes;
+    } else if (op.op == Op::TRANSPOSE && first.op == Op::TRANSPOSE) {
+      const auto a = constant_integers(subgraph, first, 1);
+      const auto b = constant_integers(subgraph, op, 1);
+      if (!a || !b || a->size() != b->size()) continue;
+      std::vector<int32_t> combined;
+      for (int64_t axis : *b) combined.push_back(static_cast<int32_t>((*a)[static_cast<size_t>(axis)]));
+      Tensor permutation = editor.tensor(op.inputs[1]);
+      permutation.type = Type::INT32;
+      permutation.buffer = Buffer::of(combined);
+      const int x = first.inputs[0];
+      editor.set_inputs(o, {x, editor.add_tensor(std::move(permutation))});
+      ++changes;
+    }
+  }
+  editor.finish();
+  return changes;
+}
+
+}  // namespace tinyml::tflite

@@ -1,0 +1,92 @@
+#include "tflite/passes/quantization.h"
+
+namespace tinyml::tflite {
+namespace {
+
+bool is_int8_per_tensor(const Tensor& tensor) {
+  return tensor.type == Type::INT8 && tensor.quantization.scale.size() == 1;
+}
+
+// Whether the activation changes nothing that the INT8 range does not clip anyway.
+bool saturates_like(Op activation, const Quantization& q) {
+  const double low = static_cast<double>(q.scale[0]) * static_cast<double>(-128 - q.zero_point[0]);
+  const double high = static_cast<double>(q.scale[0]) * static_cast<double>(127 - q.zero_point[0]);
+  const double half = 0.5 * static_cast<double>(q.scale[0]);
+  switch (activation) {
+    case Op::RELU: return low == 0;
+    case Op::RELU6: return low == 0 && high <= 6 + half * 0.999;
+    case Op::RELU_N1_TO_1: return low >= -1 - half * 0.999 && high <= 1 + half * 0.999;
+    default: return false;
+  }
+}
+
+bool drop_saturated_activation(Editor& editor, int o) {
+  const Operator& op = editor.op(o);
+  if (op.op != Op::RELU && op.op != Op::RELU6 && op.op != Op::RELU_N1_TO_1) return false;
+  const int out = op.outputs[0];
+  const int q = quantized_result(editor, out);
+  if (q == kNoTensor || quantized_source(editor, op.inputs[0], false) == kNoTensor) return false;
+  if (!saturates_like(op.op, editor.tensor(q).quantization)) return false;
+  const int x = op.inputs[0];
+  editor.remove(o);
+  editor.replace_uses(out, x);
+  return true;
+}
+
+}  // namespace
+
+int quantized_source(const Editor& editor, int id, bool constants) {
+  const int made_by = editor.producer_of_kind(id, Op::DEQUANTIZE);
+  if (made_by == kNoProducer) return kNoTensor;
+  const int source = editor.op(made_by).inputs[0];
+  if (!is_int8_per_tensor(editor.tensor(source))) return kNoTensor;
+  return editor.tensor(source).is_constant() && !constants ? kNoTensor : source;
+}
+
+int quantized_result(const Editor& editor, int id) {
+  int first = kNoTensor;
+  for (const Use& use : editor.consumers(id)) {
+    if (use.op == kGraphOutput || editor.op(use.op).op != Op::QUANTIZE) return kNoTensor;
+    const int q = editor.op(use.op).outputs[0];
+    if (!is_int8_per_tensor(editor.tensor(q))) return kNoTensor;
+    if (first == kNoTensor) first = q;
+    if (editor.tensor(q).quantization != editor.tensor(first).quantization) return kNoTensor;
+  }
+  return first;
+}
+
+void absorb_quantize(Editor& editor, int id, int replacement) {
+  const std::vector<Use> uses = editor.consumers(id);
+  for (const Use& use : uses) {
+    const int q = editor.op(use.op).outputs[0];
+    editor.remove(use.op);
+    editor.replace_uses(q, replacement);
+  }
+}
+
+int merge_requantization(Subgraph& subgraph) {
+  Editor editor(subgraph);
+  int changes = 0;
+  for (int o = 0; o < editor.count(); ++o) {
+    if (!editor.is_live(o)) continue;
+    changes += drop_saturated_activation(editor, o) ? 1 : 0;
+  }
+  for (int o = 0; o < editor.count(); ++o) {
+    if (!editor.is_live(o) || editor.op(o).op != Op::QUANTIZE) continue;
+    const int out = editor.op(o).outputs[0];
+    const int source = quantized_source(editor, editor.op(o).inputs[0], false);
+    if (source == kNoTensor || !is_int8_per_tensor(editor.tensor(out))) continue;
+    if (editor.tensor(source).quantization == editor.tensor(out).quantization) {
+      if (editor.is_output(out)) continue;
+      editor.remove(o);
+      editor.replace_uses(out, source);
+    } else {
+      editor.set_input(o, 0, source);
+    }
+    ++changes;
+  }
+  editor.finish();
+  return changes;
+}
+
+}  // namespace tinyml::tflite

@@ -1,0 +1,142 @@
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "tflite/passes/quantization.h"
+#include "tflite/passes/quantized_forms.h"
+#include "tflite/quantized_values.h"
+
+namespace tinyml::tflite {
+namespace {
+
+// Which inputs of an operator hold what.
+struct Operands {
+  std::vector<size_t> activations;
+  std::optional<size_t> weights, bias;
+  int channel_axis = 0;  // Of the weights' per-channel scales.
+};
+
+Operands operands_of(Op op) {
+  switch (op) {
+    case Op::CONV_2D: case Op::FULLY_CONNECTED: return {{0}, 1, 2, 0};
+    case Op::DEPTHWISE_CONV_2D: return {{0}, 1, 2, 3};
+    case Op::TRANSPOSE_CONV: return {{2}, 1, 3, 0};
+    case Op::ADD: case Op::SUB: case Op::MUL: return {{0, 1}, {}, {}, 0};
+    default: return {{0}, {}, {}, 0};
+  }
+}
+
+class OperatorQuantizer {
+ public:
+  OperatorQuantizer(Subgraph& subgraph, Target target) : editor_(subgraph), target_(target) {}
+
+  int run() {
+    int changes = 0;
+    const int count = editor_.count();
+    for (int o = 0; o < count; ++o) {
+      if (editor_.is_live(o) && quantize(o)) ++changes;
+    }
+    editor_.finish();
+    return changes;
+  }
+
+ private:
+  bool quantize(int o) {
+    const Operator& op = editor_.op(o);
+    const QuantizedForm form = quantized_form(target_, op.op);
+    if (form != QuantizedForm::kArithmetic && form != QuantizedForm::kSameScale && form != QuantizedForm::kFixedScale) {
+      return false;
+    }
+    const int out = op.outputs[0];
+    if (editor_.tensor(out).type != Type::FLOAT32) return false;
+    const int result = quantized_result(editor_, out);
+    if (result == kNoTensor) return false;
+    Quantization quantization = editor_.tensor(result).quantization;
+
+    const Operands operands = operands_of(op.op);
+    std::vector<int> inputs = op.inputs;
+    for (size_t slot : operands.activations) {
+      const int source = quantized_source(editor_, inputs[slot], true);
+      if (source == kNoTensor) return false;
+      inputs[slot] = source;
+    }
+    const Quantization& first = editor_.tensor(inputs[operands.activations[0]]).quantization;
+    if (form == QuantizedForm::kSameScale && first != quantization) return false;
+    if (form == QuantizedForm::kFixedScale) {
+      const FixedScale fixed = fixed_output_scale(op.op);
+      const bool agrees = quantization.zero_point[0] == fixed.zero_point &&
+                          std::abs(quantization.scale[0] / fixed.scale - 1) < 1e-5F;
+      if (!agrees) return false;
+      quantization.scale[0] = fixed.scale;
+    }
+    if (operands.weights && !quantize_weights(operands, first.scale[0], inputs)) return false;
+
+    Tensor quantized = editor_.tensor(out);
+    quantized.name += "_int8";
+    quantized.type = Type::INT8;
+    quantized.quantization = quantization;
+    const int made = editor_.add_tensor(std::move(quantized));
+    editor_.set_inputs(o, std::move(inputs));
+    editor_.set_output(o, 0, made);
+    absorb_quantize(editor_, out, made);
+    return true;
+  }
+
+  // Weights and bias in INT8 and INT32; false when they are not of the kind that the kernels take.
+  bool quantize_weights(const Operands& operands, float input_scale, std::vector<int>& inputs) {
+    const size_t slot = *operands.weights;
+    const int dequantize = editor_.producer_of_kind(inputs[slot], Op::DEQUANTIZE);
+    if (dequantize == kNoProducer) return false;
+    const int source = editor_.op(dequantize).inputs[0];
+    const Tensor weights = editor_.tensor(source);
+    const Quantization& q = weights.quantization;
+    if (!weights.is_constant() || weights.type != Type::INT8 || q.empty()) return false;
+    if (q.per_channel() && q.quantized_dimension != operands.channel_axis) return false;
+    if (std::any_of(q.zero_point.begin(), q.zero_point.end(), [](int64_t z) { return z != 0; })) return false;
+    inputs[slot] = source;
+    if (!operands.bias || *operands.bias >= inputs.size() || inputs[*operands.bias] == kNoTensor) return true;
+
+    const auto values = float_constant(inputs[*operands.bias]);
+    if (!values) return false;
+    Tensor bias = editor_.tensor(inputs[*operands.bias]);
+    bias.type = Type::INT32;
+    bias.quantization = {};
+    std::vector<int32_t> rounded;
+    for (size_t c = 0; c < values->size(); ++c) {
+      const float scale = input_scale * q.scale[q.per_channel() ? c : 0];
+      const double exact = std::nearbyint(static_cast<double>((*values)[c]) / static_cast<double>(scale));
+      if (!(std::abs(exact) <= 2147483647.0)) return false;
+      rounded.push_back(static_cast<int32_t>(exact));
+    }
+    for (float scale : q.scale) {
+      bias.quantization.scale.push_back(input_scale * scale);
+      bias.quantization.zero_point.push_back(0);
+    }
+    if (q.per_channel() && q.scale.size() != rounded.size()) return false;
+    bias.buffer = Buffer::of(std::move(rounded));
+    inputs[*operands.bias] = editor_.add_tensor(std::move(bias));
+    return true;
+  }
+
+  std::optional<std::vector<float>> float_constant(int id) {
+    const Tensor& tensor = editor_.tensor(id);
+    if (tensor.is_constant() && tensor.type == Type::FLOAT32) {
+      const auto values = tensor.buffer.as<float>();
+      return std::vector<float>(values.begin(), values.end());
+    }
+    const int made_by = editor_.producer_of_kind(id, Op::DEQUANTIZE);
+    if (made_by == kNoProducer) return std::nullopt;
+    const Tensor& source = editor_.tensor(editor_.op(made_by).inputs[0]);
+    if (!source.is_constant() || source.type != Type::INT8) return std::nullopt;
+    return dequantize_values(source.buffer.as<int8_t>(), source.shape, source.quantization);
+  }
+
+  Editor editor_;
+  Target target_;
+};
+
+}  // namespace
+
+int quantize_operators(Subgraph& subgraph, Target target) { return OperatorQuantizer(subgraph, target).run(); }
+
+}  // namespace tinyml::tflite

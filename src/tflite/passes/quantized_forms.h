@@ -1,0 +1,29 @@
+// How each operator runs best on 8-bit values.
+#pragma once
+
+#include "tinyml/tflite.h"
+#include "tinyml/tflite_passes.h"
+
+namespace tinyml::tflite {
+
+enum class QuantizedForm {
+  kMovement,    ///< Moves or selects values: exact in INT8 with the input's scale, whatever it is.
+  kGathering,   ///< The same for several inputs, which all take the output's scale (CONCATENATION, PACK).
+  kArithmetic,  ///< INT8 kernel with a scale of its own for every operand.
+  kSameScale,   ///< INT8 kernel that rounds and needs the output's scale to equal the input's; else an island.
+  kFixedScale,  ///< INT8 kernel with a prescribed output scale; else an island.
+  kIsland,      ///< Float between DEQUANTIZE and QUANTIZE.
+};
+
+struct FixedScale {
+  float scale;
+  int zero_point;
+};
+
+/// The form for the target; kIsland for operators that the table does not name.
+QuantizedForm quantized_form(Target target, Op op);
+
+/// The output scale that a kFixedScale operator prescribes.
+FixedScale fixed_output_scale(Op op);
+
+}  // namespace tinyml::tflite

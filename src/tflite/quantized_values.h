@@ -1,0 +1,19 @@
+// Between real numbers and their int8 and int32 representations.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "tinyml/tflite.h"
+
+namespace tinyml::tflite {
+
+/// round-to-even(x / scale) + zero point, saturated to [-128, 127], as PyTorch's fake quantization rounds; per channel
+/// along `quantized_dimension` with more than one scale. Symmetric per-channel values (weights) saturate at -127.
+std::vector<int8_t> quantize_values(std::span<const float> values, const Shape& shape, const Quantization& quantization);
+
+/// scale * (q - zero point).
+std::vector<float> dequantize_values(std::span<const int8_t> values, const Shape& shape, const Quantization& quantization);
+
+}  // namespace tinyml::tflite
