@@ -17,7 +17,7 @@ Table make_table() {
        {arithmetic_operators(), comparison_operators(), unary_operators(), activation_operators(),
         convolution_operators(), matrix_operators(), normalization_operators(), pooling_operators(),
         adaptive_pooling_operators(), reduction_operators(), softmax_operators(), view_operators(), split_operators(),
-        join_operators(), pad_operators(), cast_operators(), creation_operators(),
+        join_operators(), shuffle_operators(), pad_operators(), cast_operators(), creation_operators(),
         symbolic_operators(), fake_quantize_operators()}) {
     for (const OperatorEntry& entry : family) TINYML_CHECK(table.emplace(entry.op, &entry).second);
   }

@@ -42,6 +42,7 @@ std::span<const OperatorEntry> softmax_operators();
 std::span<const OperatorEntry> view_operators();
 std::span<const OperatorEntry> split_operators();
 std::span<const OperatorEntry> join_operators();
+std::span<const OperatorEntry> shuffle_operators();
 std::span<const OperatorEntry> pad_operators();
 std::span<const OperatorEntry> cast_operators();
 std::span<const OperatorEntry> creation_operators();
