@@ -8,4 +8,5 @@ NB_MODULE(_core, module) {
   bind_archive(module);
   bind_quantize(module);
   bind_convert(module);
+  bind_codegen(module);
 }

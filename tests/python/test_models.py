@@ -1,4 +1,4 @@
-"""The zoo is what it says it is: published sizes, sane activations, exportable."""
+"""The zoo is what it says it is: published sizes, sane activations."""
 
 import pytest
 import torch
@@ -14,14 +14,10 @@ def test_published_parameter_count(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ZOO)
-def test_small_network_runs_and_exports(name: str) -> None:
+def test_small_network_has_sane_activations(name: str) -> None:
     entry = ZOO[name]
-    model = entry.small()
-    x = entry.example_input()
     with torch.no_grad():
-        y = model(x)
-        exported = torch.export.export(model, (x,)).module()
-        torch.testing.assert_close(exported(x), y)
+        y = entry.small()(entry.example_input())
     assert torch.isfinite(y).all()
     assert 1e-2 < y.std() < 1e2
 

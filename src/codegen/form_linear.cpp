@@ -1,0 +1,63 @@
+#include "codegen/module_form.h"
+
+namespace tinyml::codegen {
+
+std::optional<ModuleForm> linear_form(const LeafGroup& group) {
+  if (!group.is_single("aten.linear.default")) return std::nullopt;
+  const Node& node = group.node(0);
+  const Binding* weight = group.own("weight");
+  const Binding* bias = group.own("bias");
+  if (weight == nullptr || !group.is_own_or_none(node.arg("weight"), "weight") ||
+      !group.is_own_or_none(node.arg("bias"), "bias")) {
+    return std::nullopt;
+  }
+  ModuleForm form;
+  form.constructor.callee = "nn.Linear";
+  form.constructor.positional("in_features", std::to_string(weight->data.size(1)));
+  form.constructor.positional("out_features", std::to_string(weight->data.size(0)));
+  form.constructor.keyword("bias", bool_literal(bias != nullptr), "True");
+  add_dtype(form.constructor, weight->data);
+  form.tensors = {"weight"};
+  if (bias != nullptr) form.tensors.push_back("bias");
+  form.inputs = {node.arg("input").as_value()};
+  form.outputs = {node.output()};
+  return form;
+}
+
+std::optional<ModuleForm> embedding_form(const LeafGroup& group) {
+  if (!group.is_single("aten.embedding.default")) return std::nullopt;
+  const Node& node = group.node(0);
+  const Binding* weight = group.own("weight");
+  if (weight == nullptr || !group.is_own_or_none(node.arg("weight"), "weight")) return std::nullopt;
+  const int64_t padding = node.arg("padding_idx").as_int();
+  ModuleForm form;
+  form.constructor.callee = "nn.Embedding";
+  form.constructor.positional("num_embeddings", std::to_string(weight->data.size(0)));
+  form.constructor.positional("embedding_dim", std::to_string(weight->data.size(1)));
+  form.constructor.keyword("padding_idx", padding < 0 ? "None" : std::to_string(padding), "None");
+  form.constructor.keyword("scale_grad_by_freq", bool_literal(node.arg("scale_grad_by_freq").as_bool()), "False");
+  form.constructor.keyword("sparse", bool_literal(node.arg("sparse").as_bool()), "False");
+  add_dtype(form.constructor, weight->data);
+  form.tensors = {"weight"};
+  form.inputs = {node.arg("indices").as_value()};
+  form.outputs = {node.output()};
+  return form;
+}
+
+std::optional<ModuleForm> prelu_form(const LeafGroup& group) {
+  if (!group.is_single("aten.prelu.default")) return std::nullopt;
+  const Node& node = group.node(0);
+  const Binding* weight = group.own("weight");
+  if (weight == nullptr || !group.is_own_or_none(node.arg("weight"), "weight")) return std::nullopt;
+  ModuleForm form;
+  form.constructor.callee = "nn.PReLU";
+  form.constructor.arguments.push_back(
+      {"num_parameters", std::to_string(weight->data.numel()), ArgumentStyle::kOptionalPositional, "1"});
+  add_dtype(form.constructor, weight->data);
+  form.tensors = {"weight"};
+  form.inputs = {node.arg("self").as_value()};
+  form.outputs = {node.output()};
+  return form;
+}
+
+}  // namespace tinyml::codegen

@@ -1,0 +1,299 @@
+"""Generated code of small modules, each with something that is easily got wrong."""
+
+from collections import OrderedDict
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import tinyml
+from codegen_util import capture, generate, import_file, round_trip
+
+
+class SharedModules(nn.Module):
+    """One module under two names, one called twice with different shapes, a shared activation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+        self.layers = nn.ModuleList([nn.Linear(4, 4), nn.Linear(4, 4)])
+        self.again = self.layers[0]
+        self.act = nn.ReLU(inplace=True)
+        self.block = nn.Sequential(nn.Linear(4, 4), nn.Tanh())
+
+    def forward(self, x):
+        x = self.act(self.conv(x))
+        x = self.conv(F.max_pool2d(x, 2)).mean((2,))
+        for layer in self.layers:
+            x = self.act(layer(x))
+        return self.again(self.block(self.block(x)))
+
+
+class Scale(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.full((channels, 1, 1), 0.5))
+        self.register_buffer("offset", torch.arange(channels).float().view(-1, 1, 1))
+        self.register_buffer("hidden", torch.tensor([1.5]), persistent=False)
+        self.table = torch.randn(channels, 40, 1)
+
+    def forward(self, x):
+        return x * self.gamma + self.offset * self.hidden + self.table.mean(1, keepdim=True)
+
+
+class TensorsOfItsOwn(nn.Module):
+    """Parameters, buffers and constants used directly, nested and unused."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.ModuleDict({"first": Scale(3), "second": Scale(3)})
+        self.unused = nn.Linear(2, 2)
+        self.bias = nn.Parameter(torch.zeros(3, 1, 1))
+
+    def forward(self, x):
+        x = self.scale["first"](x) + self.scale["second"](x)
+        return x + self.bias + torch.tensor([1.0, 2.0, 3.0]).view(3, 1, 1)
+
+
+class TiedWeights(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(11, 6, padding_idx=0)
+        self.norm = nn.LayerNorm(6)
+        self.head = nn.Linear(6, 11, bias=False)
+        self.head.weight = self.embed.weight
+
+    def forward(self, tokens):
+        return self.head(self.norm(self.embed(tokens)))
+
+
+class Trees(nn.Module):
+    """Nested inputs, keyword arguments, constants, a dictionary of outputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, pair, options, *, scale=2, bias=None):
+        a, (b, _unused) = pair
+        y = self.fc(a) * scale + options["shift"]
+        if bias is not None:
+            y = y + bias
+        return {"sum": y + b, "parts": [y, (b, None)], "number": 3, "same": a}
+
+
+class Functional(nn.Module):
+    """No modules at all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(6, 3, 3, 3) * 0.2)
+        self.gain = nn.Parameter(torch.rand(6) + 0.5)
+        self.shift = nn.Parameter(torch.rand(6))
+        self.register_buffer("mean", torch.rand(6))
+        self.register_buffer("var", torch.rand(6) + 0.5)
+
+    def forward(self, x):
+        x = F.conv2d(x, self.weight, None, 2, 1)
+        x = F.batch_norm(x, self.mean, self.var, self.gain, self.shift, self.training, 0.2)
+        x = F.dropout(F.leaky_relu(x, 0.2), 0.3, self.training)
+        a, b, c = torch.split(x, [1, 2, 3], dim=1)
+        x = torch.cat([c, b * 2 - 1, -a], 1)[:, 1:, ::2]
+        x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        x = F.pad(x, (1, 2), value=0.5) ** 2
+        y, _ = x.max(dim=3)
+        return F.softmax(y.permute(0, 2, 1).flatten(1), dim=1), x.reshape(x.size(0), 5, -1, 2)
+
+
+class Reflecting(nn.Conv2d):
+    """A subclass is not the class: its forward is written out."""
+
+    def forward(self, x):
+        return super().forward(x) * 2 + self.weight.mean()
+
+
+class Layers(nn.Module):
+    """One of many kinds, with arguments away from the defaults."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            OrderedDict(
+                conv=nn.Conv2d(2, 8, (3, 1), stride=(2, 1), padding="valid", dilation=(1, 2)),
+                reflect=nn.Conv2d(8, 8, 3, padding=1, padding_mode="reflect", groups=2),
+                sub=Reflecting(8, 8, 1),
+                norm=nn.GroupNorm(2, 8, eps=1e-3),
+                act=nn.PReLU(8),
+                up=nn.ConvTranspose2d(8, 4, 3, stride=2, output_padding=1, groups=2),
+                inst=nn.InstanceNorm2d(4, affine=True),
+                idle=nn.Identity(),
+                gelu=nn.GELU(approximate="tanh"),
+                drop=nn.Dropout2d(0.25),
+            )
+        )
+        self.tail = nn.Sequential(
+            nn.BatchNorm2d(4, momentum=None, affine=False),
+            nn.Identity(),
+            nn.ZeroPad2d((1, 0, 2, 0)),
+            nn.AvgPool2d(3, stride=2, count_include_pad=False),
+            nn.PixelShuffle(2),
+            nn.Upsample(size=(9, 7), mode="nearest"),
+            nn.Hardtanh(-2, 2),
+            nn.AdaptiveMaxPool2d((3, 2)),
+            nn.Flatten(),
+            nn.Linear(6, 5),
+            nn.Unflatten(1, (5, 1)),
+            nn.Softmax(dim=1),
+        )
+
+    def forward(self, x):
+        return self.tail(self.features(x))
+
+
+class Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(4, 3, 2, batch_first=True, bidirectional=True)
+        self.gru = nn.GRU(6, 5, batch_first=True)
+        self.attention = nn.MultiheadAttention(5, 1, batch_first=True)
+
+    def forward(self, x, state):
+        x, (h, c) = self.lstm(x, state)
+        x, _ = self.gru(x)
+        y, _ = self.attention(x, x, x, need_weights=False)
+        return x + y, h, c
+
+
+class Loops(nn.Module):
+    """Modules called from a loop over parts of a Sequential, several results, several inputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(*[nn.Conv2d(3, 3, 3, padding=1) for _ in range(3)])
+        self.merge = Merge()
+
+    def forward(self, x):
+        taps = []
+        for layer in self.body:
+            x = layer(x)
+            taps.append(x)
+        low, high = self.merge(*taps)
+        return low, high, self.merge(high, low, x)
+
+
+class Merge(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(9, 4, 1)
+
+    def forward(self, a, b, c):
+        y = self.conv(torch.cat((a, b, c), 1))
+        return y[:, :3], y[:, 1:]
+
+
+class Trained(nn.Module):
+    """Another branch while training, and a buffer that counts calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bn = nn.BatchNorm1d(4)
+        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, x):
+        self.calls += 1
+        if self.training:
+            x = x + 1
+        return self.bn(x) * self.calls
+
+
+IMAGE = (torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)),)
+VECTOR = (torch.randn(2, 4, generator=torch.Generator().manual_seed(0)),)
+
+
+@pytest.mark.parametrize(
+    ("model", "args"),
+    [
+        (SharedModules(), IMAGE[0]),
+        (TensorsOfItsOwn(), IMAGE[0]),
+        (TiedWeights(), torch.tensor([[1, 0, 3], [4, 5, 10]])),
+        (Functional(), IMAGE[0]),
+        (Layers(), torch.randn(2, 2, 9, 8)),
+        (Loops(), IMAGE[0]),
+        (nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten()), IMAGE[0]),
+        (nn.Linear(4, 2).double(), VECTOR[0].double()),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
+)
+def test_round_trip(model: nn.Module, args: torch.Tensor, tmp_path: Path) -> None:
+    round_trip(model, (args,), tmp_path)
+
+
+def test_nested_inputs_and_outputs(tmp_path: Path) -> None:
+    a, b, c, d = torch.randn(4, 2, 4).unbind()
+    ours = round_trip(
+        Trees(), ((a, [b, c]), {"shift": d}), tmp_path, kwargs={"scale": 3, "bias": c}
+    )
+    assert ours((a, [b, c]), {"shift": d}, bias=c)["number"] == 3
+
+
+def test_recurrent(tmp_path: Path) -> None:
+    state = (torch.zeros(4, 2, 3), torch.ones(4, 2, 3))
+    round_trip(Recurrent(), (torch.randn(2, 5, 4), state), tmp_path)
+    source = (tmp_path / "generated.py").read_text()
+    assert "nn.LSTM(4, 3, num_layers=2, batch_first=True, bidirectional=True)" in source
+    assert "nn.GRU(6, 5, batch_first=True)" in source
+
+
+def test_train_mode_capture(tmp_path: Path) -> None:
+    model = Trained().train()
+    ours = generate(capture(model, VECTOR, None, tmp_path), tmp_path)
+    for _ in range(3):
+        torch.testing.assert_close(ours(*VECTOR), model(*VECTOR))
+    assert ours.calls == 3
+    for (name, a), b in zip(ours.state_dict().items(), model.state_dict().values(), strict=True):
+        torch.testing.assert_close(a, b, msg=name)
+
+
+def test_reads_like_a_person_wrote_it(tmp_path: Path) -> None:
+    model = nn.Sequential(
+        nn.Conv2d(3, 32, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(32), nn.ReLU6()
+    )
+    round_trip(model, IMAGE, tmp_path)
+    source = (tmp_path / "generated.py").read_text()
+    assert "nn.Conv2d(3, 32, 3, stride=2, padding=1, bias=False)," in source
+    assert "nn.BatchNorm2d(32)," in source
+    assert "nn.ReLU6()," in source
+    assert "torch.ops" not in source
+
+
+def test_a_shared_module_is_one_module(tmp_path: Path) -> None:
+    ours = round_trip(SharedModules(), IMAGE, tmp_path)
+    assert ours.again is ours.layers[0]
+    tied = round_trip(TiedWeights(), (torch.tensor([[1, 2]]),), tmp_path)
+    assert tied.head.weight is tied.embed.weight
+
+
+def test_safetensors_need_no_torch_to_write(tmp_path: Path) -> None:
+    model = TensorsOfItsOwn().eval()
+    graph = capture(model, IMAGE, None, tmp_path)
+    graph.generate_code(tmp_path / "m.py", tmp_path / "m.safetensors", "M")
+    ours = import_file(tmp_path / "m.py").load().eval()
+    torch.testing.assert_close(ours(*IMAGE), model(*IMAGE))
+
+
+def test_edited_code_is_loaded_again(tmp_path: Path) -> None:
+    generate(
+        capture(nn.Sequential(nn.Linear(4, 4), nn.ReLU()).eval(), VECTOR, None, tmp_path), tmp_path
+    )
+    path = tmp_path / "generated.py"
+    path.write_text(path.read_text().replace("nn.ReLU()", "nn.Tanh()"))
+    assert isinstance(import_file(path).load()[1], nn.Tanh)
+
+
+def test_bad_class_name_is_refused(tmp_path: Path) -> None:
+    graph = capture(nn.ReLU().eval(), VECTOR, None, tmp_path)
+    with pytest.raises(tinyml.Error, match="not a Python class name"):
+        graph.generate_code(tmp_path / "m.py", tmp_path / "m.pt", "1st model")
+    assert not (tmp_path / "m.py").exists()
