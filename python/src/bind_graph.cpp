@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bindings.h"
+#include "tinyml/functionalize.h"
 #include "tinyml/graph.h"
 
 namespace tinyml::python {
@@ -133,6 +134,9 @@ void bind_graph(nb::module_& module) {
           "to_dot", [](const Graph& graph) { return to_dot(graph); }, "Graphviz text.")
       .def(
           "verify", [](const Graph& graph) { verify(graph); }, "Raises tinyml.Error listing every broken invariant.")
+      .def(
+          "normalize", [](const Graph& graph) { return normalize(graph); },
+          "A copy in single assignment form: regions inlined, in-place operators and identities resolved.")
       .def_prop_ro("input_names", &input_names)
       .def_prop_ro("output_names", &output_names, "Names of the values returned to the user; '' for constants.")
       .def_prop_ro("nodes", &nodes_of, "The operator calls in execution order.")

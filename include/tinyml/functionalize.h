@@ -1,0 +1,31 @@
+#pragma once
+
+#include "tinyml/graph.h"
+
+namespace tinyml {
+
+/// What every captured graph goes through before anything else looks at it: inline_regions, functionalize,
+/// drop_identities.
+Graph normalize(Graph graph);
+
+/// Replaces `wrap_with_set_grad_enabled` and `wrap_with_autocast` (what `with torch.no_grad():` and `with
+/// torch.autocast():` become) by the operators inside. Where autocast was active, conversions are inserted so that
+/// every operator computes in the type that was captured. Gradients are no longer stopped at a no_grad region. Real
+/// control flow (cond, while_loop) stays.
+Graph inline_regions(Graph graph);
+
+/// Turns in-place operators into single assignment form: `relu_` becomes `relu`, a write into a slice becomes a
+/// `slice_scatter` of the tensor that the slice was taken from, and every later reader of any tensor that shares the
+/// memory reads the new value. Which tensors share memory follows from the operators' schemas and the captured strides,
+/// as in PyTorch. A parameter, buffer or input that is written becomes an output of the mutation kinds.
+/// Fake-quantization operators keep updating their observer buffers in place. Dead nodes are removed. Throws Error,
+/// naming the user's source lines, for in-place operators without a functional partner and for writes through views
+/// that have no inverse.
+Graph functionalize(Graph graph);
+
+/// Removes what has no effect in a functional graph: assertions, symbolic range constraints, `alias`,
+/// `lift_fresh_copy`, `detach` of what has no gradient, conversions to the type and device a tensor has already. Dead
+/// nodes are removed.
+Graph drop_identities(Graph graph);
+
+}  // namespace tinyml

@@ -1,0 +1,62 @@
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "tinyml/functionalize.h"
+
+namespace tinyml {
+namespace {
+
+constexpr std::array<std::string_view, 4> kIdentities{"aten.alias.default", "aten.lift_fresh_copy.default",
+                                                      "aten.lift_fresh.default", "aten.lift.default"};
+
+bool is_conversion(std::string_view op) { return op.substr(0, 8) == "aten.to." || op == "aten.type_as.default"; }
+
+/// Whether no gradient can reach the value: a buffer, a constant, or detached already.
+bool has_no_gradient(const Graph& graph, ValueId id) {
+  if (const Binding* binding = graph.binding_of(id)) return binding->kind != BindingKind::kParameter;
+  const NodeId producer = graph.value(id).producer;
+  return producer != kNoNode && graph.node(producer).op == "aten.detach.default";
+}
+
+bool is_identity(const Graph& graph, const Node& node) {
+  if (node.outputs.size() != 1 || node.args.empty() || !node.args[0].value.is_value()) return false;
+  const ValueId input = node.args[0].value.as_value();
+  if (std::find(kIdentities.begin(), kIdentities.end(), node.op) != kIdentities.end()) return true;
+  if (node.op == "aten.detach.default") return has_no_gradient(graph, input);
+  if (graph.value(input).kind != ValueKind::kTensor || graph.value(node.output()).kind != ValueKind::kTensor)
+    return false;
+  const TensorType& from = graph.tensor_type(input);
+  const TensorType& to = graph.tensor_type(node.output());
+  // A slice of step one is never longer than its tensor.
+  if (node.op == "aten.slice.Tensor") return from.is_static() && from.shape == to.shape;
+  if (!is_conversion(node.op)) return false;
+  return from.type == to.type && from.device == to.device;
+}
+
+/// The value that a node returns unchanged, or kNoValue.
+ValueId passed_value(const Graph& graph, const Node& node) {
+  if (is_identity(graph, node)) return node.args[0].value.as_value();
+  if (node.op != "aten.slice_scatter.default") return kNoValue;
+  const TensorType& whole = graph.tensor_type(node.arg("self").as_value());
+  const TensorType& part = graph.tensor_type(node.arg("src").as_value());
+  const bool covers = whole.is_static() && whole.shape == part.shape && whole.type == part.type;
+  return covers ? node.arg("src").as_value() : kNoValue;
+}
+
+}  // namespace
+
+Graph drop_identities(Graph graph) {
+  for (NodeId id : graph.nodes()) {
+    const ValueId passed = passed_value(graph, graph.node(id));
+    if (passed == kNoValue) continue;
+    graph.replace_all_uses(graph.node(id).output(), passed);
+    graph.erase_node(id);
+  }
+  graph.erase_dead_nodes();  // Assertions have no results.
+  return graph;
+}
+
+Graph normalize(Graph graph) { return drop_identities(functionalize(inline_regions(std::move(graph)))); }
+
+}  // namespace tinyml
