@@ -1,6 +1,8 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <utility>
+
 #include "bindings.h"
 #include "tinyml/error.h"
 
@@ -25,6 +27,17 @@ void translate(const std::exception_ptr& pointer, void* type) {
 
 void bind_error(nb::module_& module) {
   nb::class_<Diagnostic>(module, "Diagnostic", "One problem: what it is, where it is, and what to do about it.")
+      .def(
+          "__init__",
+          [](Diagnostic* self, std::string what, std::string module_path, std::string file, int line,
+             std::string source, std::string remedy) {
+            new (self) Diagnostic{std::move(what),
+                                  std::move(module_path),
+                                  {std::move(file), line, "", std::move(source)},
+                                  std::move(remedy)};
+          },
+          nb::arg("what"), nb::arg("module_path") = "", nb::arg("file") = "", nb::arg("line") = 0,
+          nb::arg("source") = "", nb::arg("remedy") = "")
       .def_ro("what", &Diagnostic::what)
       .def_ro("module_path", &Diagnostic::module_path)
       .def_prop_ro("file", [](const Diagnostic& diagnostic) { return diagnostic.where.file; })

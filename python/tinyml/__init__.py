@@ -11,7 +11,9 @@ from typing import Any
 from tinyml._core import Diagnostic, Error, Graph
 
 # Public name -> the module that defines it; resolved on first use because it imports torch.
-_LAZY: dict[str, str] = {}
+_LAZY: dict[str, str] = {
+    "trace": "tinyml.capture",
+}
 
 __version__ = "0.1.0"
 __all__ = ["Diagnostic", "Error", "Graph", *sorted(_LAZY)]

@@ -1,0 +1,196 @@
+"""From a PyTorch model to a Graph."""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import nn
+
+from tinyml._core import Diagnostic, Error, Graph
+
+_LIBRARY_FOLDERS = (str(Path(torch.__file__).parent), str(Path(__file__).absolute().parent))
+
+# Words in torch's message -> what the user can do.
+_REMEDIES: tuple[tuple[tuple[str, ...], str], ...] = (
+    (
+        ("data-dependent", "data dependent", "unbacked"),
+        "a decision depends on values that are known only at run time: replace the Python branch "
+        "by torch.cond or torch.where, avoid .item(), or state what holds with torch._check(...)",
+    ),
+    (
+        ("constraints violated", "constraint violated", "dynamic_shapes", "specialized"),
+        "adjust dynamic_shapes as suggested, or leave the dimension out to make it constant",
+    ),
+    (
+        ("quantized nyi", "quantizedcpu", "classes.quantized"),
+        "models of torch's eager quantization cannot be captured: pass the float model and "
+        "quantize it with QATQuantizer or PostQuantizer",
+    ),
+    (
+        ("positional argument", "unexpected keyword", "required positional", "missing a required"),
+        "example_inputs must match the signature of the model's forward: a tensor, a tuple of "
+        "positional arguments, or a dict of keyword arguments",
+    ),
+    (
+        ("mutat", "aliasing"),
+        "return the tensor instead of changing state that outlives the call",
+    ),
+)
+_DEFAULT_REMEDY = (
+    "check that model(*example_inputs) runs; Python code that torch.export cannot follow "
+    "(other libraries, NumPy, printing of values) must leave forward"
+)
+
+
+def trace(
+    model: nn.Module,
+    example_inputs: Any = None,
+    dynamic_shapes: Any = None,
+    *,
+    kwargs: Mapping[str, Any] | None = None,
+) -> Graph:
+    """Capture a model's graph by running it on example inputs.
+
+    The graph has the behaviour of ``model.eval()``, whatever mode the model is in (its modes are
+    as before afterwards). Batch norm and dropout stay operators of their own, so that later steps
+    can switch them back to training. The weights are copied: later changes of the model do not
+    reach the graph.
+
+    example_inputs: a tensor, a tuple or list of positional arguments, or a dict of keyword
+        arguments of ``forward``.
+    dynamic_shapes: which dimensions may vary, as for ``torch.export.export``.
+    kwargs: further keyword arguments of ``forward``.
+
+    Raises tinyml.Error with the line of the model's code that cannot be captured, and the way out.
+    """
+    args, keywords = _arguments(example_inputs, kwargs)
+    with _eval_mode(model), tempfile.TemporaryDirectory(prefix="tinyml-") as folder:
+        path = os.path.join(folder, "model.pt2")
+        try:
+            program = torch.export.export(
+                model, args, keywords, dynamic_shapes=dynamic_shapes, strict=False
+            )
+            # A file costs one copy of the weights (the mapping outlives the unlinked file); a
+            # BytesIO costs two.
+            torch.export.save(program, path)
+        except Exception as error:
+            raise _explain(error, model) from error
+        return Graph.load(path)
+
+
+def _arguments(
+    example_inputs: Any, kwargs: Mapping[str, Any] | None
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Positional and keyword arguments of the call."""
+    keywords = dict(kwargs or {})
+    if example_inputs is None:
+        return (), keywords
+    if isinstance(example_inputs, Mapping):
+        return (), {**example_inputs, **keywords}
+    if isinstance(example_inputs, Sequence) and not isinstance(example_inputs, str):
+        return tuple(example_inputs), keywords
+    return (example_inputs,), keywords
+
+
+@contextmanager
+def _eval_mode(model: nn.Module) -> Iterator[None]:
+    """Eval mode for the block; afterwards every module has its own mode again."""
+    if not isinstance(model, nn.Module):
+        raise Error(
+            f"expected an nn.Module, got {type(model).__name__}: wrap a function in a module's "
+            "forward"
+        )
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def _explain(error: Exception, model: nn.Module) -> Error:
+    """The user's line, the module and the remedy behind an exception of torch.export."""
+    message = _summary(error)
+    text = f"{type(error).__name__} {error}".lower()
+    remedy = next(
+        (remedy for words, remedy in _REMEDIES if any(word in text for word in words)),
+        _DEFAULT_REMEDY,
+    )
+    frame, line = _user_frame(error)
+    file = frame.f_code.co_filename if frame else ""
+    diagnostic = Diagnostic(
+        what=f"the model cannot be captured: {message}",
+        module_path=_module_path(error, model),
+        file=file,
+        line=line,
+        source=linecache.getline(file, line).strip() if file else "",
+        remedy=remedy,
+    )
+    result = Error(str(diagnostic))
+    result.diagnostics = [diagnostic]
+    return result
+
+
+def _summary(error: Exception) -> str:
+    """The first paragraph of torch's message and its suggested fixes."""
+    paragraphs = str(error).strip().split("\n\n")
+    kept = paragraphs[:1] + [
+        part for part in paragraphs[1:] if part.lstrip().lower().startswith("suggested fixes")
+    ]
+    return f"{type(error).__name__}: " + "\n".join(kept)[:2000]
+
+
+def _frames(error: BaseException) -> Iterator[tuple[FrameType, int]]:
+    """Frames of an exception and of those that caused it, outermost first."""
+    seen: set[int] = set()
+    chain: list[BaseException] = []
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        chain.append(current)
+        current = current.__cause__ or current.__context__
+    for exception in chain:
+        traceback = exception.__traceback__
+        while traceback is not None:
+            yield traceback.tb_frame, traceback.tb_lineno
+            traceback = traceback.tb_next
+
+
+def _user_frame(error: Exception) -> tuple[FrameType | None, int]:
+    """The innermost frame outside torch and tinyml."""
+    found: tuple[FrameType | None, int] = (None, 0)
+    for frame, line in _frames(error):
+        file = os.path.abspath(frame.f_code.co_filename)
+        if not file.startswith(_LIBRARY_FOLDERS) and os.path.isfile(file) and _is_user_code(frame):
+            found = (frame, line)
+    return found
+
+
+def _is_user_code(frame: FrameType) -> bool:
+    """Not the standard library: contextlib and functools stand between torch's own frames."""
+    return (
+        not os.path.abspath(frame.f_code.co_filename).startswith(
+            str(Path(inspect.__file__).parent) + os.sep
+        )
+        or "site-packages" in frame.f_code.co_filename
+    )
+
+
+def _module_path(error: Exception, model: nn.Module) -> str:
+    """Dotted path of the innermost module whose forward was running."""
+    names = {id(module): name for name, module in model.named_modules()}
+    path = ""
+    for frame, _ in _frames(error):
+        if frame.f_code.co_name == "forward":
+            path = names.get(id(frame.f_locals.get("self")), path)
+    return path
