@@ -16,13 +16,29 @@ BoundaryType parse_boundary_type(const std::string& name) {
   throw Error(fmt::format("'{}' is no type for inputs and outputs", name), "use float32, int8 or uint8");
 }
 
+namespace {
+
+tflite::Type boundary_type(BoundaryType type) {
+  switch (type) {
+    case BoundaryType::kInt8:
+      return tflite::Type::INT8;
+    case BoundaryType::kUInt8:
+      return tflite::Type::UINT8;
+    default:
+      return tflite::Type::FLOAT32;
+  }
+}
+
+}  // namespace
+
 ConvertResult convert(const Graph& graph, const ConvertOptions& options) {
   ConvertResult result;
   result.model = lower(graph, {options.output_names});
-  tflite::LayoutOptions layout;
-  layout.channels_last_inputs = options.nchw_transpose;
-  layout.channels_last_outputs = options.nchw_transpose;
-  const tflite::LayoutReport orders = tflite::assign_layout(result.model, layout);
+  tflite::OptimizeOptions passes;
+  passes.layout.channels_last_inputs = options.nchw_transpose;
+  passes.layout.channels_last_outputs = options.nchw_transpose;
+  passes.input_type = passes.output_type = boundary_type(options.boundary);
+  const tflite::LayoutReport orders = tflite::optimize(result.model, passes);
   tflite::verify(result.model);
   result.report = lowering::report_on(result.model);
   for (const tflite::Order& order : orders.input_orders) {

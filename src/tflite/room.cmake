@@ -12,8 +12,9 @@ target_include_directories(tinyml_tflite SYSTEM PRIVATE ${TINYML_SCHEMA_DIR})
 
 # Writes model files for the Python tests that run them in the interpreter.
 if(TINYML_TESTS)
-  add_executable(tflite_cases tests/tflite_cases/write_cases.cpp tests/tflite/builder.cpp tests/tflite/random_model.cpp)
-  target_include_directories(tflite_cases PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+  add_executable(tflite_cases tests/tflite_cases/write_cases.cpp tests/tflite/builder.cpp tests/tflite/random_model.cpp
+                              tests/tflite/random_quantized_model.cpp)
+  target_include_directories(tflite_cases PRIVATE ${CMAKE_SOURCE_DIR}/tests ${CMAKE_SOURCE_DIR}/src)
   target_link_libraries(tflite_cases PRIVATE tinyml_tflite)
   tinyml_target_defaults(tflite_cases)
 endif()

@@ -89,8 +89,11 @@ class FileBuilder {
     if (!tensor.quantization.empty()) {
       const auto scale = builder_.CreateVector(tensor.quantization.scale);
       const auto zero_point = builder_.CreateVector(tensor.quantization.zero_point);
-      quantization = fb::CreateQuantizationParameters(builder_, 0, 0, scale, zero_point, 0,
-                                                      tensor.quantization.quantized_dimension);
+      fb::QuantizationParametersBuilder parameters(builder_);
+      parameters.add_scale(scale);
+      parameters.add_zero_point(zero_point);
+      parameters.add_quantized_dimension(tensor.quantization.quantized_dimension);
+      quantization = parameters.Finish();
     }
     return fb::CreateTensor(builder_, shape, static_cast<int8_t>(tensor.type), buffer, name, quantization,
                             tensor.is_variable, 0, signature, true);

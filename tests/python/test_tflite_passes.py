@@ -21,10 +21,10 @@ def tool() -> Path:
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("cases")
     subprocess.run([tool(), directory, str(CASES)], check=True, stdout=subprocess.DEVNULL)
-    return sorted(directory.glob("*_expected.tflite"))
+    return directory
 
 
 def run(path: Path, resolver: str, seed: int) -> list[np.ndarray]:
@@ -47,9 +47,10 @@ def run(path: Path, resolver: str, seed: int) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("resolver", ["BUILTIN", "BUILTIN_WITHOUT_DEFAULT_DELEGATES"])
-def test_same_numbers(files: list[Path], resolver: str) -> None:
-    assert len(files) >= CASES
-    for seed, expected_path in enumerate(files):
+def test_same_numbers(files: Path, resolver: str) -> None:
+    paths = [p for kind in ("layout", "optimized") for p in files.glob(f"{kind}*_expected.tflite")]
+    assert len(paths) == 2 * CASES
+    for seed, expected_path in enumerate(sorted(paths)):
         actual_path = Path(str(expected_path).replace("_expected", "_actual"))
         # The expected file is simple and slow: the plain kernels run it.
         expected = run(expected_path, "BUILTIN_WITHOUT_DEFAULT_DELEGATES", seed)
@@ -64,3 +65,19 @@ def test_same_numbers(files: list[Path], resolver: str) -> None:
                 atol=1e-4 * max(1.0, float(np.abs(a).max())),
                 err_msg=actual_path.name,
             )
+
+
+@pytest.mark.parametrize(
+    "resolver", ["BUILTIN", "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "BUILTIN_REF"]
+)
+def test_quantized_follows_simulation(files: Path, resolver: str) -> None:
+    paths = sorted(files.glob("quantized*_expected.tflite"))
+    assert len(paths) == CASES
+    for seed, expected_path in enumerate(paths):
+        actual_path = Path(str(expected_path).replace("_expected", "_actual"))
+        (expected,) = run(expected_path, "BUILTIN_WITHOUT_DEFAULT_DELEGATES", seed)
+        (actual,) = run(actual_path, resolver, seed)
+        # A value on the edge between two steps may fall either way, and be carried on.
+        steps = np.abs(expected - actual) / (4 / 255)
+        assert steps.max() <= 3.01, (actual_path.name, steps)
+        assert steps.mean() <= 1.0, (actual_path.name, steps)

@@ -62,6 +62,9 @@ Model expand_naively(const Model& logical);
 /// A random model of about `size` operators.
 Model random_model(unsigned seed, int size);
 
+/// A random convolutional model with FakeQuants on activations and weights, of about `size` values.
+Model random_quantized_model(unsigned seed, int size);
+
 /// Number of operators of a kind in the main subgraph.
 int count(const Model& model, Op op);
 

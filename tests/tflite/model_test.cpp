@@ -62,6 +62,19 @@ TEST(Writer, StoresSharedWeightsOnceAndAligned) {
   EXPECT_EQ(at % 16, 0U);
 }
 
+TEST(Writer, KeepsTheQuantizedDimension) {
+  Model model;
+  Subgraph& g = model.subgraphs.emplace_back();
+  const Quantization quantization{{0.5F, 0.25F}, {0, 0}, 3};
+  const int w = g.add_constant("w", Type::INT8, {1, 1, 1, 2}, Buffer::of(std::vector<int8_t>{1, 2}), quantization);
+  const int y = g.add_tensor("y", Type::FLOAT32, {1, 1, 1, 2});
+  g.add_operator(Op::DEQUANTIZE, {w}, {y});
+  g.outputs = {y};
+  const auto file = std::make_shared<const std::vector<std::byte>>(serialize_tflite(model));
+  const Model again = read_tflite(*file, file);
+  EXPECT_EQ(again.subgraphs[0].tensors[0].quantization, quantization);
+}
+
 TEST(Writer, RefusesLogicalForm) {
   Model model;
   Subgraph& g = model.subgraphs.emplace_back();

@@ -4,8 +4,10 @@
 #include <iostream>
 
 #include "tflite/builder.h"
+#include "tflite/passes/passes.h"
 #include "tinyml/error.h"
 #include "tinyml/tflite_passes.h"
+#include "tinyml/tflite_verify.h"
 
 namespace {
 
@@ -26,6 +28,7 @@ void write_layouts(const std::string& directory, int count) {
     write_tflite(naive, stem + "_expected.tflite");
     Model solved = logical;
     assign_layout(solved, as_given());
+    verify(solved);
     write_tflite(solved, stem + "_actual.tflite");
     std::cout << "layout" << i << " " << testing::count(naive, Op::TRANSPOSE) << " -> "
               << testing::count(solved, Op::TRANSPOSE) << "\n";
@@ -41,7 +44,26 @@ void write_optimized(const std::string& directory, int count) {
     OptimizeOptions options;
     options.layout = as_given();
     optimize(optimized, options);
+    verify(optimized);
     write_tflite(optimized, stem + "_actual.tflite");
+  }
+}
+
+void write_quantized(const std::string& directory, int count) {
+  for (int i = 0; i < count; ++i) {
+    const Model logical = testing::random_quantized_model(static_cast<unsigned>(i), 3 + i % 12);
+    const std::string stem = directory + "/quantized" + std::to_string(i);
+    Model simulated = logical;  // Weights as the floats that their INT8 values stand for.
+    fold_constants(simulated.subgraphs[0], true);
+    write_tflite(testing::expand_naively(simulated), stem + "_expected.tflite");
+    Model folded = logical;
+    OptimizeOptions options;
+    options.layout = as_given();
+    optimize(folded, options);
+    verify(folded);
+    write_tflite(folded, stem + "_actual.tflite");
+    std::cout << "quantized" << i << " " << folded.subgraphs[0].operators.size() << " operators, "
+              << testing::count(folded, Op::DEQUANTIZE) << " DEQUANTIZE\n";
   }
 }
 
@@ -55,6 +77,7 @@ int main(int argc, char** argv) {
   try {
     write_layouts(argv[1], std::atoi(argv[2]));
     write_optimized(argv[1], std::atoi(argv[2]));
+    write_quantized(argv[1], std::atoi(argv[2]));
   } catch (const tinyml::Error& error) {
     std::cerr << error.what() << "\n";
     return 1;
