@@ -1,4 +1,3 @@
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -6,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "arrays.h"
 #include "bindings.h"
 #include "tinyml/functionalize.h"
 #include "tinyml/graph.h"
@@ -16,59 +16,11 @@ namespace nb = nanobind;
 
 namespace {
 
-nb::dlpack::dtype dtype_of(ScalarType type) {
-  using Code = nb::dlpack::dtype_code;
-  const auto make = [&](Code code) {
-    return nb::dlpack::dtype{static_cast<uint8_t>(code), static_cast<uint8_t>(8 * size_of(type)), 1};
-  };
-  switch (type) {
-    case ScalarType::kUInt8:
-    case ScalarType::kUInt16:
-    case ScalarType::kUInt32:
-    case ScalarType::kUInt64:
-      return make(Code::UInt);
-    case ScalarType::kInt8:
-    case ScalarType::kInt16:
-    case ScalarType::kInt32:
-    case ScalarType::kInt64:
-      return make(Code::Int);
-    case ScalarType::kBool:
-      return make(Code::Bool);
-    case ScalarType::kBFloat16:
-      return make(Code::Bfloat);
-    case ScalarType::kComplex64:
-    case ScalarType::kComplex128:
-      return make(Code::Complex);
-    case ScalarType::kFloat16:
-    case ScalarType::kFloat32:
-    case ScalarType::kFloat64:
-      break;
-  }
-  return make(Code::Float);
-}
-
-/// A view of the tensor's memory, which it keeps alive: a read-only NumPy array, or for bfloat16, which NumPy does not
-/// have, an object for torch.from_dlpack.
-nb::object view_of(const Tensor& tensor) {
-  const auto* owner = new std::shared_ptr<const void>(tensor.storage().owner());  // Owned by the capsule.
-  const nb::capsule keep(owner,
-                         [](void* pointer) noexcept { delete static_cast<std::shared_ptr<const void>*>(pointer); });
-  const std::byte* data = tensor.storage().data() + tensor.offset() * static_cast<int64_t>(size_of(tensor.type()));
-  const std::vector<size_t> shape(tensor.shape().begin(), tensor.shape().end());
-  const auto make = [&](auto array) { return nb::cast(array, nb::rv_policy::reference); };
-  if (tensor.type() == ScalarType::kBFloat16) {
-    return make(
-        nb::ndarray<nb::ro>(data, shape.size(), shape.data(), keep, tensor.strides().data(), dtype_of(tensor.type())));
-  }
-  return make(nb::ndarray<nb::numpy, nb::ro>(data, shape.size(), shape.data(), keep, tensor.strides().data(),
-                                             dtype_of(tensor.type())));
-}
-
 nb::dict tensors_of(const Graph& graph, std::optional<BindingKind> kind) {
   nb::dict tensors;
   for (const Binding& binding : graph.bindings()) {
     if (kind && binding.kind != *kind) continue;
-    tensors[nb::str(binding.fqn.c_str())] = view_of(binding.data);
+    tensors[nb::str(binding.fqn.c_str())] = to_array(binding.data);
   }
   return tensors;
 }

@@ -5,11 +5,13 @@
 
 namespace tinyml::python {
 
-void bind_convert(nanobind::module_& module);
+// In the order in which they are called: a class is bound before the functions that use it.
 void bind_error(nanobind::module_& module);
 void bind_graph(nanobind::module_& module);
-void bind_codegen(nanobind::module_& module);   // after bind_graph
-void bind_archive(nanobind::module_& module);  // after bind_graph
+void bind_archive(nanobind::module_& module);
+void bind_evaluate(nanobind::module_& module);
+void bind_codegen(nanobind::module_& module);
 void bind_quantize(nanobind::module_& module);
+void bind_convert(nanobind::module_& module);
 
 }  // namespace tinyml::python

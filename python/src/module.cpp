@@ -3,10 +3,11 @@
 NB_MODULE(_core, module) {
   using namespace tinyml::python;
   nanobind::set_leak_warnings(false);  // a Graph in a global variable at exit is no leak
-  bind_error(module);                  // first: the others' errors are translated by it
+  bind_error(module);
   bind_graph(module);
   bind_archive(module);
+  bind_evaluate(module);
+  bind_codegen(module);
   bind_quantize(module);
   bind_convert(module);
-  bind_codegen(module);
 }

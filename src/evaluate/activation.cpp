@@ -56,6 +56,12 @@ Tensor leaky_relu(const OperatorCall& call) {
   return map_floating(call.tensor("self"), [=](auto x) { return x > 0 ? x : x * static_cast<decltype(x)>(slope); });
 }
 
+/// In inference the slope is the middle of its range.
+Tensor rrelu(const OperatorCall& call) {
+  const double slope = (call.number("lower") + call.number("upper")) / 2;
+  return map_floating(call.tensor("self"), [=](auto x) { return x > 0 ? x : x * static_cast<decltype(x)>(slope); });
+}
+
 Tensor elu(const OperatorCall& call) {
   const double alpha = call.number("alpha");
   const double scale = call.number("scale");
@@ -142,11 +148,13 @@ Tensor prelu(const OperatorCall& call) {
   } else {
     weight = weight.reshaped(Sizes(self.shape().size(), 1));
   }
-  return dispatch_floating(self.type(), [&](auto zero) {
-    using T = decltype(zero);
-    return map_elements<T, T>(self.to(scalar_type_of<T>()), weight.to(scalar_type_of<T>()),
-                              [](T x, T slope) { return x > 0 ? x : x * slope; });
-  }).to(self.type());
+  return dispatch_floating(self.type(),
+                           [&](auto zero) {
+                             using T = decltype(zero);
+                             return map_elements<T, T>(self.to(scalar_type_of<T>()), weight.to(scalar_type_of<T>()),
+                                                       [](T x, T slope) { return x > 0 ? x : x * slope; });
+                           })
+      .to(self.type());
 }
 
 /// First half times sigmoid of the second half of a dimension.
@@ -157,11 +165,13 @@ Tensor glu(const OperatorCall& call) {
   if (size % 2 != 0) throw Error("glu: the dimension must have an even size");
   const Tensor first = slice(self, dim, 0, size / 2, 1);
   const Tensor second = slice(self, dim, size / 2, size, 1);
-  return dispatch_floating(self.type(), [&](auto zero) {
-    using T = decltype(zero);
-    return map_elements<T, T>(first.to(scalar_type_of<T>()), second.to(scalar_type_of<T>()),
-                              [](T x, T gate) { return x * logistic(gate); });
-  }).to(self.type());
+  return dispatch_floating(self.type(),
+                           [&](auto zero) {
+                             using T = decltype(zero);
+                             return map_elements<T, T>(first.to(scalar_type_of<T>()), second.to(scalar_type_of<T>()),
+                                                       [](T x, T gate) { return x * logistic(gate); });
+                           })
+      .to(self.type());
 }
 
 constexpr auto kSilu = [](auto x) { return x / (1 + std::exp(-x)); };
@@ -170,9 +180,7 @@ constexpr auto kHardsigmoid = [](auto x) { return limit(x + 3, decltype(x){0}, d
 constexpr auto kHardswish = [](auto x) { return x * limit(x + 3, decltype(x){0}, decltype(x){6}) / 6; };
 constexpr auto kSoftsign = [](auto x) { return x / (1 + std::abs(x)); };
 constexpr auto kTanhshrink = [](auto x) { return x - std::tanh(x); };
-constexpr auto kLogSigmoid = [](auto x) {
-  return (x < 0 ? x : decltype(x){0}) - std::log1p(std::exp(-std::abs(x)));
-};
+constexpr auto kLogSigmoid = [](auto x) { return (x < 0 ? x : decltype(x){0}) - std::log1p(std::exp(-std::abs(x))); };
 
 constexpr OperatorEntry kOperators[] = {
     {"aten.relu.default", relu},
@@ -182,6 +190,7 @@ constexpr OperatorEntry kOperators[] = {
     {"aten.tanh.default", tanh},
     {"aten.hardtanh.default", hardtanh},
     {"aten.leaky_relu.default", leaky_relu},
+    {"aten.rrelu.default", rrelu},
     {"aten.elu.default", elu},
     {"aten.celu.default", celu},
     {"aten.selu.default", selu},

@@ -76,22 +76,22 @@ std::vector<Tensor> pool(const OperatorCall& call, size_t rank, bool average) {
   }
   Tensor indices(ScalarType::kInt64, average ? Sizes{0} : spatial.result_shape(out));
   Tensor values = dispatch_floating(input.type(), [&](auto zero) {
-    using T = decltype(zero);
-    const Tensor x = input.to(scalar_type_of<T>());
-    Tensor result(scalar_type_of<T>(), spatial.result_shape(out));
-    T* to = result.mutable_data<T>();
-    int64_t* index = indices.mutable_data<int64_t>();
-    for (int64_t plane = 0; plane < spatial.planes(); ++plane) {
-      const T* from = x.data<T>().data() + plane * in[0] * in[1] * in[2];
-      const int64_t at = plane * out[0] * out[1] * out[2];
-      if (average) {
-        average_plane(in, out, from, to + at);
-      } else {
-        maximum_plane(in, out, from, to + at, index + at);
-      }
-    }
-    return result;
-  }).to(input.type());
+                    using T = decltype(zero);
+                    const Tensor x = input.to(scalar_type_of<T>());
+                    Tensor result(scalar_type_of<T>(), spatial.result_shape(out));
+                    T* to = result.mutable_data<T>();
+                    int64_t* index = indices.mutable_data<int64_t>();
+                    for (int64_t plane = 0; plane < spatial.planes(); ++plane) {
+                      const T* from = x.data<T>().data() + plane * in[0] * in[1] * in[2];
+                      const int64_t at = plane * out[0] * out[1] * out[2];
+                      if (average) {
+                        average_plane(in, out, from, to + at);
+                      } else {
+                        maximum_plane(in, out, from, to + at, index + at);
+                      }
+                    }
+                    return result;
+                  }).to(input.type());
   return {std::move(values), std::move(indices)};
 }
 
@@ -105,14 +105,10 @@ std::vector<Tensor> maximum(const OperatorCall& call) {
 }
 
 constexpr OperatorEntry kOperators[] = {
-    {"aten.adaptive_avg_pool1d.default", average<1>},
-    {"aten.adaptive_avg_pool2d.default", average<2>},
-    {"aten.adaptive_avg_pool3d.default", average<3>},
-    {"aten._adaptive_avg_pool2d.default", average<2>},
-    {"aten._adaptive_avg_pool3d.default", average<3>},
-    {"aten.adaptive_max_pool1d.default", maximum<1>},
-    {"aten.adaptive_max_pool2d.default", maximum<2>},
-    {"aten.adaptive_max_pool3d.default", maximum<3>},
+    {"aten.adaptive_avg_pool1d.default", average<1>},  {"aten.adaptive_avg_pool2d.default", average<2>},
+    {"aten.adaptive_avg_pool3d.default", average<3>},  {"aten._adaptive_avg_pool2d.default", average<2>},
+    {"aten._adaptive_avg_pool3d.default", average<3>}, {"aten.adaptive_max_pool1d.default", maximum<1>},
+    {"aten.adaptive_max_pool2d.default", maximum<2>},  {"aten.adaptive_max_pool3d.default", maximum<3>},
 };
 
 }  // namespace

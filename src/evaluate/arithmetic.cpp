@@ -98,11 +98,14 @@ Tensor combine(const OperatorCall& call, const Operand& a, const Operand& b, F f
   const Operand operands[] = {a, b};
   ScalarType type = result_type(operands, call.default_float());
   if (floating && !is_floating_point(type)) type = call.default_float();
-  return dispatch_compute(type, [&](auto zero) {
-    using T = decltype(zero);
-    constexpr ScalarType kCompute = scalar_type_of<T>();
-    return map_elements<T, T>(a.tensor.to(kCompute), b.tensor.to(kCompute), [&](T x, T y) -> T { return f(x, y); });
-  }).to(type);
+  return dispatch_compute(type,
+                          [&](auto zero) {
+                            using T = decltype(zero);
+                            constexpr ScalarType kCompute = scalar_type_of<T>();
+                            return map_elements<T, T>(a.tensor.to(kCompute), b.tensor.to(kCompute),
+                                                      [&](T x, T y) -> T { return f(x, y); });
+                          })
+      .to(type);
 }
 
 template <auto F>
@@ -158,10 +161,16 @@ Tensor floating_binary(const OperatorCall& call) {
 }
 
 constexpr auto kAtan2 = [](auto x, auto y) -> decltype(x) {
-  if constexpr (is_real<decltype(x)>) return std::atan2(x, y); else return 0;
+  if constexpr (is_real<decltype(x)>)
+    return std::atan2(x, y);
+  else
+    return 0;
 };
 constexpr auto kHypot = [](auto x, auto y) -> decltype(x) {
-  if constexpr (is_real<decltype(x)>) return std::hypot(x, y); else return 0;
+  if constexpr (is_real<decltype(x)>)
+    return std::hypot(x, y);
+  else
+    return 0;
 };
 
 /// self + value * tensor1 * tensor2 (or / tensor2).
@@ -170,32 +179,39 @@ Tensor add_combined(const OperatorCall& call) {
   const Operand operands[] = {call.operand("self"), call.operand("tensor1"), call.operand("tensor2")};
   const ScalarType type = result_type(operands, call.default_float());
   const double value = call.number("value");
-  return dispatch_compute(type, [&](auto zero) {
-    using T = decltype(zero);
-    constexpr ScalarType kCompute = scalar_type_of<T>();
-    const auto factor = static_cast<T>(value);
-    if (kDivide && !is_real<T>) throw Error("division of integers is not defined here");
-    return map_elements<T, T, T>(operands[0].tensor.to(kCompute), operands[1].tensor.to(kCompute),
-                                 operands[2].tensor.to(kCompute), [&](T x, T y, T z) -> T {
-                                   if constexpr (kDivide && is_real<T>) return x + factor * (y / z);
-                                   return x + factor * (y * z);
-                                 });
-  }).to(type);
+  return dispatch_compute(type,
+                          [&](auto zero) {
+                            using T = decltype(zero);
+                            constexpr ScalarType kCompute = scalar_type_of<T>();
+                            const auto factor = static_cast<T>(value);
+                            if (kDivide && !is_real<T>) throw Error("division of integers is not defined here");
+                            return map_elements<T, T, T>(operands[0].tensor.to(kCompute),
+                                                         operands[1].tensor.to(kCompute),
+                                                         operands[2].tensor.to(kCompute), [&](T x, T y, T z) -> T {
+                                                           if constexpr (kDivide && is_real<T>)
+                                                             return x + factor * (y / z);
+                                                           return x + factor * (y * z);
+                                                         });
+                          })
+      .to(type);
 }
 
 /// start + weight * (end - start), in the form that is exact at both ends.
 Tensor lerp(const OperatorCall& call) {
   const Operand operands[] = {call.operand("self"), call.operand("end"), call.operand("weight")};
   const ScalarType type = result_type(operands, call.default_float());
-  return dispatch_floating(type, [&](auto zero) {
-    using T = decltype(zero);
-    constexpr ScalarType kCompute = scalar_type_of<T>();
-    return map_elements<T, T, T>(operands[0].tensor.to(kCompute), operands[1].tensor.to(kCompute),
+  return dispatch_floating(type,
+                           [&](auto zero) {
+                             using T = decltype(zero);
+                             constexpr ScalarType kCompute = scalar_type_of<T>();
+                             return map_elements<T, T, T>(
+                                 operands[0].tensor.to(kCompute), operands[1].tensor.to(kCompute),
                                  operands[2].tensor.to(kCompute), [](T start, T end, T weight) {
                                    return std::abs(weight) < T(0.5) ? start + weight * (end - start)
                                                                     : end - (end - start) * (1 - weight);
                                  });
-  }).to(type);
+                           })
+      .to(type);
 }
 
 constexpr auto kFloorDivide = [](auto x, auto y) { return floor_divide(x, y); };

@@ -36,8 +36,8 @@ Tensor broadcast_to(const Tensor& tensor, const Sizes& shape) {
   if (tensor.shape() == shape) return tensor;
   const Sizes shapes[] = {tensor.shape(), shape};
   if (broadcast_shapes(shapes) != shape) {
-    throw Error(fmt::format("shape [{}] cannot be broadcast to [{}]", fmt::join(tensor.shape(), ", "),
-                            fmt::join(shape, ", ")));
+    throw Error(
+        fmt::format("shape [{}] cannot be broadcast to [{}]", fmt::join(tensor.shape(), ", "), fmt::join(shape, ", ")));
   }
   const size_t added = shape.size() - tensor.shape().size();
   Sizes strides(shape.size(), 0);

@@ -20,7 +20,8 @@ Tensor compare(const OperatorCall& call) {
 
 template <auto F>
 Tensor logical(const OperatorCall& call) {
-  return map_elements<bool, bool>(call.tensor("self").to(ScalarType::kBool), call.tensor("other").to(ScalarType::kBool), F);
+  return map_elements<bool, bool>(call.tensor("self").to(ScalarType::kBool), call.tensor("other").to(ScalarType::kBool),
+                                  F);
 }
 
 Tensor logical_not(const OperatorCall& call) {
@@ -54,12 +55,15 @@ Tensor classify(const OperatorCall& call) {
 }
 
 Tensor select_by(const Tensor& condition, const Operand& yes, const Operand& no, ScalarType type) {
-  return dispatch_compute(type, [&](auto zero) {
-    using T = decltype(zero);
-    constexpr ScalarType kCompute = scalar_type_of<T>();
-    return map_elements<T, bool, T>(condition.to(ScalarType::kBool), yes.tensor.to(kCompute), no.tensor.to(kCompute),
-                                    [](bool chosen, T x, T y) { return chosen ? x : y; });
-  }).to(type);
+  return dispatch_compute(type,
+                          [&](auto zero) {
+                            using T = decltype(zero);
+                            constexpr ScalarType kCompute = scalar_type_of<T>();
+                            return map_elements<T, bool, T>(condition.to(ScalarType::kBool), yes.tensor.to(kCompute),
+                                                            no.tensor.to(kCompute),
+                                                            [](bool chosen, T x, T y) { return chosen ? x : y; });
+                          })
+      .to(type);
 }
 
 Tensor where(const OperatorCall& call) {

@@ -1,5 +1,5 @@
-// Convolution as a matrix product over gathered columns, computed for a few output rows at a time; depthwise convolution
-// directly.
+// Convolution as a matrix product over gathered columns, computed for a few output rows at a time; depthwise
+// convolution directly.
 #include "evaluate/convolution.h"
 
 #include <fmt/format.h>
@@ -31,8 +31,8 @@ Range valid_positions(int64_t shift, int64_t stride, int64_t size, int64_t posit
   return {std::min(first, positions), std::clamp<int64_t>(last, std::min(first, positions), positions)};
 }
 
-/// Visits the part of an output row (at rows d, h) that each tap reaches: visit(tap, input offset of the range's first element, range).
-/// Taps that lie in the padding are visited with an empty range.
+/// Visits the part of an output row (at rows d, h) that each tap reaches: visit(tap, input offset of the range's first
+/// element, range). Taps that lie in the padding are visited with an empty range.
 template <typename Visit>
 void for_each_tap(const Window& window, const Triple& in, const Triple& out, int64_t d, int64_t h, Visit visit) {
   int64_t tap = 0;
@@ -68,17 +68,18 @@ void gather_columns(const Problem<T>& p, const T* input, int64_t first, int64_t 
     const T* plane = input + c * count(p.in);
     for (int64_t r = 0; r < rows; ++r) {
       const int64_t row = first + r;
-      for_each_tap(p.window, p.in, p.out, row / p.out[1], row % p.out[1], [&](int64_t tap, int64_t offset, Range range) {
-        T* to = columns + (c * taps + tap) * width + r * p.out[2];
-        std::fill(to, to + range.first, T{0});
-        std::fill(to + range.last, to + p.out[2], T{0});
-        if (p.window.stride[2] == 1) {
-          std::copy(plane + offset, plane + offset + (range.last - range.first), to + range.first);
-        } else {
-          const T* from = plane + offset;
-          for (int64_t i = range.first; i < range.last; ++i, from += p.window.stride[2]) to[i] = *from;
-        }
-      });
+      for_each_tap(p.window, p.in, p.out, row / p.out[1], row % p.out[1],
+                   [&](int64_t tap, int64_t offset, Range range) {
+                     T* to = columns + (c * taps + tap) * width + r * p.out[2];
+                     std::fill(to, to + range.first, T{0});
+                     std::fill(to + range.last, to + p.out[2], T{0});
+                     if (p.window.stride[2] == 1) {
+                       std::copy(plane + offset, plane + offset + (range.last - range.first), to + range.first);
+                     } else {
+                       const T* from = plane + offset;
+                       for (int64_t i = range.first; i < range.last; ++i, from += p.window.stride[2]) to[i] = *from;
+                     }
+                   });
     }
   }
 }
@@ -168,7 +169,8 @@ template <typename T>
 Tensor convolve(const Tensor& input, const Tensor& weight, const Tensor& bias, const Window& window, int64_t groups) {
   const int64_t batch = input.size(0);
   Problem<T> p{window, spatial(input), {}, input.size(1) / groups, weight.size(0) / groups};
-  if (p.in_channels * groups != input.size(1) || p.out_channels * groups != weight.size(0) || weight.size(1) != p.in_channels) {
+  if (p.in_channels * groups != input.size(1) || p.out_channels * groups != weight.size(0) ||
+      weight.size(1) != p.in_channels) {
     throw Error(fmt::format("{} input channels, {} groups and a weight of {} x {} channels do not fit", input.size(1),
                             groups, weight.size(0), weight.size(1)));
   }

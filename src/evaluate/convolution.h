@@ -25,7 +25,8 @@ struct Window {
 template <typename T>
 Tensor convolve(const Tensor& input, const Tensor& weight, const Tensor& bias, const Window& window, int64_t groups);
 
-/// The transposed convolution: input [N, C, D, H, W], weight [C, O/groups, kernel...]. `output`: spatial size of the result.
+/// The transposed convolution: input [N, C, D, H, W], weight [C, O/groups, kernel...]. `output`: spatial size of the
+/// result.
 template <typename T>
 Tensor convolve_transposed(const Tensor& input, const Tensor& weight, const Tensor& bias, const Window& window,
                            int64_t groups, const Window::Triple& output);

@@ -27,10 +27,14 @@ ScalarType promote_integers(ScalarType a, ScalarType b) {
   const ScalarType with_sign = is_unsigned(a) ? b : a;
   if (size_of(with_sign) > size_of(without_sign)) return with_sign;
   switch (size_of(without_sign)) {
-    case 1: return ScalarType::kInt16;
-    case 2: return ScalarType::kInt32;
-    case 4: return ScalarType::kInt64;
-    default: throw Error(fmt::format("no common type for {} and {}", name_of(a), name_of(b)));
+    case 1:
+      return ScalarType::kInt16;
+    case 2:
+      return ScalarType::kInt32;
+    case 4:
+      return ScalarType::kInt64;
+    default:
+      throw Error(fmt::format("no common type for {} and {}", name_of(a), name_of(b)));
   }
 }
 
@@ -44,13 +48,17 @@ struct Category {
 
 ScalarType compute_type(ScalarType type) {
   switch (type) {
-    case ScalarType::kFloat64: return ScalarType::kFloat64;
+    case ScalarType::kFloat64:
+      return ScalarType::kFloat64;
     case ScalarType::kFloat32:
     case ScalarType::kFloat16:
-    case ScalarType::kBFloat16: return ScalarType::kFloat32;
+    case ScalarType::kBFloat16:
+      return ScalarType::kFloat32;
     case ScalarType::kComplex64:
-    case ScalarType::kComplex128: throw Error("complex tensors are not supported");
-    default: return ScalarType::kInt64;
+    case ScalarType::kComplex128:
+      throw Error("complex tensors are not supported");
+    default:
+      return ScalarType::kInt64;
   }
 }
 

@@ -1,4 +1,5 @@
-// Element types in which values are computed: double, float (also for float16 and bfloat16) and int64_t (also for bool).
+// Element types in which values are computed: double, float (also for float16 and bfloat16) and int64_t (also for
+// bool).
 #pragma once
 
 #include <cstdint>
@@ -15,9 +16,12 @@ ScalarType compute_type(ScalarType type);
 template <typename F>
 auto dispatch_compute(ScalarType type, F f) {
   switch (compute_type(type)) {
-    case ScalarType::kFloat64: return f(double{});
-    case ScalarType::kFloat32: return f(float{});
-    default: return f(int64_t{});
+    case ScalarType::kFloat64:
+      return f(double{});
+    case ScalarType::kFloat32:
+      return f(float{});
+    default:
+      return f(int64_t{});
   }
 }
 
@@ -25,20 +29,24 @@ auto dispatch_compute(ScalarType type, F f) {
 template <typename F>
 auto dispatch_floating(ScalarType type, F f) {
   switch (compute_type(type)) {
-    case ScalarType::kFloat64: return f(double{});
-    case ScalarType::kFloat32: return f(float{});
-    default: throw Error("not defined for " + std::string(name_of(type)) + " elements");
+    case ScalarType::kFloat64:
+      return f(double{});
+    case ScalarType::kFloat32:
+      return f(float{});
+    default:
+      throw Error("not defined for " + std::string(name_of(type)) + " elements");
   }
 }
 
 /// Element type of an operation on both, as torch.promote_types.
 ScalarType promote_types(ScalarType a, ScalarType b);
 
-/// Element type of an operation on all of them, as torch.result_type: tensors with dimensions decide before tensors of rank 0, and these
-/// before numbers, unless the kind (bool, integer, floating-point) of the latter is higher.
+/// Element type of an operation on all of them, as torch.result_type: tensors with dimensions decide before tensors of
+/// rank 0, and these before numbers, unless the kind (bool, integer, floating-point) of the latter is higher.
 ScalarType result_type(std::span<const Operand> operands, ScalarType default_float);
 
-/// Dimension `dim` of a tensor of that rank as a non-negative index; rank 0 counts as rank 1. Throws Error if out of range.
+/// Dimension `dim` of a tensor of that rank as a non-negative index; rank 0 counts as rank 1. Throws Error if out of
+/// range.
 int64_t normalize_dim(int64_t dim, int64_t rank);
 
 /// Each normalised; throws Error for duplicates. Empty input stays empty.

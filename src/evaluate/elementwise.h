@@ -9,19 +9,23 @@ namespace tinyml::evaluation {
 /// f(x) on elements of any kind; the type stays.
 template <typename F>
 Tensor map_any(const Tensor& tensor, F f) {
-  return dispatch_compute(tensor.type(), [&](auto zero) {
-    using T = decltype(zero);
-    return map_elements<T, T>(tensor.to(scalar_type_of<T>()), [&](T x) -> T { return f(x); });
-  }).to(tensor.type());
+  return dispatch_compute(tensor.type(),
+                          [&](auto zero) {
+                            using T = decltype(zero);
+                            return map_elements<T, T>(tensor.to(scalar_type_of<T>()), [&](T x) -> T { return f(x); });
+                          })
+      .to(tensor.type());
 }
 
 /// f(x) on floating-point elements; the type stays. Throws Error for other elements.
 template <typename F>
 Tensor map_floating(const Tensor& tensor, F f) {
-  return dispatch_floating(tensor.type(), [&](auto zero) {
-    using T = decltype(zero);
-    return map_elements<T, T>(tensor.to(scalar_type_of<T>()), [&](T x) -> T { return f(x); });
-  }).to(tensor.type());
+  return dispatch_floating(tensor.type(),
+                           [&](auto zero) {
+                             using T = decltype(zero);
+                             return map_elements<T, T>(tensor.to(scalar_type_of<T>()), [&](T x) -> T { return f(x); });
+                           })
+      .to(tensor.type());
 }
 
 /// The same; integers become floating-point first.

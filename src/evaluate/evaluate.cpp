@@ -62,7 +62,8 @@ std::string input_problem(const Value& value, const Tensor& tensor) {
     return fmt::format("input '{}' has shape [{}] where the model was captured with [{}]", value.name,
                        fmt::join(tensor.shape(), ", "), fmt::join(sizes, ", "));
   }
-  const bool same_kind = type.type == tensor.type() || (is_floating_point(type.type) && is_floating_point(tensor.type()));
+  const bool same_kind =
+      type.type == tensor.type() || (is_floating_point(type.type) && is_floating_point(tensor.type()));
   if (!same_kind) {
     return fmt::format("input '{}' is {} where the model was captured with {}", value.name, name_of(tensor.type()),
                        name_of(type.type));
@@ -152,7 +153,8 @@ class Evaluation {
       tensor = adopt(replacement->second);
     } else {
       const Binding* binding = graph_.binding_of(id);
-      if (binding == nullptr) throw Error(fmt::format("value '{}' is read before it is computed", graph_.value(id).name));
+      if (binding == nullptr)
+        throw Error(fmt::format("value '{}' is read before it is computed", graph_.value(id).name));
       if (!binding->data.defined()) throw Error(fmt::format("'{}' has no data", binding->fqn));
       tensor = adopt(binding->data);
     }
@@ -210,7 +212,8 @@ std::vector<Tensor> evaluate_node(const Graph& graph, NodeId id, const std::vect
       values[value] = float64 && is_floating_point(input.type()) ? input.to(ScalarType::kFloat64) : input;
     });
   }
-  if (next != inputs.size()) throw Error(fmt::format("{} has {} input values, {} were given", node.op, next, inputs.size()));
+  if (next != inputs.size())
+    throw Error(fmt::format("{} has {} input values, {} were given", node.op, next, inputs.size()));
   const evaluation::OperatorCall::Lookup lookup = [&](ValueId value) -> const Tensor& { return values.at(value); };
   return evaluation::run_operator(evaluation::OperatorCall(graph, node, lookup, float64));
 }

@@ -1,4 +1,5 @@
 // Fake quantization with the ranges it has: x -> (clamp(round(x / scale) + zero_point) - zero_point) * scale.
+#include <algorithm>
 #include <cmath>
 
 #include "evaluate/elementwise.h"
@@ -40,21 +41,25 @@ Tensor fake_quantize(const Tensor& self, double scale, double zero_point, Levels
 }
 
 /// One scale and zero point for each index of dimension `axis`.
-Tensor fake_quantize_channels(const Tensor& self, const Tensor& scale, const Tensor& zero_point, int64_t axis, Levels levels) {
+Tensor fake_quantize_channels(const Tensor& self, const Tensor& scale, const Tensor& zero_point, int64_t axis,
+                              Levels levels) {
   axis = normalize_dim(axis, self.rank());
   if (scale.numel() != self.size(axis) || zero_point.numel() != self.size(axis)) {
     throw Error("one scale and one zero point for each index of the axis are expected");
   }
   Sizes shape(self.shape().size(), 1);
   shape[static_cast<size_t>(axis)] = self.size(axis);
-  return dispatch_floating(self.type(), [&](auto number) {
-    using T = decltype(number);
-    constexpr ScalarType kCompute = scalar_type_of<T>();
-    return map_elements<T, T, T>(self.to(kCompute), scale.to(kCompute).reshaped(shape),
+  return dispatch_floating(self.type(),
+                           [&](auto number) {
+                             using T = decltype(number);
+                             constexpr ScalarType kCompute = scalar_type_of<T>();
+                             return map_elements<T, T, T>(
+                                 self.to(kCompute), scale.to(kCompute).reshaped(shape),
                                  zero_point.to(kCompute).reshaped(shape), [=](T x, T step, T zero) {
                                    return (clamp_level(quantize(x, 1 / step, zero), levels) - zero) * step;
                                  });
-  }).to(self.type());
+                           })
+      .to(self.type());
 }
 
 Tensor per_tensor(const OperatorCall& call) {
@@ -81,15 +86,63 @@ Tensor learnable_per_channel(const OperatorCall& call) {
   return fake_quantize_channels(call.tensor("self"), call.tensor("scale"), zero_point, call.integer("axis"), levels);
 }
 
-/// The observer stays off, whatever the graph says: ranges do not change in inference.
+/// Scale and zero point of a range as the fused operator chooses them: zero is a level; `symmetric` centres the levels
+/// on zero unless the range lies on one side; scales below 6.1e-5 are raised to it.
+struct Range {
+  double scale;
+  double zero_point;
+};
+Range choose_range(float least, float most, Levels levels, bool symmetric) {
+  constexpr double kLeastScale = 6.1e-5F;
+  const double steps = levels.most - levels.least;
+  symmetric = symmetric && least < 0 && most > 0;
+  if (symmetric) {
+    const double half = std::floor(steps / 2);
+    const double step = std::max(std::fabs(least / -(half + 1)), std::fabs(most / half));
+    least = static_cast<float>(-step * (half + 1));
+    most = static_cast<float>(step * half);
+  }
+  double low = std::min(least, 0.0F);
+  double high = std::max(most, 0.0F);
+  double scale = (high - low) / steps;
+  if (static_cast<float>(scale) == 0 || std::isinf(1 / static_cast<float>(scale))) scale = 0.1;
+  if (scale < kLeastScale) {
+    low *= kLeastScale / scale;
+    high *= kLeastScale / scale;
+    scale = kLeastScale;
+  }
+  const bool from_low =
+      std::fabs(levels.least) - std::fabs(low / scale) < std::fabs(levels.most) - std::fabs(high / scale);
+  double zero_point = from_low ? levels.least - low / scale : levels.most - high / scale;
+  if (symmetric) zero_point = (levels.least + levels.most) / 2;
+  return {static_cast<double>(static_cast<float>(scale)), clamp_level(std::nearbyint(zero_point), levels)};
+}
+
+/// The observer stays off, whatever the graph says: the range does not change in inference. As in PyTorch the scale
+/// comes from running_min and running_max at every call, not from the buffers `scale` and `zero_point`, which are only
+/// written.
 Tensor observed(const OperatorCall& call) {
   const Tensor self = call.tensor("self");
   if (!call.boolean("fake_quant_on")) return self;
-  if (call.boolean("per_row_fake_quant")) {
-    return fake_quantize_channels(self, call.tensor("scale"), call.tensor("zero_point"), call.integer("ch_axis"),
-                                  levels_of(call));
+  const Levels levels = levels_of(call);
+  const Tensor least = call.tensor("running_min").to(ScalarType::kFloat32);
+  const Tensor most = call.tensor("running_max").to(ScalarType::kFloat32);
+  const int64_t count = least.numel();
+  if (count == 0 || most.numel() != count) throw Error("running_min and running_max do not fit");
+  Tensor scale(ScalarType::kFloat64, {count});
+  Tensor zero_point(ScalarType::kFloat64, {count});
+  for (int64_t i = 0; i < count; ++i) {
+    const auto at = static_cast<size_t>(i);
+    const Range range =
+        choose_range(least.data<float>()[at], most.data<float>()[at], levels, call.boolean("symmetric_quant"));
+    scale.mutable_data<double>()[i] = range.scale;
+    zero_point.mutable_data<double>()[i] = range.zero_point;
   }
-  return fake_quantize(self, call.number("scale"), call.number("zero_point"), levels_of(call));
+  if (call.boolean("per_row_fake_quant")) {
+    return fake_quantize_channels(self, scale, zero_point, call.integer("ch_axis"), levels);
+  }
+  if (count != 1) throw Error("one range for the tensor is expected");
+  return fake_quantize(self, scale.data<double>()[0], zero_point.data<double>()[0], levels);
 }
 
 constexpr OperatorEntry kOperators[] = {

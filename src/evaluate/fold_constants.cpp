@@ -15,8 +15,8 @@ namespace {
 /// Operators with an evaluator whose result in training is another than in inference, or must be kept.
 bool must_stay(const Node& node) {
   constexpr std::array<std::string_view, 8> kKept{
-      "aten.fake_quantize_", "aten._fake_quantize_", "aten.fused_moving_avg_obs_fake_quant.", "aten.dropout.",
-      "aten.feature_dropout.", "aten.alpha_dropout.", "aten.feature_alpha_dropout.", "aten.native_dropout."};
+      "aten.fake_quantize_",   "aten._fake_quantize_", "aten.fused_moving_avg_obs_fake_quant.", "aten.dropout.",
+      "aten.feature_dropout.", "aten.alpha_dropout.",  "aten.feature_alpha_dropout.",           "aten.native_dropout."};
   const auto starts_with = [&](std::string_view prefix) { return node.op.rfind(prefix, 0) == 0; };
   if (std::any_of(kKept.begin(), kKept.end(), starts_with)) return true;
   return node.has_arg("training") && node.arg("training").is_bool() && node.arg("training").as_bool();
@@ -60,9 +60,8 @@ class Folder {
       return;
     }
     if (must_stay(node) || !is_evaluable(node.op)) return;
-    const bool returned = std::any_of(node.outputs.begin(), node.outputs.end(), [&](ValueId output) {
-      return output != kNoValue && graph_.is_output(output);
-    });
+    const bool returned = std::any_of(node.outputs.begin(), node.outputs.end(),
+                                      [&](ValueId output) { return output != kNoValue && graph_.is_output(output); });
     if (returned) return;
     std::vector<ValueId> order;
     std::vector<Tensor> inputs;

@@ -24,6 +24,24 @@ std::vector<Tensor> same_type(const OperatorCall& call, std::string_view name, b
 
 Tensor cat(const OperatorCall& call) { return concatenate(same_type(call, "tensors", true), call.integer("dim")); }
 
+/// Along the second dimension; vectors along their only one.
+Tensor hstack(const OperatorCall& call) {
+  std::vector<Tensor> tensors = same_type(call, "tensors", false);
+  for (Tensor& tensor : tensors) {
+    if (tensor.rank() == 0) tensor = tensor.reshaped({1});
+  }
+  return concatenate(tensors, tensors[0].rank() == 1 ? 0 : 1);
+}
+
+/// Along the first dimension; vectors become rows.
+Tensor vstack(const OperatorCall& call) {
+  std::vector<Tensor> tensors = same_type(call, "tensors", false);
+  for (Tensor& tensor : tensors) {
+    if (tensor.rank() < 2) tensor = tensor.reshaped({1, tensor.numel()});
+  }
+  return concatenate(tensors, 0);
+}
+
 Tensor stack(const OperatorCall& call) {
   std::vector<Tensor> tensors = same_type(call, "tensors", false);
   const int64_t dim = normalize_dim(call.integer("dim"), tensors[0].rank() + 1);
@@ -67,7 +85,8 @@ Tensor repeat_indices(Tensor self, std::optional<int64_t> dim, const Sizes& repe
     dim = 0;
   }
   const auto size = static_cast<size_t>(self.size(normalize_dim(*dim, self.rank())));
-  if (repeats.size() != size && repeats.size() != 1) throw Error("repeat_interleave: one count for each index is expected");
+  if (repeats.size() != size && repeats.size() != 1)
+    throw Error("repeat_interleave: one count for each index is expected");
   Sizes indices;
   for (size_t i = 0; i < size; ++i) {
     const int64_t count = repeats[repeats.size() == 1 ? 0 : i];
@@ -139,6 +158,8 @@ constexpr OperatorEntry kOperators[] = {
     {"aten.cat.default", cat},
     {"aten.concat.default", cat},
     {"aten.concatenate.default", cat},
+    {"aten.hstack.default", hstack},
+    {"aten.vstack.default", vstack},
     {"aten.stack.default", stack},
     {"aten.repeat.default", repeat},
     {"aten.tile.default", tile_operator},

@@ -10,8 +10,8 @@ namespace tinyml::evaluation {
 namespace {
 
 [[noreturn]] void refuse_shapes(const Tensor& a, const Tensor& b) {
-  throw Error(fmt::format("shapes [{}] and [{}] cannot be multiplied", fmt::join(a.shape(), ", "),
-                          fmt::join(b.shape(), ", ")));
+  throw Error(
+      fmt::format("shapes [{}] and [{}] cannot be multiplied", fmt::join(a.shape(), ", "), fmt::join(b.shape(), ", ")));
 }
 
 /// Stacks of matrices [..., M, K] and [..., K, N].
@@ -48,15 +48,17 @@ Tensor multiply_stacks(const Tensor& a, const Tensor& b) {
 Tensor add_product(const OperatorCall& call, const Tensor& base, const Tensor& product) {
   const double alpha = call.number("alpha");
   const double beta = call.number("beta");
-  return dispatch_compute(product.type(), [&](auto zero) {
-    using T = decltype(zero);
-    constexpr ScalarType kCompute = scalar_type_of<T>();
-    const auto scale = static_cast<T>(alpha);
-    const auto base_scale = static_cast<T>(beta);
-    return map_elements<T, T>(product.to(kCompute), base.to(kCompute), [=](T x, T y) -> T {
-      return scale * x + (base_scale == 0 ? T{0} : base_scale * y);
-    });
-  }).to(product.type());
+  return dispatch_compute(product.type(),
+                          [&](auto zero) {
+                            using T = decltype(zero);
+                            constexpr ScalarType kCompute = scalar_type_of<T>();
+                            const auto scale = static_cast<T>(alpha);
+                            const auto base_scale = static_cast<T>(beta);
+                            return map_elements<T, T>(product.to(kCompute), base.to(kCompute), [=](T x, T y) -> T {
+                              return scale * x + (base_scale == 0 ? T{0} : base_scale * y);
+                            });
+                          })
+      .to(product.type());
 }
 
 Tensor product_of(const OperatorCall& call, const char* left, const char* right) {
@@ -67,8 +69,12 @@ Tensor matmul(const OperatorCall& call) { return product_of(call, "self", "other
 Tensor mm(const OperatorCall& call) { return product_of(call, "self", "mat2"); }
 Tensor mv(const OperatorCall& call) { return product_of(call, "self", "vec"); }
 Tensor dot(const OperatorCall& call) { return product_of(call, "self", "tensor"); }
-Tensor addmm(const OperatorCall& call) { return add_product(call, call.tensor("self"), product_of(call, "mat1", "mat2")); }
-Tensor addmv(const OperatorCall& call) { return add_product(call, call.tensor("self"), product_of(call, "mat", "vec")); }
+Tensor addmm(const OperatorCall& call) {
+  return add_product(call, call.tensor("self"), product_of(call, "mat1", "mat2"));
+}
+Tensor addmv(const OperatorCall& call) {
+  return add_product(call, call.tensor("self"), product_of(call, "mat", "vec"));
+}
 Tensor baddbmm(const OperatorCall& call) {
   return add_product(call, call.tensor("self"), product_of(call, "batch1", "batch2"));
 }
@@ -82,10 +88,10 @@ Tensor outer(const OperatorCall& call) {
 }
 
 constexpr OperatorEntry kOperators[] = {
-    {"aten.matmul.default", matmul},   {"aten.mm.default", mm},       {"aten.bmm.default", mm},
-    {"aten.mv.default", mv},           {"aten.dot.default", dot},     {"aten.addmm.default", addmm},
-    {"aten.addmv.default", addmv},     {"aten.baddbmm.default", baddbmm},
-    {"aten.linear.default", linear_operator}, {"aten.outer.default", outer},
+    {"aten.matmul.default", matmul}, {"aten.mm.default", mm},           {"aten.bmm.default", mm},
+    {"aten.mv.default", mv},         {"aten.dot.default", dot},         {"aten.addmm.default", addmm},
+    {"aten.addmv.default", addmv},   {"aten.baddbmm.default", baddbmm}, {"aten.linear.default", linear_operator},
+    {"aten.outer.default", outer},
 };
 
 }  // namespace
@@ -98,9 +104,9 @@ Tensor matrix_multiply(const Tensor& a, const Tensor& b) {
   const Tensor left = a.rank() == 1 ? unsqueeze(a, 0) : a;
   const Tensor right = b.rank() == 1 ? unsqueeze(b, 1) : b;
   Tensor result = dispatch_compute(a.type(), [&](auto zero) {
-    using T = decltype(zero);
-    return multiply_stacks<T>(left.to(scalar_type_of<T>()), right.to(scalar_type_of<T>()));
-  }).to(a.type());
+                    using T = decltype(zero);
+                    return multiply_stacks<T>(left.to(scalar_type_of<T>()), right.to(scalar_type_of<T>()));
+                  }).to(a.type());
   if (a.rank() == 1) result = select(result, -2, 0);
   if (b.rank() == 1) result = select(result, -1, 0);
   return result;
@@ -115,24 +121,27 @@ Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
   if (input.rank() == 0 || weight.rank() != 2 || input.size(-1) != weight.size(1)) refuse_shapes(input, weight);
   Sizes shape = input.shape();
   shape.back() = weight.size(0);
-  return dispatch_floating(input.type(), [&](auto zero) {
-    using T = decltype(zero);
-    constexpr ScalarType kCompute = scalar_type_of<T>();
-    const Tensor x = input.to(kCompute);
-    const Tensor w = weight.to(kCompute);
-    Tensor result(kCompute, shape);
-    const int64_t rows = product(std::span(shape).first(shape.size() - 1));
-    if (result.numel() == 0) return result;
-    auto out = matrix(result.mutable_data<T>(), rows, weight.size(0));
-    out.noalias() = matrix(x.data<T>().data(), rows, weight.size(1)) *
-                    matrix(w.data<T>().data(), weight.size(0), weight.size(1)).transpose();
-    if (bias.defined()) {
-      if (bias.numel() != weight.size(0)) throw Error("linear: the bias does not fit the weight");
-      const Tensor b = bias.to(kCompute);
-      out.rowwise() += matrix(b.data<T>().data(), 1, weight.size(0)).row(0);
-    }
-    return result;
-  }).to(input.type());
+  return dispatch_floating(input.type(),
+                           [&](auto zero) {
+                             using T = decltype(zero);
+                             constexpr ScalarType kCompute = scalar_type_of<T>();
+                             const Tensor x = input.to(kCompute);
+                             const Tensor w = weight.to(kCompute);
+                             Tensor result(kCompute, shape);
+                             const int64_t rows = product(std::span(shape).first(shape.size() - 1));
+                             if (result.numel() == 0) return result;
+                             auto out = matrix(result.mutable_data<T>(), rows, weight.size(0));
+                             out.noalias() = matrix(x.data<T>().data(), rows, weight.size(1)) *
+                                             matrix(w.data<T>().data(), weight.size(0), weight.size(1)).transpose();
+                             if (bias.defined()) {
+                               if (bias.numel() != weight.size(0))
+                                 throw Error("linear: the bias does not fit the weight");
+                               const Tensor b = bias.to(kCompute);
+                               out.rowwise() += matrix(b.data<T>().data(), 1, weight.size(0)).row(0);
+                             }
+                             return result;
+                           })
+      .to(input.type());
 }
 
 std::span<const OperatorEntry> matrix_operators() { return kOperators; }

@@ -67,12 +67,15 @@ Tensor normalize_channels(const Tensor& input, const Tensor& weight, const Tenso
 Tensor batch_norm(const OperatorCall& call) {
   const Tensor input = call.tensor("input");
   if (input.rank() < 2) throw Error("batch norm needs a batch and a channel dimension");
-  return dispatch_floating(input.type(), [&](auto zero) {
-    using T = decltype(zero);
-    return normalize_channels<T>(input.to(scalar_type_of<T>()), call.optional_tensor("weight"),
-                                 call.optional_tensor("bias"), call.optional_tensor("running_mean"),
-                                 call.optional_tensor("running_var"), call.number("eps"));
-  }).to(input.type());
+  return dispatch_floating(input.type(),
+                           [&](auto zero) {
+                             using T = decltype(zero);
+                             return normalize_channels<T>(input.to(scalar_type_of<T>()), call.optional_tensor("weight"),
+                                                          call.optional_tensor("bias"),
+                                                          call.optional_tensor("running_mean"),
+                                                          call.optional_tensor("running_var"), call.number("eps"));
+                           })
+      .to(input.type());
 }
 
 /// The saved statistics of the second and third output are empty in inference mode.
@@ -125,11 +128,15 @@ Tensor layer_norm(const OperatorCall& call) {
       !std::equal(normalized.rbegin(), normalized.rend(), input.shape().rbegin())) {
     throw Error("layer norm: normalized_shape does not fit the input");
   }
-  return dispatch_floating(input.type(), [&](auto zero) {
-    using T = decltype(zero);
-    const Tensor result = standardize<T>(input.to(scalar_type_of<T>()), product(normalized), call.number("eps"));
-    return scale_and_shift<T>(result, call.optional_tensor("weight"), call.optional_tensor("bias"), normalized);
-  }).to(input.type());
+  return dispatch_floating(input.type(),
+                           [&](auto zero) {
+                             using T = decltype(zero);
+                             const Tensor result =
+                                 standardize<T>(input.to(scalar_type_of<T>()), product(normalized), call.number("eps"));
+                             return scale_and_shift<T>(result, call.optional_tensor("weight"),
+                                                       call.optional_tensor("bias"), normalized);
+                           })
+      .to(input.type());
 }
 
 Tensor group_norm(const OperatorCall& call) {
@@ -137,11 +144,15 @@ Tensor group_norm(const OperatorCall& call) {
   const int64_t groups = call.integer("num_groups");
   if (input.rank() < 2 || groups <= 0 || input.size(1) % groups != 0) throw Error("group norm: groups do not fit");
   const int64_t count = input.size(1) / groups * product(std::span(input.shape()).subspan(2));
-  return dispatch_floating(input.type(), [&](auto zero) {
-    using T = decltype(zero);
-    const Tensor result = standardize<T>(input.to(scalar_type_of<T>()), count, call.number("eps"));
-    return scale_and_shift<T>(result, call.optional_tensor("weight"), call.optional_tensor("bias"), channel_shape(input));
-  }).to(input.type());
+  return dispatch_floating(input.type(),
+                           [&](auto zero) {
+                             using T = decltype(zero);
+                             const Tensor result =
+                                 standardize<T>(input.to(scalar_type_of<T>()), count, call.number("eps"));
+                             return scale_and_shift<T>(result, call.optional_tensor("weight"),
+                                                       call.optional_tensor("bias"), channel_shape(input));
+                           })
+      .to(input.type());
 }
 
 Tensor instance_norm(const OperatorCall& call) {
@@ -149,11 +160,15 @@ Tensor instance_norm(const OperatorCall& call) {
   const Tensor input = call.tensor("input");
   if (input.rank() < 3) throw Error("instance norm needs spatial dimensions");
   const int64_t count = product(std::span(input.shape()).subspan(2));
-  return dispatch_floating(input.type(), [&](auto zero) {
-    using T = decltype(zero);
-    const Tensor result = standardize<T>(input.to(scalar_type_of<T>()), count, call.number("eps"));
-    return scale_and_shift<T>(result, call.optional_tensor("weight"), call.optional_tensor("bias"), channel_shape(input));
-  }).to(input.type());
+  return dispatch_floating(input.type(),
+                           [&](auto zero) {
+                             using T = decltype(zero);
+                             const Tensor result =
+                                 standardize<T>(input.to(scalar_type_of<T>()), count, call.number("eps"));
+                             return scale_and_shift<T>(result, call.optional_tensor("weight"),
+                                                       call.optional_tensor("bias"), channel_shape(input));
+                           })
+      .to(input.type());
 }
 
 Tensor rms_norm(const OperatorCall& call) {
@@ -161,19 +176,24 @@ Tensor rms_norm(const OperatorCall& call) {
   const Sizes normalized = call.integers("normalized_shape");
   const int64_t count = product(normalized);
   if (count == 0 || input.numel() % count != 0) throw Error("rms norm: normalized_shape does not fit the input");
-  return dispatch_floating(input.type(), [&](auto zero) {
-    using T = decltype(zero);
-    Tensor result = input.to(scalar_type_of<T>());
-    const double eps = call.optional_number("eps").value_or(static_cast<double>(std::numeric_limits<T>::epsilon()));
-    T* values = result.mutable_data<T>();
-    for (int64_t start = 0; start < result.numel(); start += count) {
-      double squares = 0;
-      for (int64_t i = start; i < start + count; ++i) squares += std::pow(static_cast<double>(values[i]), 2);
-      const double factor = 1 / std::sqrt(squares / static_cast<double>(count) + eps);
-      for (int64_t i = start; i < start + count; ++i) values[i] = static_cast<T>(static_cast<double>(values[i]) * factor);
-    }
-    return scale_and_shift<T>(result, call.optional_tensor("weight"), Tensor(), normalized);
-  }).to(input.type());
+  return dispatch_floating(input.type(),
+                           [&](auto zero) {
+                             using T = decltype(zero);
+                             Tensor result = input.to(scalar_type_of<T>());
+                             const double eps = call.optional_number("eps").value_or(
+                                 static_cast<double>(std::numeric_limits<T>::epsilon()));
+                             T* values = result.mutable_data<T>();
+                             for (int64_t start = 0; start < result.numel(); start += count) {
+                               double squares = 0;
+                               for (int64_t i = start; i < start + count; ++i)
+                                 squares += std::pow(static_cast<double>(values[i]), 2);
+                               const double factor = 1 / std::sqrt(squares / static_cast<double>(count) + eps);
+                               for (int64_t i = start; i < start + count; ++i)
+                                 values[i] = static_cast<T>(static_cast<double>(values[i]) * factor);
+                             }
+                             return scale_and_shift<T>(result, call.optional_tensor("weight"), Tensor(), normalized);
+                           })
+      .to(input.type());
 }
 
 constexpr OperatorEntry kOperators[] = {

@@ -20,7 +20,8 @@ Operand OperatorCall::to_operand(const Argument& argument) const {
 double OperatorCall::to_number(const Argument& argument) const {
   if (!argument.is_value()) return argument.as_double();
   const Tensor& tensor = lookup_(argument.as_value());
-  if (tensor.numel() != 1) throw Error(fmt::format("a number is expected, not a tensor of {} elements", tensor.numel()));
+  if (tensor.numel() != 1)
+    throw Error(fmt::format("a number is expected, not a tensor of {} elements", tensor.numel()));
   return tensor.to(ScalarType::kFloat64).data<double>()[0];
 }
 

@@ -16,9 +16,12 @@ enum class PadMode { kReflect, kReplicate, kCircular };
 /// Source index of position `at` (negative before the start) of a dimension of `size`.
 int64_t source_index(PadMode mode, int64_t at, int64_t size) {
   switch (mode) {
-    case PadMode::kReplicate: return std::clamp<int64_t>(at, 0, size - 1);
-    case PadMode::kCircular: return (at % size + size) % size;
-    case PadMode::kReflect: return at < 0 ? -at : (at >= size ? 2 * (size - 1) - at : at);
+    case PadMode::kReplicate:
+      return std::clamp<int64_t>(at, 0, size - 1);
+    case PadMode::kCircular:
+      return (at % size + size) % size;
+    case PadMode::kReflect:
+      return at < 0 ? -at : (at >= size ? 2 * (size - 1) - at : at);
   }
   return 0;
 }

@@ -66,9 +66,12 @@ void for_each_window(const Window& window, const Window::Triple& out, Visit visi
 /// Calls visit(index in the plane) for the elements of a window that lie inside.
 template <typename Visit>
 void for_each_element(const Window& window, const Window::Triple& in, const Window::Triple& start, Visit visit) {
-  const auto end = [&](size_t i) { return std::min(start[i] + (window.kernel[i] - 1) * window.dilation[i] + 1, in[i]); };
+  const auto end = [&](size_t i) {
+    return std::min(start[i] + (window.kernel[i] - 1) * window.dilation[i] + 1, in[i]);
+  };
   const auto first = [&](size_t i) {
-    return start[i] >= 0 ? start[i] : start[i] + (-start[i] + window.dilation[i] - 1) / window.dilation[i] * window.dilation[i];
+    return start[i] >= 0 ? start[i]
+                         : start[i] + (-start[i] + window.dilation[i] - 1) / window.dilation[i] * window.dilation[i];
   };
   const Window::Triple begin{first(0), first(1), first(2)};
   const Window::Triple stop{end(0), end(1), end(2)};
@@ -84,7 +87,8 @@ template <typename T>
 void max_pool_plane(const Window& window, const Window::Triple& in, const Window::Triple& out, const T* input,
                     T* values, int64_t* indices) {
   for_each_window(window, out, [&](int64_t at, const Window::Triple& start) {
-    T best = std::numeric_limits<T>::has_infinity ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::lowest();
+    T best =
+        std::numeric_limits<T>::has_infinity ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::lowest();
     int64_t index = -1;
     for_each_element(window, in, start, [&](int64_t i) {
       if (index < 0 || input[i] > best || input[i] != input[i]) {
@@ -98,7 +102,8 @@ void max_pool_plane(const Window& window, const Window::Triple& in, const Window
 }
 
 template <typename T>
-void average_pool_plane(const Pool& pool, const Window::Triple& in, const Window::Triple& out, const T* input, T* output) {
+void average_pool_plane(const Pool& pool, const Window::Triple& in, const Window::Triple& out, const T* input,
+                        T* output) {
   const Window& window = pool.window;
   for_each_window(window, out, [&](int64_t at, const Window::Triple& start) {
     double sum = 0;
@@ -125,24 +130,25 @@ std::vector<Tensor> pool(const OperatorCall& call, size_t rank, bool average, bo
   Window::Triple out{};
   for (size_t i = 0; i < 3; ++i) out[i] = pooled_size(settings, i, in[i]);
   Tensor indices(ScalarType::kInt64, spatial.result_shape(out));
-  Tensor values = dispatch_compute(input.type(), [&](auto zero) {
-    using T = decltype(zero);
-    const Tensor x = input.to(scalar_type_of<T>());
-    Tensor result(scalar_type_of<T>(), spatial.result_shape(out));
-    T* to = result.mutable_data<T>();
-    int64_t* index = indices.mutable_data<int64_t>();
-    const int64_t in_plane = in[0] * in[1] * in[2];
-    const int64_t out_plane = out[0] * out[1] * out[2];
-    for (int64_t plane = 0; plane < spatial.planes(); ++plane) {
-      const T* from = x.data<T>().data() + plane * in_plane;
-      if (average) {
-        average_pool_plane(settings, in, out, from, to + plane * out_plane);
-      } else {
-        max_pool_plane(settings.window, in, out, from, to + plane * out_plane, index + plane * out_plane);
-      }
-    }
-    return result;
-  }).to(input.type());
+  Tensor values =
+      dispatch_compute(input.type(), [&](auto zero) {
+        using T = decltype(zero);
+        const Tensor x = input.to(scalar_type_of<T>());
+        Tensor result(scalar_type_of<T>(), spatial.result_shape(out));
+        T* to = result.mutable_data<T>();
+        int64_t* index = indices.mutable_data<int64_t>();
+        const int64_t in_plane = in[0] * in[1] * in[2];
+        const int64_t out_plane = out[0] * out[1] * out[2];
+        for (int64_t plane = 0; plane < spatial.planes(); ++plane) {
+          const T* from = x.data<T>().data() + plane * in_plane;
+          if (average) {
+            average_pool_plane(settings, in, out, from, to + plane * out_plane);
+          } else {
+            max_pool_plane(settings.window, in, out, from, to + plane * out_plane, index + plane * out_plane);
+          }
+        }
+        return result;
+      }).to(input.type());
   std::vector<Tensor> results{std::move(values)};
   if (with_indices) results.push_back(std::move(indices));
   return results;

@@ -35,11 +35,14 @@ template <typename F>
 Tensor accumulate(const OperatorCall& call, F f) {
   const Tensor self = call.tensor("self");
   const ScalarType type = sum_type(call, self);
-  return dispatch_compute(type, [&](auto zero) {
-    using T = decltype(zero);
-    const Rows rows = rows_of(call, self.to(scalar_type_of<T>()));
-    return reduce_rows<T, T>(rows, [&](const T* values, int64_t count) { return static_cast<T>(f(values, count)); });
-  }).to(type);
+  return dispatch_compute(type,
+                          [&](auto zero) {
+                            using T = decltype(zero);
+                            const Rows rows = rows_of(call, self.to(scalar_type_of<T>()));
+                            return reduce_rows<T, T>(
+                                rows, [&](const T* values, int64_t count) { return static_cast<T>(f(values, count)); });
+                          })
+      .to(type);
 }
 
 Tensor sum(const OperatorCall& call) {
@@ -57,12 +60,15 @@ Tensor prod(const OperatorCall& call) {
 Tensor mean(const OperatorCall& call) {
   const Tensor self = call.tensor("self");
   const ScalarType type = call.optional_type("dtype").value_or(self.type());
-  return dispatch_floating(type, [&](auto zero) {
-    using T = decltype(zero);
-    return reduce_rows<T, T>(rows_of(call, self.to(scalar_type_of<T>())), [](const T* values, int64_t count) {
-      return static_cast<T>(sum_of(values, count) / static_cast<double>(count));
-    });
-  }).to(type);
+  return dispatch_floating(type,
+                           [&](auto zero) {
+                             using T = decltype(zero);
+                             return reduce_rows<T, T>(
+                                 rows_of(call, self.to(scalar_type_of<T>())), [](const T* values, int64_t count) {
+                                   return static_cast<T>(sum_of(values, count) / static_cast<double>(count));
+                                 });
+                           })
+      .to(type);
 }
 
 /// Mean and variance of a row with `correction` subtracted from the count.
@@ -86,25 +92,29 @@ template <bool kRoot>
 Tensor variance(const OperatorCall& call) {
   const Tensor self = call.tensor("self");
   const double correction = correction_of(call);
-  return dispatch_floating(self.type(), [&](auto zero) {
-    using T = decltype(zero);
-    return reduce_rows<T, T>(rows_of(call, self.to(scalar_type_of<T>())), [&](const T* values, int64_t count) {
-      const double result = mean_and_variance(values, count, correction).second;
-      return static_cast<T>(kRoot ? std::sqrt(result) : result);
-    });
-  }).to(self.type());
+  return dispatch_floating(self.type(),
+                           [&](auto zero) {
+                             using T = decltype(zero);
+                             return reduce_rows<T, T>(
+                                 rows_of(call, self.to(scalar_type_of<T>())), [&](const T* values, int64_t count) {
+                                   const double result = mean_and_variance(values, count, correction).second;
+                                   return static_cast<T>(kRoot ? std::sqrt(result) : result);
+                                 });
+                           })
+      .to(self.type());
 }
 
 /// (variance or its root, mean)
 template <bool kRoot>
 std::vector<Tensor> variance_and_mean(const OperatorCall& call) {
   const Tensor self = call.tensor("self");
-  Tensor average = dispatch_floating(self.type(), [&](auto zero) {
-    using T = decltype(zero);
-    return reduce_rows<T, T>(rows_of(call, self.to(scalar_type_of<T>())), [](const T* values, int64_t count) {
-      return static_cast<T>(sum_of(values, count) / static_cast<double>(count));
-    });
-  }).to(self.type());
+  Tensor average =
+      dispatch_floating(self.type(), [&](auto zero) {
+        using T = decltype(zero);
+        return reduce_rows<T, T>(rows_of(call, self.to(scalar_type_of<T>())), [](const T* values, int64_t count) {
+          return static_cast<T>(sum_of(values, count) / static_cast<double>(count));
+        });
+      }).to(self.type());
   return {variance<kRoot>(call), std::move(average)};
 }
 
@@ -123,12 +133,15 @@ int64_t extreme_index(const T* values, int64_t count) {
 template <int kSign>
 Tensor extreme(const OperatorCall& call) {
   const Tensor self = call.tensor("self");
-  return dispatch_compute(self.type(), [&](auto zero) {
-    using T = decltype(zero);
-    return reduce_rows<T, T>(rows_of(call, self.to(scalar_type_of<T>())), [](const T* values, int64_t count) {
-      return values[extreme_index<kSign>(values, count)];
-    });
-  }).to(self.type());
+  return dispatch_compute(self.type(),
+                          [&](auto zero) {
+                            using T = decltype(zero);
+                            return reduce_rows<T, T>(rows_of(call, self.to(scalar_type_of<T>())),
+                                                     [](const T* values, int64_t count) {
+                                                       return values[extreme_index<kSign>(values, count)];
+                                                     });
+                          })
+      .to(self.type());
 }
 
 template <int kSign>
@@ -166,16 +179,20 @@ Tensor count_nonzero(const OperatorCall& call) {
 
 Tensor logsumexp(const OperatorCall& call) {
   const Tensor self = call.tensor("self");
-  return dispatch_floating(self.type(), [&](auto zero) {
-    using T = decltype(zero);
-    return reduce_rows<T, T>(rows_of(call, self.to(scalar_type_of<T>())), [](const T* values, int64_t count) {
-      const T largest = count == 0 ? T{0} : values[extreme_index<1>(values, count)];
-      const T shift = std::isfinite(largest) ? largest : T{0};
-      double total = 0;
-      for (int64_t i = 0; i < count; ++i) total += std::exp(static_cast<double>(values[i] - shift));
-      return static_cast<T>(std::log(total)) + shift;
-    });
-  }).to(self.type());
+  return dispatch_floating(self.type(),
+                           [&](auto zero) {
+                             using T = decltype(zero);
+                             return reduce_rows<T, T>(
+                                 rows_of(call, self.to(scalar_type_of<T>())), [](const T* values, int64_t count) {
+                                   const T largest = count == 0 ? T{0} : values[extreme_index<1>(values, count)];
+                                   const T shift = std::isfinite(largest) ? largest : T{0};
+                                   double total = 0;
+                                   for (int64_t i = 0; i < count; ++i)
+                                     total += std::exp(static_cast<double>(values[i] - shift));
+                                   return static_cast<T>(std::log(total)) + shift;
+                                 });
+                           })
+      .to(self.type());
 }
 
 /// (sum |x|^p)^(1/p), with the limits for p = 0 and +-infinity.
@@ -205,12 +222,15 @@ Tensor norm(const OperatorCall& call) {
   }
   const Tensor self = call.tensor("self");
   const ScalarType type = call.optional_type("dtype").value_or(self.type());
-  return dispatch_floating(type, [&](auto zero) {
-    using T = decltype(zero);
-    return reduce_rows<T, T>(rows_of(call, self.to(scalar_type_of<T>())), [p](const T* values, int64_t count) {
-      return static_cast<T>(vector_norm(values, count, p));
-    });
-  }).to(type);
+  return dispatch_floating(type,
+                           [&](auto zero) {
+                             using T = decltype(zero);
+                             return reduce_rows<T, T>(rows_of(call, self.to(scalar_type_of<T>())),
+                                                      [p](const T* values, int64_t count) {
+                                                        return static_cast<T>(vector_norm(values, count, p));
+                                                      });
+                           })
+      .to(type);
 }
 
 constexpr OperatorEntry kOperators[] = {

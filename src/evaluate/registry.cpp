@@ -11,15 +11,19 @@ namespace {
 
 using Table = std::unordered_map<std::string_view, const OperatorEntry*>;
 
+using Family = std::span<const OperatorEntry> (*)();
+constexpr Family kFamilies[] = {
+    activation_operators, adaptive_pooling_operators, arithmetic_operators,    cast_operators,
+    comparison_operators, convolution_operators,      creation_operators,      fake_quantize_operators,
+    join_operators,       matrix_operators,           normalization_operators, pad_operators,
+    pooling_operators,    reduction_operators,        shuffle_operators,       softmax_operators,
+    split_operators,      symbolic_operators,         unary_operators,         view_operators,
+};
+
 Table make_table() {
   Table table;
-  for (const auto family :
-       {arithmetic_operators(), comparison_operators(), unary_operators(), activation_operators(),
-        convolution_operators(), matrix_operators(), normalization_operators(), pooling_operators(),
-        adaptive_pooling_operators(), reduction_operators(), softmax_operators(), view_operators(), split_operators(),
-        join_operators(), shuffle_operators(), pad_operators(), cast_operators(), creation_operators(),
-        symbolic_operators(), fake_quantize_operators()}) {
-    for (const OperatorEntry& entry : family) TINYML_CHECK(table.emplace(entry.op, &entry).second);
+  for (const auto family : kFamilies) {
+    for (const OperatorEntry& entry : family()) TINYML_CHECK(table.emplace(entry.op, &entry).second);
   }
   return table;
 }
@@ -52,8 +56,9 @@ std::vector<Tensor> run_operator(const OperatorCall& call) {
     throw Error(fmt::format("cannot evaluate {}", call.op()), std::move(diagnostics));
   }
   if (results.size() != call.output_count()) {
-    throw Error({fmt::format("{} has {} outputs in the graph but gives {}", call.op(), call.output_count(), results.size()),
-                 call.node().module_path(), call.node().source(), ""});
+    throw Error(
+        {fmt::format("{} has {} outputs in the graph but gives {}", call.op(), call.output_count(), results.size()),
+         call.node().module_path(), call.node().source(), ""});
   }
   return results;
 }

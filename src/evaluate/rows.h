@@ -1,4 +1,5 @@
-// Reductions as functions of rows: the reduced dimensions are brought to the end, so that each result comes from consecutive elements.
+// Reductions as functions of rows: the reduced dimensions are brought to the end, so that each result comes from
+// consecutive elements.
 #pragma once
 
 #include <algorithm>
@@ -10,9 +11,9 @@ namespace tinyml::evaluation {
 
 /// A tensor with some dimensions moved to the end.
 struct Rows {
-  Tensor tensor;         ///< Row-major; kept dimensions, then reduced ones.
-  int64_t length = 1;    ///< Elements of a row.
-  Sizes result_shape;    ///< Of one value a row.
+  Tensor tensor;       ///< Row-major; kept dimensions, then reduced ones.
+  int64_t length = 1;  ///< Elements of a row.
+  Sizes result_shape;  ///< Of one value a row.
 };
 
 /// `dims` empty: all dimensions.

@@ -1,5 +1,5 @@
-// Numbers computed in the graph: sizes of tensors, arithmetic on them, elements read out of tensors. A number is a tensor of
-// rank 0 of type int64, float64 or bool.
+// Numbers computed in the graph: sizes of tensors, arithmetic on them, elements read out of tensors. A number is a
+// tensor of rank 0 of type int64, float64 or bool.
 #include <cmath>
 #include <functional>
 
@@ -61,9 +61,7 @@ Tensor logical_not(const OperatorCall& call) { return Tensor::scalar(real(call.o
 Tensor to_real(const OperatorCall& call) { return Tensor::scalar(real(call.operand_at(0).tensor)); }
 Tensor to_integer(const OperatorCall& call) { return call.operand_at(0).tensor.to(ScalarType::kInt64); }
 
-Tensor choose(const OperatorCall& call) {
-  return call.operand_at(real(call.operand_at(0).tensor) != 0 ? 1 : 2).tensor;
-}
+Tensor choose(const OperatorCall& call) { return call.operand_at(real(call.operand_at(0).tensor) != 0 ? 1 : 2).tensor; }
 
 constexpr auto kFloorDivide = [](auto a, auto b) {
   if (b == 0) throw Error("division by zero");

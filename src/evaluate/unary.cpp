@@ -33,16 +33,20 @@ Tensor identity(const OperatorCall& call) { return call.tensor("self"); }
 Tensor clamp_between(const OperatorCall& call, const Operand& low, const Operand& high) {
   const Operand operands[] = {call.operand("self"), low, high};
   const ScalarType type = result_type(operands, call.default_float());
-  return dispatch_compute(type, [&](auto zero) {
-    using T = decltype(zero);
-    constexpr ScalarType kCompute = scalar_type_of<T>();
-    Tensor result = operands[0].tensor.to(kCompute);
-    const auto larger = [](T x, T limit) { return x < limit || limit != limit ? limit : x; };
-    const auto smaller = [](T x, T limit) { return x > limit || limit != limit ? limit : x; };
-    if (low.tensor.defined()) result = map_elements<T, T>(result, low.tensor.to(kCompute), larger);
-    if (high.tensor.defined()) result = map_elements<T, T>(result, high.tensor.to(kCompute), smaller);
-    return result;
-  }).to(type);
+  return dispatch_compute(type,
+                          [&](auto zero) {
+                            using T = decltype(zero);
+                            constexpr ScalarType kCompute = scalar_type_of<T>();
+                            Tensor result = operands[0].tensor.to(kCompute);
+                            const auto larger = [](T x, T limit) { return x < limit || limit != limit ? limit : x; };
+                            const auto smaller = [](T x, T limit) { return x > limit || limit != limit ? limit : x; };
+                            if (low.tensor.defined())
+                              result = map_elements<T, T>(result, low.tensor.to(kCompute), larger);
+                            if (high.tensor.defined())
+                              result = map_elements<T, T>(result, high.tensor.to(kCompute), smaller);
+                            return result;
+                          })
+      .to(type);
 }
 
 Operand optional_operand(const OperatorCall& call, std::string_view name) {

@@ -75,8 +75,8 @@ Tensor reshape(const Tensor& tensor, Sizes shape) {
   }
   const bool valid = std::all_of(shape.begin(), shape.end(), [](int64_t size) { return size >= 0; });
   if (!valid || product(shape) != tensor.numel()) {
-    throw Error(fmt::format("shape [{}] cannot be viewed as [{}]", fmt::join(tensor.shape(), ", "),
-                            fmt::join(shape, ", ")));
+    throw Error(
+        fmt::format("shape [{}] cannot be viewed as [{}]", fmt::join(tensor.shape(), ", "), fmt::join(shape, ", ")));
   }
   return tensor.reshaped(std::move(shape));
 }

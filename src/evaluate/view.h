@@ -8,8 +8,8 @@
 
 namespace tinyml::evaluation {
 
-/// Indices start, start + step, ... below end of one dimension, as Python slices: negative positions count from the end,
-/// positions beyond the ends are clamped. `step` must be positive.
+/// Indices start, start + step, ... below end of one dimension, as Python slices: negative positions count from the
+/// end, positions beyond the ends are clamped. `step` must be positive.
 Tensor slice(const Tensor& tensor, int64_t dim, int64_t start, int64_t end, int64_t step);
 
 /// One index of one dimension, which disappears.

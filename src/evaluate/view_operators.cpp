@@ -45,7 +45,8 @@ Tensor unflatten(const OperatorCall& call) {
     *unknown = 1;
     *unknown = self.size(dim) / std::max<int64_t>(product(sizes), 1);
   }
-  if (product(sizes) != self.size(dim)) throw Error(fmt::format("unflatten: size {} does not factor so", self.size(dim)));
+  if (product(sizes) != self.size(dim))
+    throw Error(fmt::format("unflatten: size {} does not factor so", self.size(dim)));
   Sizes shape = self.shape();
   shape.erase(shape.begin() + dim);
   shape.insert(shape.begin() + dim, sizes.begin(), sizes.end());
@@ -61,6 +62,10 @@ Tensor permute(const OperatorCall& call) {
 
 Tensor transpose_dims(const OperatorCall& call) {
   return transpose(call.tensor("self"), call.integer("dim0"), call.integer("dim1"));
+}
+
+Tensor swap_axes(const OperatorCall& call) {
+  return transpose(call.tensor("self"), call.integer("axis0"), call.integer("axis1"));
 }
 
 Tensor transpose_matrix(const OperatorCall& call) {
@@ -194,6 +199,7 @@ constexpr OperatorEntry kOperators[] = {
     {"aten.unflatten.int", unflatten},
     {"aten.permute.default", permute},
     {"aten.transpose.int", transpose_dims},
+    {"aten.swapaxes.default", swap_axes},
     {"aten.t.default", transpose_matrix},
     {"aten.numpy_T.default", numpy_transpose},
     {"aten.movedim.int", movedim},
