@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "lower/convert_report.h"
+#include "lower/pass_dump.h"
 #include "tinyml/lower.h"
 #include "tinyml/tflite_passes.h"
 #include "tinyml/tflite_verify.h"
@@ -18,7 +19,7 @@ BoundaryType parse_boundary_type(const std::string& name) {
 
 namespace {
 
-tflite::Type boundary_type(BoundaryType type) {
+tflite::Type type_of(BoundaryType type) {
   switch (type) {
     case BoundaryType::kInt8:
       return tflite::Type::INT8;
@@ -29,24 +30,31 @@ tflite::Type boundary_type(BoundaryType type) {
   }
 }
 
+std::vector<std::vector<int64_t>> wide(const std::vector<tflite::Order>& orders) {
+  std::vector<std::vector<int64_t>> result;
+  for (const tflite::Order& order : orders) result.emplace_back(order.begin(), order.end());
+  return result;
+}
+
 }  // namespace
 
 ConvertResult convert(const Graph& graph, const ConvertOptions& options) {
   ConvertResult result;
   result.model = lower(graph, {options.output_names});
-  tflite::OptimizeOptions passes;
-  passes.layout.channels_last_inputs = options.nchw_transpose;
-  passes.layout.channels_last_outputs = options.nchw_transpose;
-  passes.input_type = passes.output_type = boundary_type(options.boundary);
-  const tflite::LayoutReport orders = tflite::optimize(result.model, passes);
+  tflite::OptimizeOptions optimization;
+  optimization.layout.channels_last_inputs = options.nchw_transpose;
+  optimization.layout.channels_last_outputs = options.nchw_transpose;
+  optimization.input_type = optimization.output_type = type_of(options.boundary);
+  const lowering::PassDump dump(options.dump_passes);
+  dump.write("lower", result.model);
+  if (dump.enabled()) {
+    optimization.after_pass = [&](const std::string& pass, const tflite::Model& model) { dump.write(pass, model); };
+  }
+  const tflite::LayoutReport orders = tflite::optimize(result.model, optimization);
   tflite::verify(result.model);
   result.report = lowering::report_on(result.model);
-  for (const tflite::Order& order : orders.input_orders) {
-    result.report.input_orders.emplace_back(order.begin(), order.end());
-  }
-  for (const tflite::Order& order : orders.output_orders) {
-    result.report.output_orders.emplace_back(order.begin(), order.end());
-  }
+  result.report.input_orders = wide(orders.input_orders);
+  result.report.output_orders = wide(orders.output_orders);
   return result;
 }
 
