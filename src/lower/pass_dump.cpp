@@ -4,6 +4,8 @@
 
 #include <fstream>
 
+#include "tinyml/error.h"
+
 namespace tinyml::lowering {
 namespace {
 
@@ -40,7 +42,7 @@ PassDump::PassDump(std::filesystem::path directory) : directory_(std::move(direc
   if (directory_.empty()) return;
   std::error_code failure;
   std::filesystem::create_directories(directory_, failure);
-  if (failure) throw Error(fmt::format("cannot create the directory {}: {}", directory_.string(), failure.message()));
+  if (failure) throw tinyml::Error(fmt::format("cannot create the directory {}: {}", directory_.string(), failure.message()));
 }
 
 void PassDump::write(const std::string& pass, const tflite::Model& model) const {
@@ -48,7 +50,7 @@ void PassDump::write(const std::string& pass, const tflite::Model& model) const 
   const std::filesystem::path path = directory_ / fmt::format("{:02}_{}.txt", count_++, pass);
   std::ofstream file(path);
   file << to_text(model);
-  if (!file.flush()) throw Error(fmt::format("cannot write {}", path.string()));
+  if (!file.flush()) throw tinyml::Error(fmt::format("cannot write {}", path.string()));
 }
 
 }  // namespace tinyml::lowering
