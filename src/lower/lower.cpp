@@ -7,6 +7,7 @@
 #include "lower/prepare.h"
 #include "lower/registry.h"
 #include "lower/signature.h"
+#include "tinyml/functionalize.h"
 
 namespace tinyml {
 namespace {
@@ -124,10 +125,11 @@ void add_outputs(const Graph& graph, Lowering& lowering, Problems& problems) {
 }  // namespace
 
 tflite::Model lower(const Graph& graph, const LowerOptions& options) {
-  const Graph prepared = lowering::prepare(graph);
+  const Graph normal = normalize(graph);
+  const Graph prepared = lowering::prepare(normal);
   Lowering lowering(prepared);
   Problems problems;
-  for (Diagnostic& diagnostic : lowering::check_mutations(graph)) problems.add(std::move(diagnostic));
+  for (Diagnostic& diagnostic : lowering::check_mutations(normal)) problems.add(std::move(diagnostic));
   add_inputs(prepared, lowering, problems);
   for (const NodeId id : prepared.nodes()) lower_node(id, prepared, lowering, problems);
   problems.throw_if_any();

@@ -89,11 +89,53 @@ void lower_unbind(Lowering& at) {
   }
 }
 
+// The tensor with [start, start + count) of one dimension replaced by `part`.
+TensorId replace_range(Lowering& at, TensorId x, TensorId part, int64_t axis, int64_t start) {
+  const int64_t length = at.shape(x)[static_cast<size_t>(axis)];
+  const int64_t end = start + at.shape(part)[static_cast<size_t>(axis)];
+  std::vector<TensorId> parts;
+  if (start > 0) parts.push_back(slice_axis(at, x, axis, 0, start));
+  parts.push_back(part);
+  if (end < length) parts.push_back(slice_axis(at, x, axis, end, length - end));
+  return at.concatenate(parts, axis);
+}
+
+// What a write into a slice becomes.
+void lower_slice_scatter(Lowering& at) {
+  const TensorId x = at.input("self");
+  const TensorId part = at.input("src", at.type(x));
+  const int64_t axis = at.axis("dim", at.rank(x));
+  const int64_t length = at.shape(x)[static_cast<size_t>(axis)];
+  const int64_t step = at.integer("step");
+  int64_t start = at.has("start") ? at.integer("start") : 0;
+  start = std::clamp<int64_t>(start < 0 ? start + length : start, 0, length);
+  const int64_t count = at.shape(part)[static_cast<size_t>(axis)];
+  if (step == 1) return at.set_output(replace_range(at, x, part, axis, start));
+  TensorId result = x;
+  for (int64_t i = 0; i < count; ++i) {
+    result = replace_range(at, result, slice_axis(at, part, axis, i, 1), axis, start + i * step);
+  }
+  at.set_output(result);
+}
+
+void lower_select_scatter(Lowering& at) {
+  const TensorId x = at.input("self");
+  const int64_t axis = at.axis("dim", at.rank(x));
+  int64_t index = at.integer("index");
+  if (index < 0) index += at.shape(x)[static_cast<size_t>(axis)];
+  Sizes shape = at.shape(x);
+  shape[static_cast<size_t>(axis)] = 1;
+  const TensorId part = at.reshape(at.input("src", at.type(x)), shape);
+  at.set_output(replace_range(at, x, part, axis, index));
+}
+
 }  // namespace
 
 void register_slice(Registry& registry) {
   registry.add({"slice.Tensor", "slice_copy.Tensor"}, lower_slice);
   registry.add({"select.int", "select_copy.int"}, lower_select);
+  registry.add({"slice_scatter.default"}, lower_slice_scatter);
+  registry.add({"select_scatter.default"}, lower_select_scatter);
   registry.add({"narrow.default"}, lower_narrow);
   registry.add({"split.Tensor", "split.sizes", "split_with_sizes.default", "split_with_sizes_copy.default",
                 "chunk.default", "tensor_split.sections", "tensor_split.indices"},

@@ -1,0 +1,79 @@
+"""Shared by the conversion tests: convert a small module, run the file, compare with PyTorch."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+import tinyml
+from tinyml import _core
+from tinyml.verification import measure_error, run_tflite
+
+
+class Call(nn.Module):
+    """A plain function as a module."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *inputs):
+        return self.function(*inputs)
+
+
+def random_input(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def outputs_of(value: Any) -> list[torch.Tensor]:
+    return [value] if isinstance(value, torch.Tensor) else [x for x in value if x is not None]
+
+
+def convert_module(model: nn.Module | Callable[..., Any], *inputs: torch.Tensor, **options: Any):
+    """The ConvertResult of a module or function."""
+    module = model if isinstance(model, nn.Module) else Call(model)
+    return _core.convert(tinyml.trace(module.eval(), inputs), **options)
+
+
+def _run(kernel: str, content: bytes, inputs: tuple[torch.Tensor, ...], result: Any) -> list:
+    def run(kernels: str) -> list:
+        return run_tflite(
+            content,
+            [x.numpy() for x in inputs],
+            input_orders=result.input_orders,
+            output_orders=result.output_orders,
+            kernels=kernels,
+        )
+
+    try:
+        return run(kernel)
+    except ValueError as error:  # the runtime has no reference kernels of a few operators
+        if kernel != "reference" or "Didn't find op for builtin opcode" not in str(error):
+            raise
+        return run("builtin")
+
+
+def check_conversion(
+    model: nn.Module | Callable[..., Any],
+    *inputs: torch.Tensor,
+    tolerance: float = 1e-4,
+    kernels: tuple[str, ...] = ("xnnpack", "reference"),
+    **options: Any,
+):
+    """Convert, run on every kernel set, compare each output; returns the ConvertResult."""
+    module = model if isinstance(model, nn.Module) else Call(model)
+    result = convert_module(module, *inputs, **options)
+    with torch.no_grad():
+        expected = outputs_of(module(*inputs))
+    content = result.to_bytes()
+    for kernel in kernels:
+        actual = _run(kernel, content, inputs, result)
+        assert len(actual) == len(expected)
+        for index, (reference, value) in enumerate(zip(expected, actual, strict=True)):
+            error = measure_error(f"{kernel} output {index}", reference.numpy(), value)
+            assert error.relative <= tolerance, error
+            if not np.issubdtype(value.dtype, np.floating):
+                assert error.max_abs == 0, error
+    return result
