@@ -177,7 +177,10 @@ class Functionalizer {
       TensorType type = graph_.tensor_type(output);
       type.type = functional_type(graph_, graph_.node(id), functional);
       const ScalarType kept = graph_.tensor_type(graph_.node(id).args[0].value.as_value()).type;
-      graph_.set_op(id, functional, graph_.node(id).args);
+      // The partner's first argument may have another name (dropout_: self, dropout: input).
+      std::vector<NamedArgument> args = graph_.node(id).args;
+      args[0].name = find_schema(functional)->arguments[0].name;
+      graph_.set_op(id, functional, std::move(args));
       graph_.set_tensor_type(output, type);
       written = type.type == kept ? output : convert(output, kept, after, id);
     }

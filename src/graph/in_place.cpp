@@ -74,8 +74,9 @@ std::optional<std::string> functional_operator(const std::string& op) {
   const OpSchema* to = find_schema(functional);
   if (from == nullptr || to == nullptr) return std::nullopt;
   if (to->is_view() && functional != "aten.detach.default") return std::nullopt;
+  if (from->arguments.empty() || to->arguments.empty()) return std::nullopt;
   const bool same =
-      std::equal(from->arguments.begin(), from->arguments.end(), to->arguments.begin(), to->arguments.end(),
+      std::equal(from->arguments.begin() + 1, from->arguments.end(), to->arguments.begin() + 1, to->arguments.end(),
                  [](const SchemaArgument& a, const SchemaArgument& b) { return a.name == b.name; });
   return same ? std::optional(std::move(functional)) : std::nullopt;
 }

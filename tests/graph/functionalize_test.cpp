@@ -44,6 +44,17 @@ TEST(Functionalize, InPlaceOperatorsBecomeTheirPartners) {
   EXPECT_EQ(graph.outputs()[0].value.as_value(), graph.node(graph.nodes()[1]).output());
 }
 
+TEST(Functionalize, PartnersMayNameTheirFirstArgumentDifferently) {
+  Builder b({2, 3});
+  const ValueId y = b.add("aten.mul.Tensor", {{"self", b.x}, {"other", 2}}, {2, 3});
+  b.output(b.add("aten.dropout_.default", {{"self", y}, {"p", 0.5}, {"train", false}}, {2, 3}));
+  const Graph graph = functionalize(b.graph);
+  verify(graph);
+  const Node& dropout = graph.node(graph.nodes()[1]);
+  EXPECT_EQ(dropout.op, "aten.dropout.default");
+  EXPECT_EQ(dropout.arg("input").as_value(), y);
+}
+
 TEST(Functionalize, WritesThroughViewsReachEveryAlias) {
   Builder b({2, 3});
   const ValueId y = b.add("aten.mul.Tensor", {{"self", b.x}, {"other", 2}}, {2, 3});
