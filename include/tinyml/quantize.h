@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -115,5 +116,16 @@ void observe_histogram(std::span<const float> values, std::span<float> counts, f
 /// The part of [low, high] whose quantization has the least mean squared error over the histogram, rounding and clipping
 /// together; found by a search over clipped bounds. Returns (low, high).
 std::pair<double, double> best_range(std::span<const float> counts, double low, double high, const TensorScheme& scheme);
+
+/// Whether a graph has a FakeQuant.
+bool is_quantized(const Graph& graph);
+
+/// Sets the scales and zero points of the activations' FakeQuants from example inputs, which run through the reference
+/// evaluator with nothing rounded: post-training quantization without PyTorch. `samples`: for each run the graph's inputs, as
+/// evaluate() takes them; `on_sample` is called after each. Observers are those of the scheme the FakeQuants were made with,
+/// kHistogram where the graph does not say. Throws Error when there is no sample or no FakeQuant, and for one that no finite
+/// value reached.
+Graph calibrate(const Graph& graph, const std::vector<std::vector<Tensor>>& samples,
+                const std::function<void(size_t)>& on_sample = {});
 
 }  // namespace tinyml

@@ -1,0 +1,81 @@
+#include "tinyml/convert.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+
+#include "commands.h"
+#include "load.h"
+#include "text.h"
+#include "tinyml/tflite.h"
+
+namespace tinyml::cli {
+namespace {
+
+constexpr const char* kFooter = R"(
+The file is checked (shapes, scales, zero points, versions) before it is written:
+  tinyml convert model.pt2 -o model.tflite                  a float model gives a float file
+  tinyml convert qat.pt2 -o model_q.tflite                  int8 wherever the model has FakeQuant
+  tinyml convert qat.pt2 -o model_q.tflite --io int8        int8 inputs and outputs as well
+  tinyml convert model.pt2 -o model.tflite --keep-layout    images stay NCHW
+
+Images are NHWC in the file unless --keep-layout is given: a PyTorch input of 1x3x224x224 becomes 1x224x224x3.
+To compare the file with the model, in Python: TFLiteConverter(..., verify=True).convert())";
+
+struct Options {
+  std::string input, output, io = "float32", dump;
+  std::vector<std::string> output_names;
+  bool keep_layout = false;
+};
+
+std::string operators_text(const ConvertReport& report) {
+  std::vector<std::pair<std::string, int>> sorted(report.operators.begin(), report.operators.end());
+  std::stable_sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::vector<std::string> items;
+  for (const auto& [name, count] : sorted) items.push_back(fmt::format("{} {}", count, name));
+  return fmt::format("{}", fmt::join(items, ", "));
+}
+
+void run(const Options& options, const Common& common) {
+  require_suffix("--output", options.output, {".tflite"});
+  Progress progress(common.quiet);
+  const Graph graph = load_graph(options.input, progress);
+  const ConvertResult result = convert(graph, {.nchw_transpose = !options.keep_layout,
+                                               .boundary = parse_boundary_type(options.io),
+                                               .output_names = options.output_names,
+                                               .dump_passes = options.dump});
+  progress.done(fmt::format("converted ({}): {}", result.report.quantized ? "quantized" : "float",
+                            operators_text(result.report)));
+  tflite::write_tflite(result.model, options.output);
+  std::error_code ignored;
+  const uintmax_t size = std::filesystem::file_size(options.output, ignored);
+  progress.done(fmt::format("wrote {}: {}", options.output, bytes_text(size)));
+  if (common.quiet) return;
+  for (const RemainingTranspose& transpose : result.report.transposes) {
+    fmt::print(stderr, "note: a TRANSPOSE of [{}] stays at {}: {}\n", fmt::join(transpose.shape, ", "),
+               transpose.tensor, transpose.reason);
+  }
+}
+
+}  // namespace
+
+void add_convert(CLI::App& app, const Common& common) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("convert", "Convert the model to a TFLite file");
+  command->footer(kFooter);
+  command->add_option("model", options->input, "The model, a .pt2 archive")->required();
+  command->add_option("-o,--output", options->output, "The .tflite file to write")->required();
+  command->add_option("--io", options->io, "Type of a quantized model's inputs and outputs")
+      ->check(CLI::IsMember({"float32", "int8", "uint8"}))
+      ->capture_default_str();
+  command->add_flag("--keep-layout", options->keep_layout, "Keep NCHW inputs and outputs as PyTorch has them");
+  command->add_option("--output-names", options->output_names, "Names of the outputs in the file's signature, in order")
+      ->delimiter(',');
+  command->add_option("--dump-passes", options->dump, "Directory for the model as text after every pass");
+  command->callback([options, &common] { run(*options, common); });
+}
+
+}  // namespace tinyml::cli

@@ -1,0 +1,118 @@
+#include "tinyml/prune.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "commands.h"
+#include "load.h"
+#include "text.h"
+#include "tinyml/archive.h"
+
+namespace tinyml::cli {
+namespace {
+
+constexpr const char* kFooter = R"(
+Removes whole channels, so that the pruned model is smaller and faster everywhere. Before anything is written it is proved
+that the pruned model computes what the original computes with the removed channels set to zero:
+  tinyml prune model.pt2 --sparsity 0.5 -o pruned.pt2        half of each layer's channels
+  tinyml prune model.pt2 --target-flops 0.4 -o pruned.pt2    as many as leave 40 % of the multiply-accumulates
+  tinyml prune model.pt2 -c pruning.yaml -o pruned.pt2       sparsity by layer, exclusions, multiples
+  tinyml prune model.pt2 --sparsity 0.5 -o pruned.pt2 --save-plan plan.json
+  tinyml prune other.pt2 --plan plan.json -o other_pruned.pt2    the same cut of another checkpoint
+
+Then finetune it: model = torch.export.load("pruned.pt2").module(). Options given here override the configuration file.)";
+
+struct Options {
+  std::string input, output, config, plan, save_plan;
+  std::optional<double> sparsity, target_flops;
+  std::optional<std::string> metric;
+  std::optional<int64_t> multiple;
+  std::optional<uint64_t> seed;
+  std::vector<std::string> exclude;
+  bool skip_proof = false;
+};
+
+PruningConfig merge_config(const Options& options) {
+  PruningConfig config = options.config.empty() ? PruningConfig{} : read_pruning_config(options.config);
+  if (options.sparsity) config.sparsity = *options.sparsity;
+  if (options.target_flops) config.target_flops = options.target_flops;
+  if (options.metric) config.metric = *options.metric;
+  if (options.multiple) config.multiple = *options.multiple;
+  if (options.seed) config.seed = *options.seed;
+  config.exclude_ops.insert(config.exclude_ops.end(), options.exclude.begin(), options.exclude.end());
+  return config;
+}
+
+std::string share(int64_t part, int64_t whole) {
+  return whole > 0 ? fmt::format("{:.1f} %", 100.0 * static_cast<double>(part) / static_cast<double>(whole)) : "";
+}
+
+std::string comparison(const Graph& before, const Graph& after) {
+  const ModelCost old_cost = count_cost(before);
+  const ModelCost new_cost = count_cost(after);
+  return table({{"", "before", "after", ""},
+                {"parameters", with_commas(old_cost.parameters), with_commas(new_cost.parameters),
+                 share(new_cost.parameters, old_cost.parameters)},
+                {"multiply-accumulates", with_commas(old_cost.total.macs), with_commas(new_cost.total.macs),
+                 share(new_cost.total.macs, old_cost.total.macs)}},
+               {1, 2, 3});
+}
+
+void run(const Options& options, const Common& common) {
+  require_suffix("--output", options.output, {".pt2"});
+  if (!options.save_plan.empty()) require_suffix("--save-plan", options.save_plan, {".json"});
+  Progress progress(common.quiet);
+  const Graph graph = load_graph(options.input, progress);
+  const DependencyGraph dependencies = analyze_dependencies(graph);
+  const PruningPlan plan =
+      options.plan.empty() ? plan_pruning(graph, dependencies, merge_config(options)) : read_pruning_plan(options.plan);
+  progress.done(fmt::format("planned: {} cuts in {} subgraphs", plan.cuts.size(), dependencies.subgraphs.size()));
+  if (plan.cuts.empty()) {
+    throw Error("nothing can be pruned with this configuration",
+                fmt::format("'tinyml deps {}' shows what can be pruned, and what cannot and why", options.input));
+  }
+  if (!options.skip_proof) {
+    verify_plan(graph, dependencies, plan);
+    progress.done("proved: the pruned model equals the masked original");
+  }
+  const Graph pruned = apply_plan(graph, dependencies, plan);
+  if (!options.save_plan.empty()) write_pruning_plan(plan, options.save_plan);
+  write_pt2(pruned, options.output);
+  progress.done(fmt::format("wrote {}", options.output));
+  print_or_write("", comparison(graph, pruned));
+}
+
+}  // namespace
+
+void add_prune(CLI::App& app, const Common& common) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command =
+      app.add_subcommand("prune", "Remove channels; the result is a smaller model that trains as before");
+  command->footer(kFooter);
+  command->add_option("model", options->input, "The model, a .pt2 archive")->required();
+  command->add_option("-o,--output", options->output, "The .pt2 archive to write")->required();
+  CLI::Option* config = command->add_option("-c,--config", options->config, "YAML or JSON file; see docs/pruning.md");
+  CLI::Option* sparsity =
+      command->add_option("--sparsity", options->sparsity, "Share of each layer's channels to remove, default 0.5")
+          ->check(CLI::Range(0.0, 1.0));
+  CLI::Option* target =
+      command->add_option("--target-flops", options->target_flops, "Share of the multiply-accumulates that may remain")
+          ->check(CLI::Range(0.0, 1.0))
+          ->excludes(sparsity);
+  command->add_option("--metric", options->metric, "Importance of a channel, default l2_norm")
+      ->check(CLI::IsMember({"random", "l1_norm", "l2_norm", "fpgm"}));
+  command->add_option("--multiple", options->multiple, "Keep multiples of so many channels")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--exclude", options->exclude, "Modules whose outputs stay whole")->delimiter(',');
+  command->add_option("--seed", options->seed, "For the random metric");
+  command->add_option("--plan", options->plan, "Apply a saved plan instead of making one")
+      ->excludes(config)
+      ->excludes(sparsity)
+      ->excludes(target);
+  command->add_option("--save-plan", options->save_plan, "Also write the plan, a .json file");
+  command->add_flag("--skip-proof", options->skip_proof, "Do not prove the plan first (it takes time on large models)");
+  command->callback([options, &common] { run(*options, common); });
+}
+
+}  // namespace tinyml::cli

@@ -1,0 +1,135 @@
+#include "tinyml/quantize.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <memory>
+#include <sstream>
+
+#include "commands.h"
+#include "load.h"
+#include "text.h"
+#include "tinyml/archive.h"
+#include "tinyml/npy.h"
+
+namespace tinyml::cli {
+namespace {
+
+constexpr const char* kFooter = R"(
+Post-training quantization, without Python: finds the range of every activation by running examples through the model, and
+writes a model with FakeQuants that can be finetuned or converted:
+  tinyml quantize model.pt2 --calibration images.npy -o q.pt2
+  tinyml quantize model.pt2 --calibration images.npy -c quantization.yaml -o q.pt2
+  tinyml quantize model.pt2 --calibration a.npy --calibration b.npy -o q.pt2     one file for each input
+  tinyml convert q.pt2 -o model_q.tflite
+
+The first dimension of the array counts the examples: numpy.save("images.npy", images) with 100 images of the model's input
+size is plenty. A model that has FakeQuants already, from quantization-aware training, needs no quantize: convert it; or
+give --calibration to find its ranges anew. Training with quantization is done in Python: tinyml.QATQuantizer.)";
+
+struct Options {
+  std::string input, output, config;
+  std::vector<std::string> calibration;
+  size_t limit = 0;
+};
+
+std::string read_text(const std::string& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  if (!file) throw Error(fmt::format("cannot read the configuration '{}'", path));
+  return text.str();
+}
+
+// Cuts arrays of examples into runs of the batch size the model was captured with.
+std::vector<std::vector<Tensor>> make_samples(const Graph& graph, const Options& options) {
+  std::vector<ValueId> inputs;
+  for (const Input& input : graph.inputs()) {
+    if (input.value != kNoValue) inputs.push_back(input.value);
+  }
+  if (inputs.size() != options.calibration.size()) {
+    throw Error(fmt::format("the model has {} inputs, but {} calibration files are given", inputs.size(),
+                            options.calibration.size()),
+                "give --calibration once for each input, in the order of 'tinyml info'");
+  }
+  std::vector<std::vector<Tensor>> samples;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Value& value = graph.value(inputs[i]);
+    const std::vector<int64_t> wanted = value.tensor.sizes();
+    const std::string& path = options.calibration[i];
+    const Tensor array = read_npy(path);
+    const bool fits = !wanted.empty() && array.rank() == static_cast<int64_t>(wanted.size()) &&
+                      std::equal(wanted.begin() + 1, wanted.end(), array.shape().begin() + 1);
+    if (!fits) {
+      throw Error(fmt::format("'{}' has the shape [{}], but input '{}' is [{}]", path, fmt::join(array.shape(), ", "),
+                              value.name, fmt::join(wanted, ", ")),
+                  "the first dimension counts the examples, the others are the input's");
+    }
+    const auto batch = static_cast<size_t>(std::max<int64_t>(wanted[0], 1));
+    size_t runs = static_cast<size_t>(array.size(0)) / batch;
+    if (options.limit > 0) runs = std::min(runs, options.limit);
+    if (runs == 0) {
+      throw Error(fmt::format("'{}' has {} examples, but the model runs {} at once", path, array.size(0), batch));
+    }
+    if (i > 0 && runs != samples.size()) {
+      throw Error(fmt::format("'{}' has another number of examples than '{}'", path, options.calibration[0]));
+    }
+    samples.resize(runs);
+    const Tensor typed = array.type() == value.tensor.type ? array : array.to(value.tensor.type);
+    const std::vector<int64_t>& strides = typed.strides();
+    for (size_t run = 0; run < runs; ++run) {
+      samples[run].push_back(Tensor(typed.type(), wanted, strides,
+                                    typed.offset() + static_cast<int64_t>(run * batch) * strides[0], typed.storage()));
+    }
+  }
+  return samples;
+}
+
+void run(const Options& options, const Common& common) {
+  require_suffix("--output", options.output, {".pt2"});
+  Progress progress(common.quiet);
+  Graph graph = load_graph(options.input, progress);
+  const bool had_fake_quant = is_quantized(graph);
+  if (options.calibration.empty()) {
+    if (had_fake_quant) {
+      throw Error(fmt::format("'{}' has FakeQuants already", options.input),
+                  "convert it as it is, or give --calibration to find its ranges anew");
+    }
+    throw Error(fmt::format("'{}' needs example inputs to find the ranges of its activations", options.input),
+                "give --calibration examples.npy, or train with tinyml.QATQuantizer in Python");
+  }
+  const std::vector<std::vector<Tensor>> samples = make_samples(graph, options);
+  QuantizationReport report;
+  if (!had_fake_quant) {
+    const std::string config = options.config.empty() ? "observer: histogram" : read_text(options.config);
+    graph = quantize(fuse(graph), parse_scheme(config), &report);
+    progress.done(fmt::format("inserted FakeQuants: {} operators on integers, {} stay float",
+                              report.quantized_operators, report.float_operators.size()));
+  }
+  graph = calibrate(graph, samples, [&](size_t index) {
+    const size_t step = (samples.size() + 9) / 10;
+    if ((index + 1) % step == 0 || index + 1 == samples.size()) {
+      progress.done(fmt::format("calibrated with {} of {} runs", index + 1, samples.size()));
+    }
+  });
+  write_pt2(graph, options.output);
+  progress.done(fmt::format("wrote {}", options.output));
+  if (!had_fake_quant) print_or_write("", report.to_string() + "\n");
+}
+
+}  // namespace
+
+void add_quantize(CLI::App& app, const Common& common) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("quantize", "Insert FakeQuants and find the ranges of activations");
+  command->footer(kFooter);
+  command->add_option("model", options->input, "The model, a .pt2 archive")->required();
+  command->add_option("-o,--output", options->output, "The .pt2 archive to write")->required();
+  command->add_option("--calibration", options->calibration, "Example inputs, a .npy file for each input of the model");
+  command->add_option("-c,--config", options->config, "YAML or JSON file; see docs/quantization.md");
+  command->add_option("--limit", options->limit, "Use so many runs at most");
+  command->callback([options, &common] { run(*options, common); });
+}
+
+}  // namespace tinyml::cli

@@ -1,0 +1,60 @@
+// What a user waits for: reading an archive, finding dependencies, planning, converting. The models are the .pt2 files
+// in $TINYML_BENCH_MODELS (bench/export_models.py writes them).
+#include <benchmark/benchmark.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "tinyml/archive.h"
+#include "tinyml/convert.h"
+#include "tinyml/functionalize.h"
+#include "tinyml/prune.h"
+#include "tinyml/tflite.h"
+
+namespace {
+
+using namespace tinyml;  // NOLINT(google-build-using-namespace): a program of its own.
+
+std::filesystem::path model_path(const char* name) {
+  const char* directory = std::getenv("TINYML_BENCH_MODELS");
+  return std::filesystem::path(directory == nullptr ? "." : directory) / name;
+}
+
+void read_archive(benchmark::State& state, const char* name) {
+  const std::filesystem::path path = model_path(name);
+  for (auto _ : state) benchmark::DoNotOptimize(read_pt2(path));
+}
+
+void normalize_graph(benchmark::State& state, const char* name) {
+  const Graph graph = read_pt2(model_path(name));
+  for (auto _ : state) benchmark::DoNotOptimize(normalize(graph));
+}
+
+void analyze(benchmark::State& state, const char* name) {
+  const Graph graph = normalize(read_pt2(model_path(name)));
+  for (auto _ : state) benchmark::DoNotOptimize(analyze_dependencies(graph));
+}
+
+void analyze_and_plan(benchmark::State& state, const char* name) {
+  const Graph graph = normalize(read_pt2(model_path(name)));
+  for (auto _ : state) {
+    const DependencyGraph dependencies = analyze_dependencies(graph);
+    benchmark::DoNotOptimize(plan_pruning(graph, dependencies, {.sparsity = 0.5}));
+  }
+}
+
+void convert_and_serialize(benchmark::State& state, const char* name) {
+  const Graph graph = normalize(read_pt2(model_path(name)));
+  for (auto _ : state) benchmark::DoNotOptimize(tflite::serialize_tflite(convert(graph).model));
+}
+
+BENCHMARK_CAPTURE(read_archive, mobilenet_v2, "mobilenet_v2.pt2")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(read_archive, resnet50, "resnet50.pt2")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(normalize_graph, mobilenet_v2, "mobilenet_v2.pt2")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(analyze, resnet50, "resnet50.pt2")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(analyze_and_plan, resnet50, "resnet50.pt2")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(convert_and_serialize, mobilenet_v2, "mobilenet_v2.pt2")->Unit(benchmark::kMillisecond);
+
+}  // namespace
+
+BENCHMARK_MAIN();

@@ -1,0 +1,161 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+
+#include "tinyml/evaluate.h"
+#include "tinyml/quantize.h"
+
+namespace tinyml {
+namespace {
+
+constexpr std::string_view kPerTensor = "aten.fake_quantize_per_tensor_affine.tensor_qparams";
+constexpr size_t kHistogramBins = 2048;
+
+// An activation's FakeQuant with a scale of its own, and what passed through it.
+struct Observation {
+  NodeId node = kNoNode;
+  ValueId scale = kNoValue;
+  ValueId zero_point = kNoValue;
+  TensorScheme scheme;
+  float low = std::numeric_limits<float>::infinity();
+  float high = -std::numeric_limits<float>::infinity();
+  std::vector<float> histogram = {};
+
+  bool seen() const { return low <= high; }
+
+  void observe(const Tensor& value) {
+    const Tensor floats = value.to(ScalarType::kFloat32);
+    const std::span<const float> values = floats.data<float>();
+    if (scheme.observer == Observer::kHistogram) {
+      histogram.resize(kHistogramBins);
+      observe_histogram(values, histogram, low, high);
+      return;
+    }
+    float smallest = std::numeric_limits<float>::infinity();
+    float largest = -smallest;
+    for (const float x : values) {
+      if (!std::isfinite(x)) continue;
+      smallest = std::min(smallest, x);
+      largest = std::max(largest, x);
+    }
+    if (smallest > largest) return;
+    if (scheme.observer == Observer::kMovingAverage && seen()) {
+      const auto momentum = static_cast<float>(scheme.momentum);
+      smallest = low + momentum * (smallest - low);
+      largest = high + momentum * (largest - high);
+      low = smallest;
+      high = largest;
+    } else {
+      low = std::min(low, smallest);
+      high = std::max(high, largest);
+    }
+  }
+
+  ScaleZeroPoint result() const {
+    if (scheme.observer != Observer::kHistogram) return choose_scale(low, high, scheme);
+    const auto [best_low, best_high] = best_range(histogram, low, high, scheme);
+    return choose_scale(best_low, best_high, scheme);
+  }
+};
+
+bool is_requantize(const Node& node) {
+  return !node.metadata.module_stack.empty() && node.metadata.module_stack.back().type.ends_with(".Requantize");
+}
+
+TensorScheme scheme_of(const Node& node) {
+  TensorScheme scheme;
+  scheme.quant_min = node.arg("quant_min").as_int();
+  scheme.quant_max = node.arg("quant_max").as_int();
+  scheme.observer = Observer::kHistogram;
+  const auto& settings = node.metadata.other;
+  if (const auto found = settings.find("tinyml.observer"); found != settings.end()) {
+    for (const Observer observer : {Observer::kMovingAverage, Observer::kMinMax, Observer::kHistogram}) {
+      if (found->second == name_of(observer)) scheme.observer = observer;
+    }
+  }
+  if (const auto found = settings.find("tinyml.momentum"); found != settings.end()) {
+    scheme.momentum = std::strtod(found->second.c_str(), nullptr);
+  }
+  const auto symmetric = settings.find("tinyml.symmetric");
+  // 16-bit activations have zero point 0 by the target's rule.
+  scheme.symmetric = symmetric != settings.end() ? symmetric->second == "true" : scheme.quant_max > 255;
+  return scheme;
+}
+
+std::vector<Observation> find_observations(const Graph& graph) {
+  std::vector<Observation> found;
+  for (const NodeId id : graph.nodes()) {
+    const Node& node = graph.node(id);
+    if (node.op != kPerTensor || is_requantize(node)) continue;
+    const ValueId scale = node.arg("scale").as_value();
+    // Weights with one scale have it from the weights themselves.
+    const ValueId input = node.arg("self").as_value();
+    if (graph.binding_of(input) != nullptr || graph.binding_of(scale) == nullptr) continue;
+    found.push_back({id, scale, node.arg("zero_point").as_value(), scheme_of(node)});
+  }
+  return found;
+}
+
+// The graph with activations passing through unrounded.
+Graph without_activation_rounding(const Graph& graph) {
+  Graph plain = graph;
+  for (const NodeId id : plain.nodes()) {
+    const Node& node = plain.node(id);
+    const bool fixed = node.op == "aten.fake_quantize_per_tensor_affine.default";
+    if (node.op != kPerTensor && !fixed) continue;
+    const ValueId input = node.arg("self").as_value();
+    if (plain.binding_of(input) == nullptr) plain.replace_all_uses(node.output(), input);
+  }
+  return plain;
+}
+
+}  // namespace
+
+bool is_quantized(const Graph& graph) {
+  const std::vector<NodeId> nodes = graph.nodes();
+  return std::any_of(nodes.begin(), nodes.end(),
+                     [&](NodeId id) { return graph.node(id).op.find("fake_quant") != std::string::npos; });
+}
+
+Graph calibrate(const Graph& graph, const std::vector<std::vector<Tensor>>& samples,
+                const std::function<void(size_t)>& on_sample) {
+  if (samples.empty()) throw Error("there is no sample to calibrate with", "give representative inputs");
+  std::vector<Observation> observations = find_observations(graph);
+  if (observations.empty()) throw Error("the model has no FakeQuant to calibrate", "quantize it first");
+
+  std::multimap<ValueId, Observation*> by_value;
+  for (Observation& observation : observations) {
+    by_value.emplace(graph.node(observation.node).arg("self").as_value(), &observation);
+  }
+  const Graph plain = without_activation_rounding(graph);
+  EvaluateOptions options;
+  options.on_value = [&](ValueId id, const Tensor& value) {
+    const auto [begin, end] = by_value.equal_range(id);
+    for (auto entry = begin; entry != end; ++entry) entry->second->observe(value);
+  };
+  for (size_t i = 0; i < samples.size(); ++i) {
+    evaluate(plain, samples[i], options);
+    if (on_sample) on_sample(i);
+  }
+
+  Graph result = graph;
+  std::vector<Diagnostic> unseen;
+  for (const Observation& observation : observations) {
+    const Node& node = graph.node(observation.node);
+    if (!observation.seen()) {
+      unseen.push_back({fmt::format("no finite value reached '{}'", graph.value(node.output()).name),
+                        node.module_path(), node.source(), "calibrate with representative inputs"});
+      continue;
+    }
+    const ScaleZeroPoint chosen = observation.result();
+    result.set_binding_data(observation.scale, Tensor::from<float>({chosen.scale}, {1}));
+    result.set_binding_data(observation.zero_point, Tensor::from<int32_t>({chosen.zero_point}, {1}));
+  }
+  if (!unseen.empty()) throw Error("the model could not be calibrated", std::move(unseen));
+  return result;
+}
+
+}  // namespace tinyml

@@ -1,0 +1,280 @@
+"""The command-line tool as users run it: a process, its output, its exit code and its files."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ai_edge_litert.interpreter import Interpreter
+from models import ZOO
+from torch import nn
+
+from tinyml.__main__ import find_tool
+
+BAD_INPUT, BAD_USAGE = 1, 2
+
+
+def tinyml(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [find_tool(), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=120)
+
+
+def succeed(*arguments: object) -> subprocess.CompletedProcess[str]:
+    result = tinyml(*arguments)
+    assert result.returncode == 0, result.stderr
+    return result
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 8, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(8)
+        self.conv2 = nn.Conv2d(8, 8, 3, padding=1)
+        self.fc = nn.Linear(8, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.bn1(self.conv1(x)))
+        x = torch.relu(x + self.conv2(x))
+        return self.fc(x.mean((2, 3)))
+
+
+def export(model: nn.Module, x: torch.Tensor, path: Path) -> Path:
+    torch.export.save(torch.export.export(model.eval(), (x,)), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cli")
+
+
+@pytest.fixture(scope="session")
+def model(directory: Path) -> Path:
+    torch.manual_seed(0)
+    return export(Net(), torch.randn(1, 3, 8, 8), directory / "net.pt2")
+
+
+COMMANDS = ("info", "deps", "codegen", "prune", "quantize", "convert")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_teaches_with_an_example(command: str) -> None:
+    result = succeed(command, "--help")
+    assert f"  tinyml {command} " in result.stdout
+    assert result.stderr == ""
+
+
+def test_help_names_every_command() -> None:
+    text = succeed("--help").stdout
+    assert all(command in text for command in COMMANDS)
+    assert succeed("--version").stdout.startswith("tinyml ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("nonsense",),
+        ("info",),
+        ("convert", "model.pt2"),
+        ("convert", "model.pt2", "-o", "model.onnx"),
+        ("codegen", "model.pt2", "--no-such-option"),
+        ("codegen", "model.pt2", "-o", "model.txt"),
+        ("prune", "model.pt2", "-o", "out.pt2", "--sparsity", "1.5"),
+        ("prune", "model.pt2", "-o", "out.pt2", "--metric", "magic"),
+    ],
+)
+def test_bad_usage(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    result = tinyml(*arguments, cwd=tmp_path)
+    assert result.returncode == BAD_USAGE
+    assert result.stdout == ""
+    assert result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+OUTPUTS = {
+    "info": (),
+    "deps": (),
+    "codegen": ("-o", "out.py"),
+    "prune": ("--sparsity", "0.5", "-o", "out.pt2"),
+    "quantize": ("-o", "out.pt2"),
+    "convert": ("-o", "out.tflite"),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_bad_input(command: str, model: Path, tmp_path: Path) -> None:
+    whole = model.read_bytes()
+    inputs = {
+        "missing.pt2": None,
+        "empty.pt2": b"",
+        "text.pt2": b"this is not an archive\n" * 100,
+        "cut.pt2": whole[: len(whole) // 2],
+    }
+    for name, content in inputs.items():
+        if content is not None:
+            (tmp_path / name).write_bytes(content)
+        before = sorted(path.name for path in tmp_path.iterdir())
+        result = tinyml(command, name, *OUTPUTS[command], cwd=tmp_path)
+        assert result.returncode == BAD_INPUT, (name, result.stderr)
+        assert result.stdout == ""
+        assert name in result.stderr
+        assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_codegen_writes_code_that_loads(model: Path, tmp_path: Path) -> None:
+    succeed("codegen", model, "-o", tmp_path / "net_code.py", "--class", "MyNet")
+    check = (
+        "import torch, net_code; model = net_code.load().eval(); x = torch.randn(1, 3, 8, 8); "
+        f"expected = torch.export.load({str(model)!r}).module()(x); "
+        "torch.testing.assert_close(model(x), expected); assert type(model).__name__ == 'MyNet'"
+    )
+    subprocess.run([sys.executable, "-c", check], cwd=tmp_path, check=True)
+    assert "class MyNet" in succeed("codegen", model, "--class", "MyNet").stdout
+
+
+def test_errors_leave_an_existing_output_alone(tmp_path: Path) -> None:
+    class Unsupported(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.special.bessel_j0(x)
+
+    model = export(Unsupported(), torch.rand(2, 3), tmp_path / "odd.pt2")
+    output = tmp_path / "odd.tflite"
+    output.write_bytes(b"from before")
+    result = tinyml("convert", model, "-o", output)
+    assert result.returncode == BAD_INPUT
+    assert "bessel_j0" in result.stderr
+    assert "test_cli.py" in result.stderr  # the user's source line
+    assert output.read_bytes() == b"from before"
+
+
+def test_a_directory_that_is_not_there(model: Path, tmp_path: Path) -> None:
+    for command in ("codegen", "prune", "convert"):
+        *options, name = OUTPUTS[command]
+        result = tinyml(command, model, *options, tmp_path / "absent" / name)
+        assert result.returncode == BAD_INPUT, command
+        assert "absent" in result.stderr
+
+
+def test_quiet_and_progress(model: Path, tmp_path: Path) -> None:
+    arguments = ("convert", model, "-o", tmp_path / "net.tflite")
+    assert "ms]" in succeed(*arguments).stderr
+    assert succeed(*arguments, "--quiet").stderr == ""
+    assert succeed("--quiet", *arguments).stderr == ""
+
+
+def test_a_killed_conversion_leaves_nothing_half_written(directory: Path, tmp_path: Path) -> None:
+    zoo = ZOO["mobilenet_v2"]
+    model = export(zoo.small(), zoo.example_input(), directory / "zoo.pt2")
+    output = tmp_path / "model.tflite"
+    succeed("convert", model, "-o", output)
+    whole = output.read_bytes()
+    start = time.monotonic()
+    succeed("convert", model, "-o", output)
+    duration = time.monotonic() - start
+    for i in range(12):
+        output.unlink(missing_ok=True)
+        process = subprocess.Popen([find_tool(), "--quiet", "convert", model, "-o", output])
+        time.sleep(duration * (i + 1) / 12)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        if output.exists():
+            assert output.read_bytes() == whole
+
+
+def test_pipeline_without_python(model: Path, tmp_path: Path) -> None:
+    """Prune, calibrate and convert with the tool alone; PyTorch and LiteRT judge the results."""
+    pruned, quantized = tmp_path / "pruned.pt2", tmp_path / "quantized.pt2"
+    text = succeed("prune", model, "--sparsity", "0.5", "-o", pruned).stdout
+    assert "parameters" in text
+    generator = torch.Generator().manual_seed(1)
+    examples = torch.randn(32, 3, 8, 8, generator=generator)
+    np.save(tmp_path / "examples.npy", examples.numpy())
+    succeed("quantize", pruned, "--calibration", tmp_path / "examples.npy", "-o", quantized)
+
+    small = torch.export.load(pruned).module()
+    assert sum(p.numel() for p in small.parameters()) < 600
+    fake = torch.export.load(quantized).module()
+    cases = ((pruned, small, 80), (quantized, small, 20), (quantized, fake, 30))
+    for source, reference, least in cases:
+        file = source.with_suffix(".tflite")
+        succeed("convert", source, "-o", file)
+        with torch.no_grad():
+            expected = torch.cat([reference(x[None]) for x in examples]).numpy()
+        actual = np.concatenate([run(file, x[None].permute(0, 2, 3, 1).numpy()) for x in examples])
+        noise = np.sum((actual - expected) ** 2)
+        assert 10 * np.log10(np.sum(expected**2) / noise) > least, (source.name, least)
+
+
+def run(path: Path, x: np.ndarray) -> np.ndarray:
+    interpreter = Interpreter(str(path), num_threads=1)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], np.ascontiguousarray(x))
+    interpreter.invoke()
+    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+
+
+def test_integer_inputs_and_outputs(model: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(4, 3, 8, 8)).astype("f4"))
+    succeed("quantize", model, "--calibration", tmp_path / "x.npy", "-o", tmp_path / "q.pt2")
+    succeed("convert", tmp_path / "q.pt2", "--io", "int8", "-o", tmp_path / "q.tflite")
+    interpreter = Interpreter(str(tmp_path / "q.tflite"))
+    details = [*interpreter.get_input_details(), *interpreter.get_output_details()]
+    assert all(detail["dtype"] == np.int8 for detail in details)
+    result = tinyml("convert", model, "--io", "int8", "-o", tmp_path / "float.tflite")
+    assert result.returncode == BAD_INPUT
+
+
+def test_quantize_says_what_it_needs(model: Path, tmp_path: Path) -> None:
+    output = tmp_path / "q.pt2"
+    result = tinyml("quantize", model, "-o", output)
+    assert result.returncode == BAD_INPUT
+    assert "--calibration" in result.stderr
+    np.save(tmp_path / "wrong.npy", np.zeros((4, 3, 9, 8), "f4"))
+    result = tinyml("quantize", model, "--calibration", tmp_path / "wrong.npy", "-o", output)
+    assert result.returncode == BAD_INPUT
+    assert "[4, 3, 9, 8]" in result.stderr
+    np.save(tmp_path / "x.npy", np.zeros((4, 3, 8, 8), "f4") + 1)
+    succeed("quantize", model, "--calibration", tmp_path / "x.npy", "-o", output)
+    result = tinyml("quantize", output, "-o", tmp_path / "again.pt2")
+    assert result.returncode == BAD_INPUT
+    assert "FakeQuants already" in result.stderr
+
+
+def test_a_saved_plan_cuts_another_checkpoint_alike(model: Path, tmp_path: Path) -> None:
+    plan, other = tmp_path / "plan.json", tmp_path / "other.pt2"
+    succeed("prune", model, "--target-flops", "0.5", "--save-plan", plan, "-o", tmp_path / "a.pt2")
+    torch.manual_seed(7)
+    export(Net(), torch.randn(1, 3, 8, 8), other)
+    succeed("prune", other, "--plan", plan, "-o", tmp_path / "b.pt2")
+    shapes = [
+        {name: tensor.shape for name, tensor in torch.export.load(path).state_dict.items()}
+        for path in (tmp_path / "a.pt2", tmp_path / "b.pt2")
+    ]
+    assert shapes[0] == shapes[1]
+
+
+def test_info_counts(model: Path) -> None:
+    text = succeed("info", model).stdout
+    parameters = sum(parameter.numel() for parameter in Net().parameters())
+    assert f"{parameters:,}" in text
+    macs = 8 * 8 * (3 * 8 * 9 + 8 * 8 * 9) + 8 * 5
+    assert f"{macs:,}" in text
+    assert "digraph" in succeed("info", model, "--dot").stdout
+    assert "conv2d" in succeed("info", model, "--layers").stdout
+    assert "digraph" in succeed("deps", model, "--dot").stdout
+    assert "conv1" in succeed("deps", model).stdout
+
+
+def test_python_m_tinyml_runs_the_tool() -> None:
+    command = [sys.executable, "-m", "tinyml", "--version"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stdout.startswith("tinyml ")
