@@ -26,7 +26,7 @@ bool same_text(const Body& a, const Body& b) {
 ClassBuilder::ClassBuilder(const Graph& graph, const Aliases& aliases, CallTree& calls, ModuleTree& modules,
                            std::string root_name)
     : graph_(graph), aliases_(aliases), calls_(calls), modules_(modules) {
-  class_names_ = {std::move(root_name), "load", "F", "nn", "torch", "Path", "OrderedDict"};
+  class_names_ = {std::move(root_name), "load", "F", "nn", "qnn", "torch", "Path", "OrderedDict"};
   for (const Call& call : calls.calls()) types_.emplace(call.path, call.type);
 }
 
@@ -52,8 +52,9 @@ void ClassBuilder::build() {
 void ClassBuilder::build_path(const std::string& path) {
   instances_[path];
   const std::vector<CallId> ids = calls_.calls_of(path);
-  if (ids.empty() || build_leaf(path, ids) || build_composite(path, ids)) return;
-  dissolve_all(path, ids);
+  if (!ids.empty() && (build_leaf(path, ids) || build_composite(path, ids))) return;
+  if (!ids.empty()) dissolve_all(path, ids);
+  if (can_be_dictionary(path)) modules_.set_dictionary(path);
 }
 
 void ClassBuilder::dissolve_all(const std::string& path, const std::vector<CallId>& ids) {
@@ -100,14 +101,14 @@ bool ClassBuilder::build_composite(const std::string& path, const std::vector<Ca
   for (size_t i = 0; i < ids.size(); ++i) shapes_[ids[i]] = bodies[i].shape;
   Instance& instance = instances_.at(path);
   const bool named = std::all_of(info.children.begin(), info.children.end(), [](const auto& name) { return is_identifier(name); });
-  if (type == kSequentialType && (modules_.is_list(path) || named)) {
+  if (type == kSequentialType) {
     instance.kind = Kind::kSequential;
     return true;
   }
   instance.kind = Kind::kClass;
   instance.base = "nn.Module";
   instance.body = std::move(bodies[0]);
-  if (modules_.is_list(path)) {
+  if (modules_.is_list(path) || (is_chain && !named)) {
     instance.base = is_chain ? "nn.Sequential" : "nn.ModuleList";
     if (is_chain) instance.body.lines.clear();
   }

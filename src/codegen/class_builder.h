@@ -56,8 +56,12 @@ class ClassBuilder {
   void register_tensors(const std::string& path, const std::string& self, std::vector<Statement>& statements);
   void register_children(const std::string& path, const std::string& self, std::vector<Statement>& statements);
   Construct construct_of(const std::string& path, const std::string& self, std::vector<Statement>& deferred);
+  Construct sequential(const std::string& callee, const std::string& path, const std::string& self,
+                       std::vector<Statement>& deferred);
   Construct numbered(const std::string& callee, Construct::Kind kind, const std::string& path, const std::string& self,
                      std::vector<Statement>& deferred);
+  /// Whether the module holds other modules only, under names that an nn.ModuleDict can have.
+  bool can_be_dictionary(const std::string& path) const;
   /// Whether nothing is registered in the module nor called: it has left no trace.
   bool is_empty(const std::string& path) const;
   std::string class_name(const std::string& type);

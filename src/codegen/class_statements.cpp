@@ -72,6 +72,12 @@ Construct empty_tensor(const Tensor& tensor, const std::string& name) {
   return construct;
 }
 
+bool ClassBuilder::can_be_dictionary(const std::string& path) const {
+  const ModuleInfo& info = modules_.info(path);
+  return !info.children.empty() && info.tensors.empty() && !modules_.is_list(path) &&
+         std::none_of(info.children.begin(), info.children.end(), clashes_with_module);
+}
+
 bool ClassBuilder::is_empty(const std::string& path) const {
   if (instances_.at(path).kind != Kind::kHolder) return false;
   const ModuleInfo& info = modules_.info(path);
@@ -127,27 +133,36 @@ Construct ClassBuilder::numbered(const std::string& callee, Construct::Kind kind
   return construct;
 }
 
+/// The children's names are numbers without anything between, identifiers, or neither.
+Construct ClassBuilder::sequential(const std::string& callee, const std::string& path, const std::string& self,
+                                   std::vector<Statement>& deferred) {
+  if (modules_.is_list(path)) return numbered(callee, Construct::Kind::kSequence, path, self, deferred);
+  const ModuleInfo& info = modules_.info(path);
+  const bool named = std::all_of(info.children.begin(), info.children.end(), [](const auto& name) { return is_identifier(name); });
+  Construct construct;
+  construct.kind = named ? Construct::Kind::kOrdered : Construct::Kind::kPairs;
+  construct.callee = callee;
+  for (const std::string& name : info.children) {
+    const std::string child = path.empty() ? name : path + "." + name;
+    if (!is_empty(child)) construct.children.emplace_back(name, construct_of(child, modules_.access_child(path, self, name), deferred));
+  }
+  return construct;
+}
+
 /// `deferred`: what must be registered in a bare nn.Module after it has been made; `self` is the module's own access text.
 Construct ClassBuilder::construct_of(const std::string& path, const std::string& self, std::vector<Statement>& deferred) {
   const Instance& instance = instances_.at(path);
   const ModuleInfo& info = modules_.info(path);
   if (instance.kind == Kind::kLeaf || instance.kind == Kind::kClass) return instance.construct;
-  const bool list = modules_.is_list(path);
-  if (instance.kind == Kind::kSequential && list) {
-    return numbered("nn.Sequential", Construct::Kind::kSequence, path, self, deferred);
-  }
-  if (list) return numbered("nn.ModuleList", Construct::Kind::kList, path, self, deferred);
-  const bool named = info.tensors.empty() && std::all_of(info.children.begin(), info.children.end(), [](const auto& name) {
-                       return is_identifier(name) && !clashes_with_module(name);
-                     });
+  if (instance.kind == Kind::kSequential) return sequential("nn.Sequential", path, self, deferred);
+  if (modules_.is_list(path)) return numbered("nn.ModuleList", Construct::Kind::kList, path, self, deferred);
   Construct construct;
-  if (named && !info.children.empty()) {
-    const bool sequential = instance.kind == Kind::kSequential;
-    construct.kind = sequential ? Construct::Kind::kOrdered : Construct::Kind::kDict;
-    construct.callee = sequential ? "nn.Sequential" : "nn.ModuleDict";
+  if (modules_.is_dictionary(path)) {
+    construct.kind = Construct::Kind::kDict;
+    construct.callee = "nn.ModuleDict";
     for (const std::string& name : info.children) {
       if (is_empty(path + "." + name)) continue;
-      construct.children.emplace_back(name, construct_of(path + "." + name, self + "." + name, deferred));
+      construct.children.emplace_back(name, construct_of(path + "." + name, modules_.access_child(path, self, name), deferred));
     }
     return construct;
   }
@@ -177,12 +192,12 @@ void ClassBuilder::register_children(const std::string& path, const std::string&
 
 std::vector<Statement> ClassBuilder::statements_for(const std::string& path) {
   std::vector<Statement> statements;
-  if (modules_.is_list(path)) {
+  const bool chain = instances_.count(path) > 0 && instances_.at(path).base == "nn.Sequential";
+  if (chain || modules_.is_list(path)) {
     // The children are the arguments of the base class's constructor.
     std::vector<Statement> deferred;
-    const bool chain = instances_.count(path) > 0 && instances_.at(path).base == "nn.Sequential";
-    Construct construct = numbered("super().__init__", chain ? Construct::Kind::kSequence : Construct::Kind::kList, path, "self",
-                                   deferred);
+    Construct construct = chain ? sequential("super().__init__", path, "self", deferred)
+                                : numbered("super().__init__", Construct::Kind::kList, path, "self", deferred);
     statements.push_back(Statement{"", "", std::move(construct), true});
     statements.insert(statements.end(), deferred.begin(), deferred.end());
     register_tensors(path, "self", statements);

@@ -16,6 +16,8 @@ Brackets brackets_of(Construct::Kind kind) {
       return {"({", "})"};
     case Construct::Kind::kOrdered:
       return {"(OrderedDict(", "))"};
+    case Construct::Kind::kPairs:
+      return {"(OrderedDict([", "]))"};
     default:
       return {"(", ")"};
   }
@@ -24,8 +26,11 @@ Brackets brackets_of(Construct::Kind kind) {
 std::string child_prefix(const Construct& construct, const std::string& name) {
   if (construct.kind == Construct::Kind::kDict) return string_literal(name) + ": ";
   if (construct.kind == Construct::Kind::kOrdered) return name + "=";
+  if (construct.kind == Construct::Kind::kPairs) return "(" + string_literal(name) + ", ";
   return "";
 }
+
+std::string child_suffix(const Construct& construct) { return construct.kind == Construct::Kind::kPairs ? ")" : ""; }
 
 bool is_leaf(const Construct& construct) {
   return construct.kind == Construct::Kind::kCall || construct.kind == Construct::Kind::kRaw;
@@ -75,31 +80,24 @@ std::string construct_text(const Construct& construct, const std::vector<std::st
   }
   std::vector<std::string> items;
   for (const auto& [name, child] : construct.children) {
-    items.push_back(child_prefix(construct, name) + construct_text(child, values, next));
+    items.push_back(child_prefix(construct, name) + construct_text(child, values, next) + child_suffix(construct));
   }
   const Brackets brackets = brackets_of(construct.kind);
   return construct.callee + brackets.open + join(items, ", ") + brackets.close;
 }
 
-void append_construct(std::string& out, int indent, const std::string& prefix, const Construct& construct,
-                      const std::vector<std::string>& values, size_t& next) {
+void append_construct(std::string& out, int indent, const std::string& prefix, const std::string& suffix,
+                      const Construct& construct, const std::vector<std::string>& values, size_t& next) {
   if (is_leaf(construct) || construct.children.empty()) {
-    append_line(out, indent, prefix + construct_text(construct, values, next));
+    append_line(out, indent, prefix + construct_text(construct, values, next) + suffix);
     return;
   }
   const Brackets brackets = brackets_of(construct.kind);
-  const bool trailing_comma = prefix.ends_with('\n');
-  const std::string head = trailing_comma ? prefix.substr(0, prefix.size() - 1) : prefix;
-  append_line(out, indent, head + construct.callee + brackets.open);
+  append_line(out, indent, prefix + construct.callee + brackets.open);
   for (const auto& [name, child] : construct.children) {
-    const std::string child_head = child_prefix(construct, name);
-    if (is_leaf(child) || child.children.empty()) {
-      append_line(out, indent + 4, child_head + construct_text(child, values, next) + ",");
-    } else {
-      append_construct(out, indent + 4, child_head + "\n", child, values, next);
-    }
+    append_construct(out, indent + 4, child_prefix(construct, name), child_suffix(construct) + ",", child, values, next);
   }
-  append_line(out, indent, brackets.close + (trailing_comma ? "," : ""));
+  append_line(out, indent, brackets.close + suffix);
 }
 
 }  // namespace tinyml::codegen

@@ -27,6 +27,7 @@ struct Construct {
     kList,        ///< callee([child, child])
     kDict,        ///< callee({"name": child})
     kOrdered,     ///< callee(OrderedDict(name=child))
+    kPairs,       ///< callee(OrderedDict([("name", child)])), for names that are no identifiers
   };
   Kind kind = Kind::kCall;
   std::string callee;
@@ -51,8 +52,8 @@ std::string skeleton_of(const Construct& construct);
 void collect_slots(const Construct& construct, const std::string& owner, std::vector<Slot>& slots);
 /// The text with `values[next++]` in place of each slot; a value "" means: the slot's default, leave it out if possible.
 std::string construct_text(const Construct& construct, const std::vector<std::string>& values, size_t& next);
-/// A Sequential, list or dictionary with more than one child: one child a line.
-void append_construct(std::string& out, int indent, const std::string& prefix, const Construct& construct,
-                      const std::vector<std::string>& values, size_t& next);
+/// Appends `prefix` + the text + `suffix`; a Sequential, list or dictionary with one child a line.
+void append_construct(std::string& out, int indent, const std::string& prefix, const std::string& suffix,
+                      const Construct& construct, const std::vector<std::string>& values, size_t& next);
 
 }  // namespace tinyml::codegen

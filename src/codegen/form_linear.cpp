@@ -2,6 +2,16 @@
 
 namespace tinyml::codegen {
 
+CallText linear_constructor(const LeafGroup& group, const std::string& callee) {
+  const Tensor& weight = group.own("weight")->data;
+  CallText call;
+  call.callee = callee;
+  call.positional("in_features", std::to_string(weight.size(1)));
+  call.positional("out_features", std::to_string(weight.size(0)));
+  call.keyword("bias", bool_literal(group.own("bias") != nullptr), "True");
+  return call;
+}
+
 std::optional<ModuleForm> linear_form(const LeafGroup& group) {
   if (!group.is_single("aten.linear.default")) return std::nullopt;
   const Node& node = group.node(0);
@@ -12,10 +22,7 @@ std::optional<ModuleForm> linear_form(const LeafGroup& group) {
     return std::nullopt;
   }
   ModuleForm form;
-  form.constructor.callee = "nn.Linear";
-  form.constructor.positional("in_features", std::to_string(weight->data.size(1)));
-  form.constructor.positional("out_features", std::to_string(weight->data.size(0)));
-  form.constructor.keyword("bias", bool_literal(bias != nullptr), "True");
+  form.constructor = linear_constructor(group, "nn.Linear");
   add_dtype(form.constructor, weight->data);
   form.tensors = {"weight"};
   if (bias != nullptr) form.tensors.push_back("bias");

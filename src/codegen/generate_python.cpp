@@ -5,6 +5,7 @@
 #include "codegen/class_builder.h"
 #include "codegen/signature.h"
 #include "tinyml/codegen.h"
+#include "tinyml/functionalize.h"
 
 namespace tinyml {
 namespace {
@@ -89,7 +90,7 @@ std::string class_source(const ClassText& text) {
         append_line(out, 8, statement.text.substr(0, place) + construct + statement.text.substr(place + 2));
       } else {
         const std::string prefix = statement.target.empty() ? "" : statement.target + " = ";
-        append_construct(out, 8, prefix, statement.construct, text.values, next);
+        append_construct(out, 8, prefix, "", statement.construct, text.values, next);
       }
     }
     if (!text.body.lines.empty()) out += '\n';
@@ -153,11 +154,10 @@ std::string imports_source(const std::string& code) {
   if (mentions(code, "OrderedDict\\(")) standard += "from collections import OrderedDict\n";
   if (mentions(code, "Path\\(")) standard += "from pathlib import Path\n";
   std::string out = standard.empty() ? "" : standard + "\n";
-  std::string own;
-  if (mentions(code, "tinyml\\.")) own = "\nimport tinyml.nn\n";
   out += "import torch\n";
   if (mentions(code, "F\\.")) out += "import torch.nn.functional as F\n";
-  return out + "from torch import nn\n" + own;
+  if (mentions(code, "qnn\\.")) out += "from tinyml import nn as qnn\n";
+  return out + "from torch import nn\n";
 }
 
 void write_file(const std::string& path, const std::string& text) {
@@ -175,10 +175,11 @@ void write_file(const std::string& path, const std::string& text) {
 
 }  // namespace
 
-PythonModule generate_python(const Graph& graph, const CodegenOptions& options) {
+PythonModule generate_python(const Graph& captured, const CodegenOptions& options) {
   if (!is_identifier(options.class_name)) {
     throw Error("'" + options.class_name + "' is not a Python class name.", "Use letters, digits and underscores.");
   }
+  const Graph graph = normalize(captured);  // Most graphs are already, and are left as they are.
   const Aliases aliases(graph);
   CallTree calls(graph, aliases);
   ModuleTree modules(graph, aliases, calls);

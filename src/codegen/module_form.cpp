@@ -32,6 +32,17 @@ const std::map<std::string, FormFunction, std::less<>>& form_functions() {
       {"torch.nn.modules.rnn.GRU", recurrent_form},
       {"torch.nn.modules.rnn.RNN", recurrent_form},
       {"torch.nn.modules.upsampling.Upsample", upsample_form},
+      {"tinyml.nn.fake_quantize.FakeQuantize", fake_quantize_form},
+      {"tinyml.nn.fake_quantize.WeightFakeQuantize", fake_quantize_form},
+      {"tinyml.nn.fake_quantize.Requantize", fake_quantize_form},
+      {"tinyml.nn.quant_layers.QuantConv1d", quantized_layer_form},
+      {"tinyml.nn.quant_layers.QuantConv2d", quantized_layer_form},
+      {"tinyml.nn.quant_layers.QuantConvTranspose2d", quantized_layer_form},
+      {"tinyml.nn.quant_layers.QuantLinear", quantized_layer_form},
+      {"tinyml.nn.qat_conv.ConvBn1d", quantized_layer_form},
+      {"tinyml.nn.qat_conv.ConvBn2d", quantized_layer_form},
+      {"tinyml.nn.qat_conv.ConvTransposeBn2d", quantized_layer_form},
+      {"tinyml.nn.qat_conv.LinearBn1d", quantized_layer_form},
   };
   return table;
 }

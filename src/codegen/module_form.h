@@ -65,8 +65,16 @@ std::optional<ModuleForm> instance_norm_form(const LeafGroup& group);
 std::optional<ModuleForm> prelu_form(const LeafGroup& group);
 std::optional<ModuleForm> recurrent_form(const LeafGroup& group);
 std::optional<ModuleForm> upsample_form(const LeafGroup& group);
+/// tinyml.nn.FakeQuantize, WeightFakeQuantize, Requantize.
+std::optional<ModuleForm> fake_quantize_form(const LeafGroup& group);
+/// tinyml.nn's layers with a fake-quantized weight: QuantConv2d, ConvBn2d and so on.
+std::optional<ModuleForm> quantized_layer_form(const LeafGroup& group);
 /// Modules of one operator without tensors, by a table of templates.
 std::optional<ModuleForm> stateless_form(const LeafGroup& group);
+
+/// The constructor's arguments of a (transposed) convolution or linear layer, without padding_mode and dtype.
+CallText conv_constructor(const LeafGroup& group, const Node& conv, const std::string& callee);
+CallText linear_constructor(const LeafGroup& group, const std::string& callee);
 
 /// Adds dtype=... unless the tensor holds float32.
 void add_dtype(CallText& call, const Tensor& tensor);

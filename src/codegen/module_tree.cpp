@@ -119,17 +119,18 @@ void ModuleTree::drop_constants(const std::string& path) {
                 [](const OwnTensor& tensor) { return tensor.binding->kind == BindingKind::kConstant; });
 }
 
+std::string ModuleTree::access_child(const std::string& parent, const std::string& self, const std::string& name) const {
+  if (is_index(name) && modules_.count(parent) > 0 && is_list(parent)) return self + "[" + name + "]";
+  if (is_identifier(name)) return self + "." + name;
+  if (is_dictionary(parent)) return self + "[" + string_literal(name) + "]";
+  return "getattr(" + self + ", " + string_literal(name) + ")";
+}
+
 std::string ModuleTree::access(const std::string& module, const std::string& path) const {
   std::string text = "self";
   std::string parent = module;
   for (const std::string& name : split(relative_path(path, module), '.')) {
-    if (is_index(name) && is_list(parent)) {
-      text += "[" + name + "]";
-    } else if (is_identifier(name)) {
-      text += "." + name;
-    } else {
-      text = "getattr(" + text + ", " + string_literal(name) + ")";
-    }
+    text = access_child(parent, text, name);
     parent = child_path(parent, name);
     if (modules_.count(parent) == 0) break;
   }

@@ -15,15 +15,6 @@ from torch.utils import _pytree as pytree
 import tinyml
 
 
-def capture(
-    model: nn.Module, args: tuple, kwargs: dict[str, Any] | None, folder: Path
-) -> tinyml.Graph:
-    """The model's graph, through torch.export's own archive."""
-    path = folder / "model.pt2"
-    torch.export.save(torch.export.export(model, args, kwargs or {}), path)
-    return tinyml.Graph.load(str(path))
-
-
 def import_file(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
@@ -100,9 +91,9 @@ def assert_same_training(
 def round_trip(
     model: nn.Module, args: tuple, folder: Path, kwargs: Any = None, training: bool = True
 ) -> nn.Module:
-    """Generate code from the model's eval capture and compare everything; returns the new model."""
+    """Generate code from the model's capture and compare everything; returns the new model."""
     model.eval()
-    ours = generate(capture(model, args, kwargs, folder), folder)
+    ours = generate(tinyml.trace(model, args, kwargs=kwargs), folder)
     assert sorted(ours.state_dict()) == sorted(model.state_dict())
     assert [name for name, _ in ours.named_parameters()] == [
         name for name, _ in model.named_parameters()

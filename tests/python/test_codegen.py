@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import tinyml
-from codegen_util import capture, generate, import_file, round_trip
+from codegen_util import generate, import_file, round_trip
 
 
 class SharedModules(nn.Module):
@@ -248,7 +248,9 @@ def test_recurrent(tmp_path: Path) -> None:
 
 def test_train_mode_capture(tmp_path: Path) -> None:
     model = Trained().train()
-    ours = generate(capture(model, VECTOR, None, tmp_path), tmp_path)
+    path = tmp_path / "model.pt2"
+    torch.export.save(torch.export.export(model, VECTOR), path)
+    ours = generate(tinyml.Graph.load(path), tmp_path)
     for _ in range(3):
         torch.testing.assert_close(ours(*VECTOR), model(*VECTOR))
     assert ours.calls == 3
@@ -277,23 +279,21 @@ def test_a_shared_module_is_one_module(tmp_path: Path) -> None:
 
 def test_safetensors_need_no_torch_to_write(tmp_path: Path) -> None:
     model = TensorsOfItsOwn().eval()
-    graph = capture(model, IMAGE, None, tmp_path)
+    graph = tinyml.trace(model, IMAGE)
     graph.generate_code(tmp_path / "m.py", tmp_path / "m.safetensors", "M")
     ours = import_file(tmp_path / "m.py").load().eval()
     torch.testing.assert_close(ours(*IMAGE), model(*IMAGE))
 
 
 def test_edited_code_is_loaded_again(tmp_path: Path) -> None:
-    generate(
-        capture(nn.Sequential(nn.Linear(4, 4), nn.ReLU()).eval(), VECTOR, None, tmp_path), tmp_path
-    )
+    generate(tinyml.trace(nn.Sequential(nn.Linear(4, 4), nn.ReLU()), VECTOR), tmp_path)
     path = tmp_path / "generated.py"
     path.write_text(path.read_text().replace("nn.ReLU()", "nn.Tanh()"))
     assert isinstance(import_file(path).load()[1], nn.Tanh)
 
 
 def test_bad_class_name_is_refused(tmp_path: Path) -> None:
-    graph = capture(nn.ReLU().eval(), VECTOR, None, tmp_path)
+    graph = tinyml.trace(nn.ReLU(), VECTOR)
     with pytest.raises(tinyml.Error, match="not a Python class name"):
         graph.generate_code(tmp_path / "m.py", tmp_path / "m.pt", "1st model")
     assert not (tmp_path / "m.py").exists()

@@ -9,11 +9,7 @@ from models import ZOO
 from codegen_util import round_trip
 
 # Branches that an eval capture does not have.
-WITHOUT_TRAINING_BRANCHES = {
-    "efficientnet_b0": {"stochastic_depth": 0.0, "dropout": 0.0},
-    "mobilenet_v3_small": {"dropout": 0.0},
-    "mobilenet_v3_large": {"dropout": 0.0},
-}
+WITHOUT_TRAINING_BRANCHES = {"efficientnet_b0": {"stochastic_depth": 0.0}}
 
 
 # densenet_small has densenet121's topology in a tenth of the time.

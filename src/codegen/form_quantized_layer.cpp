@@ -1,0 +1,100 @@
+#include <algorithm>
+#include <set>
+
+#include "codegen/module_form.h"
+
+namespace tinyml::codegen {
+namespace {
+
+bool is_layer(const std::string& op) { return op.starts_with("aten.conv") || op == "aten.linear.default"; }
+bool is_fake_quantize(const std::string& op) { return op.starts_with("aten.fake_quantize_per_"); }
+
+/// The only node for which `test` holds, or nullptr.
+template <typename Test>
+const Node* find_single(const LeafGroup& group, Test test) {
+  const Node* found = nullptr;
+  for (size_t i = 0; i < group.size(); ++i) {
+    if (!test(group.node(i))) continue;
+    if (found != nullptr) return nullptr;
+    found = &group.node(i);
+  }
+  return found;
+}
+
+/// Whether the nodes besides the layer and the weight's FakeQuant are arithmetic that folds a batch norm.
+bool folds_only(const LeafGroup& group) {
+  static const std::set<std::string, std::less<>> folding = {
+      "aten.add.Tensor",      "aten.sub.Tensor",     "aten.mul.Tensor",     "aten.neg.default",
+      "aten.reshape.default", "aten.rsqrt.default", "aten.view.default",
+  };
+  for (size_t i = 0; i < group.size(); ++i) {
+    const std::string& op = group.node(i).op;
+    if (!is_layer(op) && !is_fake_quantize(op) && folding.count(op) == 0) return false;
+  }
+  return true;
+}
+
+void add_batch_norm(const LeafGroup& group, const Node& layer, const Node& shifted, CallText& call) {
+  const auto noted = layer.metadata.other.find("tinyml.bn_momentum");
+  std::string momentum = "0.1";
+  if (noted != layer.metadata.other.end()) {
+    const double value = std::stod(noted->second);
+    momentum = value == 0 ? "None" : float_literal(value);
+  }
+  call.keyword("eps", float_literal(shifted.arg("other").as_double()), "1e-05");
+  call.keyword("momentum", momentum, "0.1");
+  call.keyword("affine", bool_literal(group.own("bn.weight") != nullptr), "True");
+}
+
+/// Tensors the class makes: all of its weight's and batch norm's, of which a graph may lack those no node reads.
+bool knows_tensors(const std::vector<std::string>& names) {
+  static const std::set<std::string, std::less<>> known = {
+      "weight",           "bias",
+      "bn.weight",        "bn.bias",
+      "bn.running_mean",  "bn.running_var",
+      "weight_fq.scale",  "weight_fq.zero_point",
+      "weight_fq.observer_enabled", "weight_fq.fake_quant_enabled",
+      "bn.num_batches_tracked",
+  };
+  return std::all_of(names.begin(), names.end(), [&](const std::string& name) { return known.count(name) > 0; });
+}
+
+}  // namespace
+
+std::optional<ModuleForm> quantized_layer_form(const LeafGroup& group) {
+  const bool folded = group.type.starts_with("tinyml.nn.qat_conv.");
+  const Node* layer = find_single(group, [](const Node& node) { return is_layer(node.op); });
+  const Node* fake = find_single(group, [](const Node& node) { return is_fake_quantize(node.op); });
+  const size_t plain = fake == nullptr ? 1 : 2;
+  if (layer == nullptr || group.own("weight") == nullptr || !group.mutations.empty()) return std::nullopt;
+  if (!knows_tensors(group.own_names()) || !folds_only(group) || (!folded && group.size() != plain)) return std::nullopt;
+  if (fake == nullptr && group.own("weight_fq.scale") != nullptr) return std::nullopt;
+
+  const std::string callee = "qnn." + class_name_of(group.type);
+  ModuleForm form;
+  form.constructor =
+      layer->op == "aten.linear.default" ? linear_constructor(group, callee) : conv_constructor(group, *layer, callee);
+  if (folded) {
+    const Node* shifted = find_single(group, [&](const Node& node) {
+      return node.op == "aten.add.Tensor" && group.own("bn.running_var") != nullptr &&
+             group.is_own_or_none(node.arg("self"), "bn.running_var") && node.arg("other").is_number();
+    });
+    if (shifted == nullptr) return std::nullopt;
+    add_batch_norm(group, *layer, *shifted, form.constructor);
+  }
+  if (fake == nullptr) {
+    form.constructor.keyword("weight_range", "None", "(-127, 127)");
+  } else {
+    if (!group.is_own_or_none(fake->arg("scale"), "weight_fq.scale")) return std::nullopt;
+    const std::string range = "(" + std::to_string(fake->arg("quant_min").as_int()) + ", " +
+                              std::to_string(fake->arg("quant_max").as_int()) + ")";
+    form.constructor.keyword("weight_range", range, "(-127, 127)");
+    form.constructor.keyword("per_channel", bool_literal(fake->has_arg("axis")), "True");
+  }
+  form.tensors = group.own_names();
+  form.inputs = {layer->arg("input").as_value()};
+  form.outputs = {layer->output()};
+  return form;
+}
+
+}  // namespace tinyml::codegen
