@@ -6,6 +6,7 @@
 
 #include "codegen/call_text.h"
 #include "codegen/interpolate.h"
+#include "tinyml/schema.h"
 
 namespace tinyml::codegen {
 namespace {
@@ -36,18 +37,20 @@ std::string operator_call(const Node& node, const ValueText& value_text) {
   }
   CallText call;
   call.callee = "torch.ops." + node.op;
+  const OpSchema* schema = find_schema(node.op);
   bool leading = true;
   for (const NamedArgument& argument : node.args) {
     leading = leading && argument.value.is_value();
+    const std::string value = argument_text(argument.value, value_text);
     if (leading || argument.name.empty()) {
-      call.positional(argument.name, argument_text(argument.value, value_text));
-    } else if (argument.value.is_value() && argument.value.as_value() == kDeviceValue) {
-      call.keyword(argument.name, argument_text(argument.value, value_text), "");
-    } else {
-      const bool optional = argument.name == "layout" || argument.name == "device" || argument.name == "pin_memory" ||
-                            argument.name == "memory_format" || argument.name == "dtype" || argument.name == "generator";
-      call.keyword(argument.name, argument_text(argument.value, value_text), optional ? "None" : "");
+      call.positional(argument.name, value);
+      continue;
     }
+    const size_t declared = schema == nullptr ? 0 : schema->find(argument.name);
+    if (schema != nullptr && declared < schema->arguments.size() && is_default(schema->arguments[declared], argument.value)) {
+      continue;
+    }
+    call.keyword(argument.name, value, "");
   }
   return to_string(call);
 }

@@ -89,11 +89,16 @@ def assert_same_training(
 
 
 def round_trip(
-    model: nn.Module, args: tuple, folder: Path, kwargs: Any = None, training: bool = True
+    model: nn.Module,
+    args: tuple,
+    folder: Path,
+    kwargs: Any = None,
+    example: tuple | None = None,
 ) -> nn.Module:
-    """Generate code from the model's capture and compare everything; returns the new model."""
+    """Generate code from the model's capture (with `example`, or else `args`) and compare
+    everything on `args`; returns the new model."""
     model.eval()
-    ours = generate(tinyml.trace(model, args, kwargs=kwargs), folder)
+    ours = generate(tinyml.trace(model, example or args, kwargs=kwargs), folder)
     assert sorted(ours.state_dict()) == sorted(model.state_dict())
     assert [name for name, _ in ours.named_parameters()] == [
         name for name, _ in model.named_parameters()
@@ -101,6 +106,5 @@ def round_trip(
     for key, value in model.state_dict().items():
         assert torch.equal(ours.state_dict()[key], value), key
     assert_same_outputs(ours.eval(), model, args, kwargs)
-    if training:
-        assert_same_training(ours, model, args, kwargs)
+    assert_same_training(ours, model, args, kwargs)
     return ours
