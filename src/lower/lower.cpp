@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 
 #include "lower/prepare.h"
@@ -78,15 +79,34 @@ void add_inputs(const Graph& graph, Lowering& lowering, Problems& problems) {
   }
 }
 
+bool depends_on_data(const Graph& graph, ValueId value) {
+  if (value == kNoValue || graph.value(value).kind != ValueKind::kTensor) return false;
+  for (const Dim& dim : graph.tensor_type(value).shape) {
+    if (dim.hint() < 0) return true;
+  }
+  return false;
+}
+
+// The node where a size that depends on data comes into being is reported; those that inherit it are left out.
+bool inherits_unknown_size(const Graph& graph, const Node& node) {
+  bool unknown = false;
+  for (const NamedArgument& arg : node.args) {
+    arg.value.for_each_value([&](ValueId value) { unknown = unknown || depends_on_data(graph, value); });
+  }
+  return unknown;
+}
+
 // So that the nodes that read a refused one can still be looked at.
 void bind_placeholders(const Graph& graph, const Node& node, Lowering& lowering) {
   for (const ValueId output : node.outputs) {
     if (output == kNoValue || lowering.is_bound(output) || graph.value(output).kind != ValueKind::kTensor) continue;
     const TensorType& type = graph.tensor_type(output);
+    std::vector<int64_t> sizes = type.sizes();
+    for (int64_t& size : sizes) size = std::max<int64_t>(size, 1);
     try {
-      lowering.bind(output, lowering.add_tensor(lowering::tflite_type(type.type), type.sizes()));
+      lowering.bind(output, lowering.add_tensor(lowering::tflite_type(type.type), sizes));
     } catch (const Error&) {  // the type is reported already, or has no tensor at all
-      lowering.bind(output, lowering.add_tensor(tflite::Type::FLOAT32, type.sizes()));
+      lowering.bind(output, lowering.add_tensor(tflite::Type::FLOAT32, sizes));
     }
   }
 }
@@ -98,6 +118,12 @@ void lower_node(NodeId id, const Graph& graph, Lowering& lowering, Problems& pro
   if (function == nullptr) {
     problems.add({fmt::format("the operator {} is not supported", node.op), node.module_path(), node.source(),
                   kUnsupportedRemedy});
+  } else if (std::any_of(node.outputs.begin(), node.outputs.end(),
+                         [&](ValueId output) { return depends_on_data(graph, output); })) {
+    if (!inherits_unknown_size(graph, node)) {
+      problems.add({fmt::format("the size of the result of {} depends on data", node.op), node.module_path(),
+                    node.source(), "give the operator a result of fixed size, with torch.where or a mask"});
+    }
   } else {
     try {
       function(lowering);
