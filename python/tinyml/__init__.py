@@ -13,6 +13,7 @@ from tinyml._core import Diagnostic, Error, Graph
 # Public name -> the module that defines it; resolved on first use because it imports torch.
 _LAZY: dict[str, str] = {
     "TFLiteConverter": "tinyml.convert",
+    "OneShotChannelPruner": "tinyml.prune",
     "trace": "tinyml.capture",
 }
 
