@@ -73,7 +73,8 @@ void add_convert(CLI::App& app, const Common& common) {
       ->capture_default_str();
   command->add_flag("--keep-layout", options->keep_layout, "Keep NCHW inputs and outputs as PyTorch has them");
   command->add_option("--output-names", options->output_names, "Names of the outputs in the file's signature, in order")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   command->add_option("--dump-passes", options->dump, "Directory for the model as text after every pass");
   command->callback([options, &common] { run(*options, common); });
 }

@@ -104,7 +104,9 @@ void add_prune(CLI::App& app, const Common& common) {
       ->check(CLI::IsMember({"random", "l1_norm", "l2_norm", "fpgm"}));
   command->add_option("--multiple", options->multiple, "Keep multiples of so many channels")
       ->check(CLI::PositiveNumber);
-  command->add_option("--exclude", options->exclude, "Modules whose outputs stay whole")->delimiter(',');
+  command->add_option("--exclude", options->exclude, "Modules whose outputs stay whole")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   command->add_option("--seed", options->seed, "For the random metric");
   command->add_option("--plan", options->plan, "Apply a saved plan instead of making one")
       ->excludes(config)

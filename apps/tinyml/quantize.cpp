@@ -126,7 +126,8 @@ void add_quantize(CLI::App& app, const Common& common) {
   command->footer(kFooter);
   command->add_option("model", options->input, "The model, a .pt2 archive")->required();
   command->add_option("-o,--output", options->output, "The .pt2 archive to write")->required();
-  command->add_option("--calibration", options->calibration, "Example inputs, a .npy file for each input of the model");
+  command->add_option("--calibration", options->calibration, "Example inputs, a .npy file for each input of the model")
+      ->allow_extra_args(false);
   command->add_option("-c,--config", options->config, "YAML or JSON file; see docs/quantization.md");
   command->add_option("--limit", options->limit, "Use so many runs at most");
   command->callback([options, &common] { run(*options, common); });

@@ -20,8 +20,8 @@ struct PruningConfig {
   /// Other shares for modules (by path) or parameters (by name): `sparsity: {default: 0.5, "features.3": 0.2}`. Of several
   /// that apply to one subgraph the smallest counts.
   std::map<std::string, double> layer_sparsity;
-  /// `target: {flops: 0.4}`: share of the multiply-accumulates that may remain, in (0, 1]. The same share is then removed
-  /// from every layer (scaled where layer_sparsity says 0 <= s), whatever it takes.
+  /// `target: {flops: 0.4}`: share of the multiply-accumulates that may remain, in (0, 1]. The smallest common share is then
+  /// removed that meets it; layers with a sparsity of their own keep that.
   std::optional<double> target_flops;
   int64_t multiple = 1;      ///< Channels kept are multiples of this where the layer has that many.
   int64_t min_channels = 1;  ///< Each layer keeps this many at least.
@@ -83,5 +83,14 @@ struct VerifyPlanOptions {
 void verify_plan(const Graph& graph, const PruningPlan& plan, const VerifyPlanOptions& options = {});
 void verify_plan(const Graph& graph, const DependencyGraph& dependencies, const PruningPlan& plan,
                  const VerifyPlanOptions& options = {});
+
+/// Attributes of nn.Modules that repeat sizes of a layer's tensors ("out_channels", "groups", "num_features").
+struct ModuleSizes {
+  std::string path;  ///< Of the module, "" for the root.
+  std::map<std::string, int64_t> attributes;
+};
+/// What the operators of a graph say about the modules they were captured in, each (path, attribute) once; where operators of
+/// one module disagree the attribute is left out.
+std::vector<ModuleSizes> module_sizes(const Graph& graph);
 
 }  // namespace tinyml

@@ -7,6 +7,8 @@ NB_MODULE(_core, module) {
   bind_graph(module);
   bind_archive(module);
   bind_evaluate(module);
+  bind_analysis(module);
+  bind_prune(module);
   bind_codegen(module);
   bind_quantize(module);
   bind_convert(module);

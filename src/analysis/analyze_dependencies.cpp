@@ -83,15 +83,16 @@ class UnitBuilder {
     size_t position = 0;
     for (NodeId id = graph_.first_node(); id != kNoNode; id = graph_.next_node(id)) {
       for (const NamedArgument& arg : graph_.node(id).args) {
-        arg.value.for_each_value([&](ValueId value) { order.emplace(static_cast<uint32_t>(value), position++); });
+        arg.value.for_each_value([&](ValueId value) { order.emplace(static_cast<uint32_t>(p_.canonical(value)), position++); });
       }
     }
     std::vector<const Binding*> bindings;
     for (const Binding& binding : graph_.bindings()) {
-      if (order.contains(static_cast<uint32_t>(binding.value))) bindings.push_back(&binding);
+      // Of tied weights the graph may read one only; all are cut.
+      if (order.contains(static_cast<uint32_t>(p_.canonical(binding.value)))) bindings.push_back(&binding);
     }
-    std::sort(bindings.begin(), bindings.end(), [&](const Binding* a, const Binding* b) {
-      return order.at(static_cast<uint32_t>(a->value)) < order.at(static_cast<uint32_t>(b->value));
+    std::stable_sort(bindings.begin(), bindings.end(), [&](const Binding* a, const Binding* b) {
+      return order.at(static_cast<uint32_t>(p_.canonical(a->value))) < order.at(static_cast<uint32_t>(p_.canonical(b->value)));
     });
     for (const Binding* binding : bindings) {
       const Propagation::BindingState& state = p_.bindings().at(p_.canonical(binding->value));

@@ -7,7 +7,7 @@
 #include <numeric>
 #include <set>
 
-#include "prune/nearest_name.h"
+#include "prune/suggest_remedy.h"
 
 namespace tinyml::prune {
 namespace {
@@ -33,7 +33,7 @@ void check_names(const Graph& graph, const PruningConfig& config) {
   const auto check = [&](const std::string& key, const std::string& name) {
     if (names.contains(name)) return;
     problems.push_back({fmt::format("{} names '{}', which the model does not have", key, name), "", {},
-                        suggest(name, all, "give the path of a module or parameter as in named_parameters()")});
+                        suggest_remedy(name, all, "give the path of a module or parameter as in named_parameters()")});
   };
   for (const std::string& name : config.exclude_ops) check("exclude_ops", name);
   for (const auto& [name, sparsity] : config.layer_sparsity) check("sparsity", name);

@@ -6,7 +6,7 @@
 #include <sstream>
 
 #include "prune/metrics.h"
-#include "prune/nearest_name.h"
+#include "prune/suggest_remedy.h"
 #include "tinyml/prune.h"
 
 namespace tinyml {
@@ -45,7 +45,7 @@ class ConfigReader {
   void problem(std::string what, std::string remedy) { problems_.push_back({std::move(what), "", {}, std::move(remedy)}); }
   void unknown(const std::string& key, const std::vector<std::string>& keys) {
     problem(fmt::format("unknown key '{}'", key),
-            prune::suggest(key, keys, fmt::format("the keys are {}", fmt::join(keys, ", "))));
+            prune::suggest_remedy(key, keys, fmt::format("the keys are {}", fmt::join(keys, ", "))));
   }
   template <typename T, typename Valid>
   void scalar(const std::string& key, const YAML::Node& value, T& out, Valid valid, const char* range) {
@@ -77,7 +77,7 @@ class ConfigReader {
       }
     }
     problem(fmt::format("unknown metric '{}'", name),
-            prune::suggest(name, prune::metric_names(),
+            prune::suggest_remedy(name, prune::metric_names(),
                            fmt::format("the metrics are {}", fmt::join(prune::metric_names(), ", "))));
   }
   void read_target(const YAML::Node& value) {

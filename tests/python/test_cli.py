@@ -224,7 +224,7 @@ def run(path: Path, x: np.ndarray) -> np.ndarray:
 
 def test_integer_inputs_and_outputs(model: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(4, 3, 8, 8)).astype("f4"))
-    succeed("quantize", model, "--calibration", tmp_path / "x.npy", "-o", tmp_path / "q.pt2")
+    succeed("quantize", "--calibration", tmp_path / "x.npy", model, "-o", tmp_path / "q.pt2")
     succeed("convert", tmp_path / "q.pt2", "--io", "int8", "-o", tmp_path / "q.tflite")
     interpreter = Interpreter(str(tmp_path / "q.tflite"))
     details = [*interpreter.get_input_details(), *interpreter.get_output_details()]

@@ -1,0 +1,72 @@
+#include <nanobind/stl/map.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include "bindings.h"
+#include "tinyml/prune.h"
+
+namespace tinyml::python {
+
+namespace nb = nanobind;
+
+void bind_prune(nb::module_& module) {
+  nb::class_<Cut>(module, "Cut", "One dimension of a parameter, buffer or constant and what stays of it.")
+      .def_ro("parameter", &Cut::fqn)
+      .def_ro("dimension", &Cut::dim)
+      .def_ro("size", &Cut::size, "Number of indices before, of all groups together.")
+      .def_ro("groups", &Cut::groups, "Above 1: each group of rows has columns of its own.")
+      .def_ro("kept", &Cut::kept);
+  nb::class_<PruningPlan>(module, "PruningPlan", "What stays of a model.")
+      .def_ro("metric", &PruningPlan::metric)
+      .def_ro("cuts", &PruningPlan::cuts)
+      .def("to_json", [](const PruningPlan& plan) { return to_json(plan); })
+      .def_static("from_json", &parse_pruning_plan, nb::arg("json"))
+      .def("save", [](const PruningPlan& plan, const std::string& path) { write_pruning_plan(plan, path); }, nb::arg("path"))
+      .def_static("load", &read_pruning_plan, nb::arg("path"));
+
+  module.def("check_pruning_config", [](const std::string& config) { (void)parse_pruning_config(config); }, nb::arg("config"),
+             "Raises tinyml.Error listing every problem of a configuration (YAML or JSON text).");
+  module.def(
+      "plan_pruning",
+      [](const Graph& graph, const DependencyGraph& dependencies, const std::string& config) {
+        return plan_pruning(graph, dependencies, parse_pruning_config(config));
+      },
+      nb::arg("graph"), nb::arg("dependencies"), nb::arg("config") = "", nb::call_guard<nb::gil_scoped_release>(),
+      "Chooses what to remove.");
+  module.def(
+      "apply_plan",
+      [](const Graph& graph, const DependencyGraph& dependencies, const PruningPlan& plan) {
+        return apply_plan(graph, dependencies, plan);
+      },
+      nb::arg("graph"), nb::arg("dependencies"), nb::arg("plan"), nb::call_guard<nb::gil_scoped_release>(),
+      "The pruned graph.");
+  module.def(
+      "mask_graph",
+      [](const Graph& graph, const DependencyGraph& dependencies, const PruningPlan& plan) {
+        return mask_graph(graph, dependencies, plan);
+      },
+      nb::arg("graph"), nb::arg("dependencies"), nb::arg("plan"), nb::call_guard<nb::gil_scoped_release>(),
+      "The graph with the removed channels' parameters set to zero.");
+  module.def(
+      "verify_plan",
+      [](const Graph& graph, const DependencyGraph& dependencies, const PruningPlan& plan, uint64_t seed, double tolerance) {
+        VerifyPlanOptions options;
+        options.seed = seed;
+        options.tolerance = tolerance;
+        verify_plan(graph, dependencies, plan, options);
+      },
+      nb::arg("graph"), nb::arg("dependencies"), nb::arg("plan"), nb::arg("seed") = 0, nb::arg("tolerance") = 1e-9,
+      nb::call_guard<nb::gil_scoped_release>(),
+      "Raises tinyml.Error unless the pruned graph equals the original with the removed channels masked.");
+  module.def(
+      "module_sizes",
+      [](const Graph& graph) {
+        std::vector<std::pair<std::string, std::map<std::string, int64_t>>> result;
+        for (ModuleSizes& sizes : module_sizes(graph)) result.emplace_back(sizes.path, sizes.attributes);
+        return result;
+      },
+      nb::arg("graph"), "Attributes of modules that repeat sizes of their tensors: [(module path, {attribute: size})].");
+}
+
+}  // namespace tinyml::python

@@ -1,0 +1,460 @@
+"""Small networks with awkward channel dependencies, as people write them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+IMAGE = (2, 3, 8, 8)
+
+
+def conv(inp: int, out: int, kernel: int = 3, **kwargs) -> nn.Conv2d:
+    return nn.Conv2d(inp, out, kernel, padding=kernel // 2, **kwargs)
+
+
+class Body(nn.Module):
+    """A stem, what the subclass does with it, and a head: subclasses set `width` and `out`."""
+
+    def __init__(self, width: int = 12, out: int = 12) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(conv(3, width), nn.BatchNorm2d(width), nn.ReLU())
+        self.head = conv(out, 5)
+
+    def body(self, x: torch.Tensor) -> torch.Tensor:
+        raise NotImplementedError
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.body(self.stem(x)))
+
+
+class Plain(Body):
+    def body(self, x):
+        return x
+
+
+class Residual(Body):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = conv(12, 12), conv(12, 12)
+
+    def body(self, x):
+        x = x + self.a(x)
+        return F.relu(x + self.b(F.relu(x)))
+
+
+class DenseConcat(Body):
+    def __init__(self):
+        super().__init__(12, 28)
+        self.a, self.b = conv(12, 8), conv(20, 8)
+        self.norm = nn.BatchNorm2d(28)
+
+    def body(self, x):
+        x = torch.cat([x, self.a(x)], 1)
+        x = torch.cat([x, self.b(x)], 1)
+        return F.relu(self.norm(x))
+
+
+class Shuffle(Body):
+    def __init__(self):
+        super().__init__()
+        self.a = conv(12, 12, groups=3)
+
+    def body(self, x):
+        x = self.a(x)
+        n, c, h, w = x.shape
+        return x.view(n, 3, c // 3, h, w).transpose(1, 2).reshape(n, c, h, w)
+
+
+class ShuffleModule(Body):
+    def __init__(self):
+        super().__init__()
+        self.shuffle = nn.ChannelShuffle(4)
+
+    def body(self, x):
+        return self.shuffle(x)
+
+
+class SqueezeExcite(Body):
+    def __init__(self):
+        super().__init__()
+        self.down, self.up = nn.Conv2d(12, 4, 1), nn.Conv2d(4, 12, 1)
+
+    def body(self, x):
+        s = F.adaptive_avg_pool2d(x, 1)
+        return x * torch.sigmoid(self.up(F.relu(self.down(s))))
+
+
+class SqueezeExciteLinear(Body):
+    def __init__(self):
+        super().__init__()
+        self.down, self.up = nn.Linear(12, 4), nn.Linear(4, 12)
+
+    def body(self, x):
+        s = x.mean((2, 3))
+        s = F.hardsigmoid(self.up(F.relu(self.down(s))))
+        return x * s[:, :, None, None]
+
+
+class Grouped(Body):
+    def __init__(self):
+        super().__init__(24, 24)
+        self.a, self.norm = conv(24, 24, groups=4, bias=False), nn.BatchNorm2d(24)
+
+    def body(self, x):
+        return F.relu(self.norm(self.a(x)))
+
+
+class GroupedResidual(Body):
+    def __init__(self):
+        super().__init__(24, 24)
+        self.a, self.b = conv(24, 24, groups=4), conv(24, 24, groups=2)
+
+    def body(self, x):
+        return x + self.b(F.relu(x + self.a(x)))
+
+
+class Depthwise(Body):
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Sequential(conv(12, 12, groups=12), nn.BatchNorm2d(12), nn.ReLU6())
+
+    def body(self, x):
+        return self.a(x)
+
+
+class DepthwiseMultiplier(Body):
+    def __init__(self):
+        super().__init__(12, 24)
+        self.a = conv(12, 24, groups=12)
+
+    def body(self, x):
+        return self.a(x)
+
+
+class Transposed(Body):
+    def __init__(self):
+        super().__init__(12, 10)
+        self.a = nn.ConvTranspose2d(12, 10, 2, stride=2)
+
+    def body(self, x):
+        return F.relu(self.a(x))
+
+
+class TransposedGrouped(Body):
+    def __init__(self):
+        super().__init__(12, 12)
+        self.a = nn.ConvTranspose2d(12, 12, 3, groups=3)
+        self.b = nn.ConvTranspose2d(12, 12, 3, groups=12)
+
+    def body(self, x):
+        return self.b(F.relu(self.a(x)))
+
+
+class ChunkHalves(Body):
+    def __init__(self):
+        super().__init__()
+        self.a = conv(6, 6)
+
+    def body(self, x):
+        left, right = x.chunk(2, dim=1)
+        return torch.cat([right, self.a(left)], dim=1)
+
+
+class GatedChunk(Body):
+    def __init__(self):
+        super().__init__(12, 6)
+
+    def body(self, x):
+        value, gate = x.chunk(2, dim=1)
+        return value * torch.sigmoid(gate)
+
+
+class UnevenSplit(Body):
+    """The sizes are in the code: the live module cannot follow."""
+
+    def body(self, x):
+        a, b, c = torch.split(x, [2, 7, 3], dim=1)
+        return torch.cat([c, a, b], dim=1)
+
+
+class SplitBySize(Body):
+    def body(self, x):
+        parts = torch.split(x, x.shape[1] // 3, dim=1)
+        return torch.cat([parts[2], parts[0] + parts[1], parts[1]], dim=1)
+
+
+class Slices(Body):
+    def __init__(self):
+        super().__init__(12, 6)
+
+    def body(self, x):
+        half = x.shape[1] // 2
+        return x[:, :half] - x[:, half:]
+
+
+class FlattenLinear(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = conv(3, 8), nn.Linear(8 * 4 * 4, 16)
+        self.c = nn.Linear(16, 5)
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.a(x)), 2)
+        return self.c(F.relu(self.b(torch.flatten(x, 1))))
+
+
+class ViewLinear(FlattenLinear):
+    def forward(self, x):
+        x = F.avg_pool2d(F.relu(self.a(x)), 2)
+        return self.c(F.gelu(self.b(x.view(x.size(0), -1))))
+
+
+class SharedConv(Body):
+    def __init__(self):
+        super().__init__()
+        self.a, self.n1, self.n2 = conv(12, 12), nn.BatchNorm2d(12), nn.BatchNorm2d(12)
+
+    def body(self, x):
+        return self.n2(self.a(F.relu(self.n1(self.a(x)))))
+
+
+class SharedHead(Body):
+    """One convolution reads two tensors."""
+
+    def __init__(self):
+        super().__init__(12, 8)
+        self.a, self.shared = conv(12, 12), conv(12, 8)
+
+    def body(self, x):
+        return self.shared(x) + self.shared(self.a(x))
+
+
+class TiedWeights(Body):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = conv(12, 12), conv(12, 12)
+        self.b.weight = self.a.weight
+
+    def body(self, x):
+        return self.b(F.relu(self.a(x)))
+
+
+class SameTensorTwice(Body):
+    def __init__(self):
+        super().__init__(12, 36)
+        self.a = conv(12, 12)
+
+    def body(self, x):
+        return torch.cat([x, self.a(x), x], dim=1)
+
+
+class CrossingCats(Body):
+    def __init__(self):
+        super().__init__(12, 24)
+        self.a, self.b, self.c = conv(12, 6), conv(12, 18), conv(12, 12)
+
+    def body(self, x):
+        return torch.cat([self.a(x), self.b(x)], 1) + torch.cat([x, self.c(x)], 1)
+
+
+class PReLU(Body):
+    def __init__(self):
+        super().__init__()
+        self.a, self.one = nn.PReLU(12), nn.PReLU()
+
+    def body(self, x):
+        return self.a(self.one(-x))
+
+
+class PixelShuffle(Body):
+    def __init__(self):
+        super().__init__(16, 4)
+        self.a = nn.PixelShuffle(2)
+
+    def body(self, x):
+        return self.a(x)
+
+
+class PixelUnshuffle(Body):
+    def __init__(self):
+        super().__init__(6, 24)
+        self.a = nn.PixelUnshuffle(2)
+
+    def body(self, x):
+        return self.a(x)
+
+
+class BroadcastScale(Body):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.rand(12, 1, 1) + 0.5)
+        self.shift = nn.Parameter(torch.randn(1, 12, 1, 1))
+
+    def body(self, x):
+        return x * self.scale + self.shift
+
+
+class ChannelConstant(Body):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.randn(12, 1, 1))
+        self.register_buffer("std", torch.rand(12, 1, 1) + 0.5, persistent=False)
+
+    def body(self, x):
+        return (x - self.mean) / self.std
+
+
+class SpatialAttention(Body):
+    """Sums and maxima over channels: what feeds the maximum cannot shrink, what is inside can."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.mix = conv(12, 12), conv(2, 1)
+
+    def body(self, x):
+        x = self.a(F.relu(x))
+        pooled = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], dim=1)
+        return x * torch.sigmoid(self.mix(pooled))
+
+
+class MergeBatch(Body):
+    def __init__(self):
+        super().__init__()
+        self.blur = nn.Conv2d(1, 1, 3, padding=1)
+
+    def body(self, x):
+        n, c, h, w = x.shape
+        return torch.tanh(x.view(n * c, 1, h, w)).view(n, c, h, w)
+
+
+class GroupNorm(Body):
+    def __init__(self):
+        super().__init__()
+        self.norm, self.single = nn.GroupNorm(4, 12), nn.GroupNorm(12, 12)
+
+    def body(self, x):
+        return F.relu(self.norm(self.single(x)))
+
+
+class InstanceNorm(Body):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.InstanceNorm2d(12, affine=True), nn.InstanceNorm2d(12)
+
+    def body(self, x):
+        return self.b(self.a(x))
+
+
+class LayerNorm(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.norm = nn.Linear(8, 12), nn.LayerNorm(12)
+        self.b, self.c = nn.Linear(12, 16), nn.Linear(16, 5)
+
+    def forward(self, x):
+        return self.c(F.gelu(self.b(self.norm(self.a(x)))))
+
+
+class Decoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(8, 12 * 4 * 4), conv(12, 6)
+        self.c = conv(6, 3)
+
+    def forward(self, x):
+        x = F.relu(self.a(x[:, 0])).view(x.shape[0], -1, 4, 4)
+        return self.c(F.relu(self.b(x)))
+
+
+class PadShortcut(Body):
+    def __init__(self):
+        super().__init__(8, 12)
+        self.a = conv(8, 12)
+
+    def body(self, x):
+        y = self.a(x)
+        extra = y.shape[1] - x.shape[1]
+        return y + F.pad(x, (0, 0, 0, 0, extra // 2, extra - extra // 2))
+
+
+class Permuted(Body):
+    """Linear layers over channels-last maps."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(12, 20), nn.Linear(20, 12)
+
+    def body(self, x):
+        y = self.b(F.relu(self.a(x.permute(0, 2, 3, 1))))
+        return x + y.permute(0, 3, 1, 2)
+
+
+class Upsample(Body):
+    def __init__(self):
+        super().__init__(12, 24)
+        self.a = conv(12, 12)
+
+    def body(self, x):
+        y = F.max_pool2d(self.a(x), 2)
+        return torch.cat([x, F.interpolate(y, scale_factor=2.0)], 1)
+
+
+class StackedMean(Body):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = conv(12, 12), conv(12, 12)
+
+    def body(self, x):
+        return torch.stack([self.a(x), self.b(x), x]).sum(0)
+
+
+class ParameterMatrix(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Linear(8, 12)
+        self.matrix = nn.Parameter(torch.randn(12, 10))
+        self.b = nn.Linear(10, 5)
+
+    def forward(self, x):
+        return self.b(F.relu(F.relu(self.a(x)) @ self.matrix))
+
+
+class ListOutput(Body):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = conv(12, 8), conv(8, 4)
+
+    def forward(self, x):
+        x = self.stem(x)
+        y = F.relu(self.a(x))
+        return [self.head(x), {"map": self.b(y), "pooled": self.b(y).mean((2, 3))}]
+
+
+class Conv1d(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.n = nn.Conv1d(8, 12, 3, padding=1), nn.BatchNorm1d(12)
+        self.b, self.c = nn.Conv1d(12, 12, 3, padding=1, groups=12), nn.Linear(12, 5)
+
+    def forward(self, x):
+        return self.c(self.b(F.relu(self.n(self.a(x)))).mean(-1))
+
+
+TOKENS = (2, 8, 8)
+TOPOLOGIES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
+    cls.__name__: (cls, TOKENS if cls in (LayerNorm, Decoder, ParameterMatrix, Conv1d) else IMAGE)
+    for cls in (
+        Plain, Residual, DenseConcat, Shuffle, ShuffleModule, SqueezeExcite, SqueezeExciteLinear,
+        Grouped, GroupedResidual, Depthwise, DepthwiseMultiplier, Transposed, TransposedGrouped,
+        ChunkHalves, GatedChunk, UnevenSplit, SplitBySize, Slices, FlattenLinear, ViewLinear,
+        SharedConv, SharedHead, TiedWeights, SameTensorTwice, CrossingCats, PReLU, PixelShuffle,
+        PixelUnshuffle, BroadcastScale, ChannelConstant, SpatialAttention, MergeBatch, GroupNorm,
+        InstanceNorm, LayerNorm, Decoder, PadShortcut, Permuted, Upsample, StackedMean,
+        ParameterMatrix, ListOutput, Conv1d,
+    )
+}  # fmt: skip
+GENERATED = {"UnevenSplit", "PadShortcut"}
+"""Those whose code says how many channels go where."""

@@ -1,0 +1,258 @@
+"""The live model after pruning equals the original with the removed channels set to zero."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+
+import pytest
+import torch
+import torch.nn.functional as F
+from models import ZOO, randomize
+from torch import nn
+
+from prune_topologies import GENERATED, TOPOLOGIES, conv
+from tinyml import Error, OneShotChannelPruner
+
+METRICS = ["random", "l1_norm", "l2_norm", "fpgm"]
+
+
+def make(name: str) -> tuple[nn.Module, torch.Tensor]:
+    constructor, shape = TOPOLOGIES[name]
+    torch.manual_seed(0)
+    model = constructor()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            for values in (module.weight.data, module.running_mean, module.running_var):
+                values.uniform_(0.5, 1.5)
+            module.bias.data.normal_()
+    return model.double().eval(), torch.randn(shape, dtype=torch.float64)
+
+
+def leaves(value):
+    if isinstance(value, torch.Tensor):
+        return [value]
+    values = value.values() if isinstance(value, dict) else value
+    return [leaf for item in values for leaf in leaves(item)]
+
+
+def masked(model: nn.Module, plan) -> nn.Module:
+    """A copy with removed entries zeroed; divisors and variances keep theirs."""
+    model = copy.deepcopy(model)
+    with torch.no_grad():
+        for cut in plan.cuts:
+            if cut.parameter.endswith(("running_var", "std")):
+                continue
+            owner, _, name = cut.parameter.rpartition(".")
+            tensor = getattr(model.get_submodule(owner), name)
+            for index in set(range(cut.size)) - set(cut.kept):
+                if cut.groups == 1:
+                    tensor.select(cut.dimension, index).zero_()
+                else:
+                    run, rows = cut.size // cut.groups, tensor.shape[0] // cut.groups
+                    group = index // run
+                    tensor[group * rows : (group + 1) * rows, index % run].zero_()
+    return model
+
+
+def assert_equal(actual, expected, tolerance=1e-9):
+    actual, expected = leaves(actual), leaves(expected)
+    assert len(actual) == len(expected)
+    for a, b in zip(actual, expected, strict=True):
+        assert a.shape == b.shape
+        assert (a - b).abs().max() <= tolerance * b.abs().max().clamp(min=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(TOPOLOGIES))
+def test_pruned_equals_masked(name: str) -> None:
+    in_place = [prune_and_compare(name, metric) for metric in METRICS]
+    assert all(in_place) != (name in GENERATED)
+
+
+def prune_and_compare(name: str, metric: str) -> bool:
+    """Whether the model itself was pruned, not its generated code."""
+    model, x = make(name)
+    original = copy.deepcopy(model)
+    pruner = OneShotChannelPruner(model, x, {"sparsity": 0.5, "metrics": metric})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore" if name in GENERATED else "error", UserWarning)
+        result = pruner.prune()
+    if result is not model:
+        assert_equal(model(x), original(x), 0.0)
+    cost = pruner.calc_flops()
+    assert cost.after.parameters < cost.before.parameters
+    assert_equal(result(x), masked(original, pruner.plan)(x))
+    result.train()
+    sum(leaf.sum() for leaf in leaves(result(x))).backward()
+    for parameter in result.parameters():
+        assert parameter.grad is None or parameter.grad.shape == parameter.shape
+    return result is model
+
+
+@pytest.mark.parametrize("name", sorted(ZOO))
+def test_zoo(name: str, tmp_path) -> None:
+    if name == "densenet121":
+        pytest.skip("its narrow form densenet_small stands for it")
+    model, x = ZOO[name].small(), ZOO[name].example_input()
+    original = copy.deepcopy(model)
+    pruner = OneShotChannelPruner(model, x, {"sparsity": 0.5})
+    assert pruner.prune() is model
+    cost = pruner.calc_flops()
+    assert cost.after.macs < 0.65 * cost.before.macs
+    assert_equal(model(x), masked(original, pruner.plan)(x), 1e-3)
+    model.train()
+    model(torch.cat([x, x.flip(-1)])).sum().backward()
+    assert all(p.grad is None or p.grad.shape == p.shape for p in model.parameters())
+
+    if name not in ("mobilenet_v3_small", "resnet18", "squeezenet"):
+        return  # Applying a plan again is the same for all.
+    pruner.save_plan(tmp_path / "plan.json")
+    other = randomize(copy.deepcopy(original), 5).eval()
+    expected = masked(other, pruner.plan)(x)
+    again = OneShotChannelPruner(other, x)
+    again.prune(plan=tmp_path / "plan.json")
+    assert again.calc_flops().after.macs == cost.after.macs
+    assert_equal(other(x), expected, 1e-3)
+
+
+def test_attributes_follow() -> None:
+    model, x = make("TransposedGrouped")
+    model.norm = nn.GroupNorm(12, 12).double()
+    pruner = OneShotChannelPruner(model, x, {"sparsity": 0.5})
+    pruner.prune()
+    stem = model.stem[0]
+    assert stem.out_channels == stem.weight.shape[0] == stem.bias.shape[0] < 12
+    assert model.stem[1].num_features == stem.out_channels
+    assert model.a.in_channels == stem.out_channels
+    assert model.a.groups == 3
+    assert model.b.groups == model.b.in_channels == model.b.out_channels == model.a.out_channels
+    removed = pruner.pruned_indices(stem)["weight"]
+    assert sorted(removed) == [0]
+    assert len(removed[0]) == 12 - stem.out_channels
+    assert pruner.pruned_indices(model.norm) == {}
+
+
+def test_keeps_flags_dtype_and_gradients() -> None:
+    model, x = make("Residual")
+    model.train()
+    model.stem[1].eval()
+    model.a.weight.requires_grad_(False)
+    model(x).sum().backward()
+    gradient = model.b.weight.grad.clone()
+    pruner = OneShotChannelPruner(model, x, {"sparsity": 0.5})
+    pruner.prune()
+    assert model.training
+    assert not model.stem[1].training
+    assert model.b.training
+    assert isinstance(model.a.weight, nn.Parameter)
+    assert not model.a.weight.requires_grad
+    assert model.b.weight.dtype == torch.float64
+    assert model.b.weight.requires_grad
+    kept = {(cut.parameter, cut.dimension): cut.kept for cut in pruner.plan.cuts}
+    expected = gradient[kept["b.weight", 0]][:, kept["b.weight", 1]]
+    assert torch.equal(model.b.weight.grad, expected)
+
+
+def test_tied_weights_stay_tied() -> None:
+    model, x = make("TiedWeights")
+    OneShotChannelPruner(model, x, {"sparsity": 0.5}).prune()
+    assert model.a.weight is model.b.weight
+    assert model.a.weight.shape[0] < 12
+
+
+class HardCoded(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = conv(3, 8), nn.Linear(8 * 16, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = F.relu(self.a(x))
+        return self.b(x.reshape(x.shape[0], 8 * 16))  # sizes in the code
+
+
+def test_hard_coded_sizes_get_generated_code() -> None:
+    torch.manual_seed(0)
+    model, x = HardCoded().eval(), torch.randn(2, 3, 4, 4)
+    before = copy.deepcopy(model.state_dict())
+    identities = [id(p) for p in model.parameters()]
+    pruner = OneShotChannelPruner(model, x, {"sparsity": 0.5})
+    with pytest.warns(UserWarning, match=r"test_prune\.py:\d+ \(return self.b"):
+        result = pruner.prune()
+    assert [id(p) for p in model.parameters()] == identities
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+    assert model.a.out_channels == 8
+    expected = model.state_dict()
+    assert sorted(result.state_dict()) == sorted(expected)
+    assert result.state_dict()["a.weight"].shape[0] == 4
+    original = copy.deepcopy(model)
+    assert_equal(result(x), masked(original, pruner.plan)(x), 1e-5)
+
+
+def test_a_plan_for_another_model_changes_nothing(tmp_path) -> None:
+    model, x = make("Residual")
+    other, _ = make("DenseConcat")
+    first = OneShotChannelPruner(other, x, {"sparsity": 0.5})
+    first.prune()
+    first.save_plan(tmp_path / "plan.json")
+    before = copy.deepcopy(model.state_dict())
+    with pytest.raises(Error, match="does not fit the model"):
+        OneShotChannelPruner(model, x).prune(plan=tmp_path / "plan.json")
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+
+
+def test_a_plan_that_cuts_dependent_channels_apart_is_refused(tmp_path) -> None:
+    model, x = make("Residual")
+    first = OneShotChannelPruner(copy.deepcopy(model), x, {"sparsity": 0.5})
+    first.prune()
+    text = first.plan.to_json().replace('"kept":[', '"kept":[0,1,2,3,4,5,6,7,8,9,10,11],"x":[', 1)
+    (tmp_path / "plan.json").write_text(text)
+    with pytest.raises(Error, match="depends on others"):
+        OneShotChannelPruner(model, x).prune(plan=tmp_path / "plan.json")
+
+
+def test_config() -> None:
+    model, x = make("DenseConcat")
+    with pytest.raises(Error, match="did you mean 'sparsity'"):
+        OneShotChannelPruner(model, x, {"sparcity": 0.5})
+    with pytest.raises(Error, match="did you mean 'l2_norm'"):
+        OneShotChannelPruner(model, x, {"metrics": "l2norm"})
+    with pytest.raises(Error, match="which the model does not have"):
+        OneShotChannelPruner(model, x, {"exclude_ops": ["aa"]}).prune()
+
+
+def test_sparsity_per_layer_and_exclusion(tmp_path) -> None:
+    model, x = make("DenseConcat")
+    config = tmp_path / "config.yml"
+    config.write_text("sparsity: {default: 0.5, b: 0.25}\nmetrics: l1_norm\nexclude_ops: [stem]\n")
+    OneShotChannelPruner(model, x, config).prune()
+    assert model.stem[0].out_channels == 12
+    assert model.a.out_channels == 4
+    assert model.b.out_channels == 6
+
+
+@pytest.mark.parametrize("target", [0.6, 0.3])
+def test_flops_target(target: float) -> None:
+    model, x = ZOO["resnet18"].small(), ZOO["resnet18"].example_input()
+    pruner = OneShotChannelPruner(model, x, {"target": {"flops": target}})
+    pruner.prune()
+    cost = pruner.calc_flops()
+    assert 0.85 * target < cost.after.macs / cost.before.macs <= target
+
+
+def test_multiple() -> None:
+    model, x = ZOO["mobilenet_v2"].small(), ZOO["mobilenet_v2"].example_input()
+    OneShotChannelPruner(model, x, {"sparsity": 0.4, "multiple": 8}).prune()
+    widths = [m.out_channels for m in model.modules() if isinstance(m, nn.Conv2d)]
+    assert all(width % 8 == 0 for width in widths if width >= 8)
+
+
+def test_the_same_config_gives_the_same_plan() -> None:
+    plans = []
+    for _ in range(2):
+        model, x = make("CrossingCats")
+        pruner = OneShotChannelPruner(model, x, {"metrics": "random", "seed": 3})
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            pruner.prune()
+        plans.append(pruner.plan.to_json())
+    assert plans[0] == plans[1]
