@@ -47,8 +47,8 @@ struct QuantizationScheme {
 
 /// Reads a configuration: YAML, of which JSON is a part. Keys: backend, asymmetric, per_tensor, bits, observer, momentum,
 /// ignore (a list of patterns), layers (pattern -> {ignore, bits, asymmetric, per_tensor, observer, momentum}). `bits` and
-/// `asymmetric` are for both kinds of tensors or a mapping {activation: ..., weight: ...}. Throws Error listing every
-/// unknown key (with the nearest known one) and every bad value.
+/// `asymmetric` are for both kinds of tensors or a mapping {activation: ..., weight: ...}. `force_overwrite` is for whoever writes
+/// files. Throws Error listing every unknown key (with the nearest known one) and every bad value.
 QuantizationScheme parse_scheme(const std::string& text);
 
 /// An operator that stays float, and why.

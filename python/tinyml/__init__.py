@@ -12,6 +12,8 @@ from tinyml._core import Diagnostic, Error, Graph
 
 # Public name -> the module that defines it; resolved on first use because it imports torch.
 _LAZY: dict[str, str] = {
+    "PostQuantizer": "tinyml.quantize",
+    "QATQuantizer": "tinyml.quantize",
     "TFLiteConverter": "tinyml.convert",
     "OneShotChannelPruner": "tinyml.prune",
     "trace": "tinyml.capture",

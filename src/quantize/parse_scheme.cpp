@@ -31,6 +31,7 @@ class SchemeReader {
         {"per_tensor", [&](const YAML::Node& node) { scheme.weight.per_channel = !read_bool(node, "per_tensor"); }},
         {"observer", [&](const YAML::Node& node) { scheme.activation.observer = read_observer(node, "observer"); }},
         {"momentum", [&](const YAML::Node& node) { scheme.activation.momentum = read_momentum(node, "momentum"); }},
+        {"force_overwrite", [&](const YAML::Node& node) { read_bool(node, "force_overwrite"); }},
     });
     if (layers_.IsDefined() && !layers_.IsNull()) read_layers(scheme);  // last: they start from the settings above
     if (!problems_.empty()) throw Error("The quantization configuration is not valid.", std::move(problems_));

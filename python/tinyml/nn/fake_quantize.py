@@ -178,13 +178,15 @@ class FakeQuantize(_Switched):
             self.running_min.copy_(torch.minimum(self.running_min, low))
             self.running_max.copy_(torch.maximum(self.running_max, high))
 
+    def has_observed(self) -> bool:
+        """Whether there are statistics to compute a scale from, or a fixed scale."""
+        return self.fixed is not None or bool(torch.isfinite(self.running_min + self.running_max))
+
     @torch.no_grad()
-    def update_scale(self) -> bool:
-        """Scale and zero point from the statistics. False when nothing was ever observed."""
-        if self.fixed is not None:
-            return True
-        if not bool(torch.isfinite(self.running_min + self.running_max)):
-            return False
+    def update_scale(self) -> None:
+        """Scale and zero point from the statistics, if there are any."""
+        if self.fixed is not None or not self.has_observed():
+            return
         low, high = self.running_min, self.running_max
         if self.observer == "histogram":
             best = _core.best_range(
@@ -199,7 +201,6 @@ class FakeQuantize(_Switched):
         scale, zero_point = choose_scale(low, high, self.quant_min, self.quant_max, self.symmetric)
         self.scale.copy_(scale)
         self.zero_point.copy_(zero_point)
-        return True
 
     def reset_statistics(self) -> None:
         """Forget what was observed; the scale stays until something new is."""

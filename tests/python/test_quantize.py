@@ -1,0 +1,323 @@
+"""Quantizers: placement on the zoo, generated code, training, calibration, edited files."""
+
+import copy
+import re
+
+import pytest
+import torch
+from models import ZOO
+from sklearn.datasets import load_digits
+from torch import nn
+
+import tinyml
+import tinyml.nn as qnn
+from tinyml import PostQuantizer, QATQuantizer
+
+# Operators whose result has the scale of their input, and those that compute a new one.
+MOVES = {
+    "adaptive_avg_pool2d", "avg_pool2d", "chunk", "clone", "contiguous", "dropout", "flatten",
+    "getitem", "max_pool2d", "pad", "permute", "reshape", "select", "slice", "split",
+    "split_with_sizes", "transpose", "unbind", "unflatten", "upsample_bilinear2d",
+    "upsample_nearest2d", "view",
+}  # fmt: skip
+LAYERS = ("conv2d", "conv_transpose2d", "linear")
+COMPUTES = (*LAYERS, "add", "mul", "mean", "batch_norm", "sigmoid", "hardsigmoid", "silu")
+ACTIVATIONS = ("relu", "relu6", "hardtanh", "clamp")
+
+
+def snr(actual, expected):
+    error = (actual - expected).square().mean().clamp(min=1e-20)
+    return (10 * torch.log10(expected.square().mean() / error)).item()
+
+
+def name_of(node):
+    if node.op != "call_function":
+        return ""
+    return re.sub(r"^aten\.|\.\w+$|_$", "", str(node.target)) or str(node.target)
+
+
+def base(node):
+    return "getitem" if "getitem" in str(node.target) else name_of(node)
+
+
+def fake_quant_behind(node):
+    """The FakeQuant whose scale the value has, or None."""
+    while node.op == "call_function":
+        if "fake_quantize" in str(node.target):
+            return node
+        if base(node) == "cat":  # parts of one tensor, together again
+            parts = {fake_quant_behind(part) for part in node.args[0]}
+            return parts.pop() if len(parts) == 1 else None
+        global_pool = base(node) == "adaptive_avg_pool2d" and set(node.meta["val"].shape[2:]) == {1}
+        if base(node) not in MOVES or global_pool:
+            return None
+        node = node.args[0]
+    return None
+
+
+def floats(nodes):
+    return [n for n in nodes if isinstance(n.meta.get("val"), torch.Tensor)]
+
+
+def check_integer_network(program):
+    """Every operator that computes reads scaled values, and what it makes gets a scale."""
+    checked = 0
+    parameters = set(program.graph_signature.inputs_to_parameters) | set(
+        program.graph_signature.inputs_to_buffers
+    )
+    constants = set()
+    for node in program.graph.nodes:
+        if node.op == "placeholder":
+            if node.name in parameters:
+                constants.add(node)
+            continue
+        if node.op != "call_function":
+            continue
+        inputs = node.all_input_nodes
+        if inputs and all(value in constants for value in inputs):
+            constants.add(node)
+            continue
+        name = base(node)
+        if name in LAYERS:
+            assert "fake_quantize" in str(node.args[1].target), node
+            data = [node.args[0]]
+        elif name in COMPUTES:
+            data = [value for value in floats(inputs) if value not in constants]
+        else:
+            continue
+        checked += 1
+        for value in data:
+            assert fake_quant_behind(value) is not None, f"{node} reads {value} without a scale"
+        users = list(node.users)
+        if len(users) == 1 and base(users[0]) in ACTIVATIONS:
+            users = list(users[0].users)
+        for user in users:
+            joined = base(user) == "cat" and all(
+                "fake_quantize" in str(reader.target) for reader in user.users
+            )
+            assert "fake_quantize" in str(user.target) or joined, f"{node} has no scale"
+    return checked
+
+
+@pytest.mark.parametrize(
+    ("network", "least_snr"),
+    [
+        ("resnet8", 25),
+        ("mobilenet_v3_small", 10),
+        ("squeezenet", 20),
+        ("shufflenet_v2", 3),
+        ("densenet_small", 20),
+        ("unet_bilinear", 15),
+    ],
+)
+def test_zoo(network, least_snr, tmp_path):
+    entry = ZOO[network]
+    model, x = entry.small(), entry.example_input()
+    quantizer = QATQuantizer(model, x, tmp_path)
+    module = quantizer.quantize()
+    assert module.training
+    assert not quantizer.report.float_operators
+    module.eval()
+    with torch.no_grad():
+        y, expected = module(x), model(x)
+        assert snr(y, expected) > least_snr
+        qnn.set_fake_quant(module, False)
+        assert snr(module(x), expected) > 60  # fusing changed nothing
+        qnn.set_fake_quant(module, True)
+    program = torch.export.export(module, (x,))
+    assert check_integer_network(program) > 5
+    assert torch.equal(program.module()(x), y)
+    state = module.state_dict()
+    again = type(module)()
+    again.load_state_dict(state)
+    assert torch.equal(again.eval()(x), y)
+
+
+def test_generated_code_of_the_exported_module_is_the_same(tmp_path):
+    """graph -> code -> module -> graph -> code: what the nodes say is what was written."""
+    entry = ZOO["resnet8"]
+    x = entry.example_input()
+    quantizer = QATQuantizer(entry.small(), x, tmp_path)
+    module = quantizer.quantize().eval()
+    graph = tinyml.trace(module, x)
+    graph.generate_code(tmp_path / "again.py", tmp_path / "again.pth", quantizer.class_name)
+    first = quantizer.py_path.read_text()
+    second = (tmp_path / "again.py").read_text().replace("again.pth", quantizer.weights_path.name)
+    assert first[first.index("class ") :] == second[second.index("class ") :]
+
+
+class DigitNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 16, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        self.conv2 = nn.Conv2d(16, 16, 3, padding=1, groups=16, bias=False)
+        self.bn2 = nn.BatchNorm2d(16)
+        self.conv3 = nn.Conv2d(16, 16, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(16)
+        self.pool = nn.MaxPool2d(2)
+        self.fc = nn.Linear(256, 10)
+
+    def forward(self, x):
+        x = torch.relu(self.bn1(self.conv1(x)))
+        y = torch.relu(self.bn2(self.conv2(x)))
+        x = self.pool(torch.relu(self.bn3(self.conv3(y)) + x))
+        return self.fc(torch.flatten(x, 1))
+
+
+@pytest.fixture(scope="module")
+def digits():
+    data = load_digits()
+    x = torch.tensor(data.images, dtype=torch.float32).unsqueeze(1) / 16
+    y = torch.tensor(data.target)
+    return (x[:1300], y[:1300]), (x[1300:], y[1300:])
+
+
+def train(model, data, epochs, rate):
+    x, y = data
+    generator = torch.Generator().manual_seed(0)
+    optimizer = torch.optim.Adam(model.parameters(), rate)
+    model.train()
+    for _ in range(epochs):
+        for index in torch.randperm(len(x), generator=generator).split(50):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(x[index]), y[index]).backward()
+            optimizer.step()
+    return model.eval()
+
+
+def accuracy(model, data):
+    with torch.no_grad():
+        return (model(data[0]).argmax(1) == data[1]).float().mean().item()
+
+
+@pytest.fixture(scope="module")
+def digit_net(digits):
+    torch.manual_seed(0)
+    return train(DigitNet(), digits[0], 6, 3e-3)
+
+
+def test_qat_converges_as_the_float_model_does(digits, digit_net, tmp_path):
+    reference = accuracy(digit_net, digits[1])
+    assert reference > 0.9
+    module = QATQuantizer(digit_net, digits[0][0][:1], tmp_path).quantize()
+    train(module, digits[0], 2, 1e-3)
+    assert accuracy(module, digits[1]) > reference - 0.01
+    qnn.freeze_bn(module)
+    qnn.set_observers(module, False)
+    train(module, digits[0], 1, 1e-3)
+    assert accuracy(module, digits[1]) > reference - 0.01
+
+
+def test_qat_from_scratch_learns(digits, tmp_path):
+    torch.manual_seed(1)
+    module = QATQuantizer(DigitNet(), digits[0][0][:8], tmp_path).quantize()
+    train(module, digits[0], 6, 3e-3)
+    assert accuracy(module, digits[1]) > 0.9
+
+
+@pytest.mark.parametrize("observer", ["histogram", "min_max", "moving_average"])
+def test_ptq(observer, digits, digit_net, tmp_path):
+    x = digits[0][0]
+    quantizer = PostQuantizer(digit_net, x[:1], tmp_path, {"observer": observer})
+    module = quantizer.calibrate(x[:320].split(32))
+    assert not module.training
+    with torch.no_grad():
+        assert snr(module(digits[1][0]), digit_net(digits[1][0])) > 27
+    assert accuracy(module, digits[1]) > accuracy(digit_net, digits[1]) - 0.01
+
+
+def test_ptq_without_data_is_refused(digits, digit_net, tmp_path):
+    quantizer = PostQuantizer(digit_net, digits[0][0][:1], tmp_path)
+    quantizer.quantize()
+    with pytest.raises(tinyml.Error, match=r"No calibration data reached fq_x"):
+        quantizer.freeze()
+
+
+def test_int16_activations(digits, digit_net, tmp_path):
+    x = digits[0][0]
+    config = {"bits": {"activation": 16}, "observer": "min_max"}
+    module = PostQuantizer(digit_net, x[:1], tmp_path, config).calibrate([x[:64]])
+    assert all(
+        q.zero_point.abs().max() == 0
+        for _, q in qnn.fake_quantizers(module)
+        if hasattr(q, "zero_point")
+    )
+    with torch.no_grad():
+        assert snr(module(x[:64]), digit_net(x[:64])) > 35  # the weights' 8 bits remain
+
+
+def test_an_edited_file_is_used_again(digits, digit_net, tmp_path):
+    x = digits[0][0][:4]
+    QATQuantizer(digit_net, x, tmp_path).quantize()
+    path = tmp_path / "digit_net_q.py"
+    edited = path.read_text()
+    for line in (
+        r" +self\.fq_relu_1 = .*\n",
+        r" +x_?\w* = self\.fq_relu_1\(.*\n",
+        r" +\w+ = self\.fq_relu_1\(.*\n",
+    ):
+        edited = re.sub(line, "", edited)
+    assert "fq_relu_1" not in edited
+    edited = edited.replace("groups=16, bias=False", "groups=16, bias=False, weight_range=None")
+    path.write_text(edited)
+
+    again = QATQuantizer(digit_net, x, tmp_path, {"force_overwrite": False}).quantize()
+    assert path.read_text() == edited
+    assert not hasattr(again, "fq_relu_1")
+    assert again.conv2.weight_fq is None
+    assert torch.equal(again.conv3.weight, digit_net.conv3.weight)
+
+    retrained = copy.deepcopy(digit_net)
+    with torch.no_grad():
+        retrained.fc.bias.add_(1.0)
+    again = QATQuantizer(retrained, x, tmp_path, {"force_overwrite": False}).quantize()
+    assert torch.equal(again.fc.bias, retrained.fc.bias)
+
+    stale = {"force_overwrite": False, "per_tensor": True}
+    with pytest.raises(tinyml.Error, match="another model or configuration"):
+        QATQuantizer(digit_net, x, tmp_path, stale).quantize()
+    path.write_text(edited.replace("tinyml fingerprint", "removed"))
+    with pytest.raises(tinyml.Error, match="fingerprint"):
+        QATQuantizer(digit_net, x, tmp_path, {"force_overwrite": False}).quantize()
+    path.write_text(edited.replace("self.fc = ", "self.fc2 = ").replace("self.fc(", "self.fc2("))
+    with pytest.raises(tinyml.Error, match=r"missing in the code: fc\.weight"):
+        QATQuantizer(digit_net, x, tmp_path, {"force_overwrite": False}).quantize()
+    QATQuantizer(digit_net, x, tmp_path).quantize()
+    assert "self.fq_relu_1 =" in path.read_text()
+
+
+def test_configuration_from_a_file_and_its_mistakes(digits, digit_net, tmp_path):
+    x = digits[0][0][:4]
+    path = tmp_path / "q.yaml"
+    path.write_text("ignore: [conv2]\nlayers:\n  fc: {per_tensor: true}\n")
+    quantizer = QATQuantizer(digit_net, x, tmp_path, path)
+    module = quantizer.quantize()
+    assert module.conv2.weight_fq is None
+    assert module.fc.weight_fq.channels is None
+    assert {item.reason for item in quantizer.report.float_operators} == {
+        "the configuration ignores it"
+    }
+    with pytest.raises(tinyml.Error, match="is 'per_tensor' meant"):
+        QATQuantizer(digit_net, x, tmp_path, {"per_tensr": True})
+    with pytest.raises(tinyml.Error, match="Cannot read"):
+        QATQuantizer(digit_net, x, tmp_path, tmp_path / "none.yaml")
+    with pytest.raises(tinyml.Error, match="is 'conv2' meant"):
+        QATQuantizer(digit_net, x, tmp_path, {"ignore": ["convv2"]}).quantize()
+
+
+def test_a_shared_module_keeps_one_set_of_ranges(tmp_path):
+    class Shared(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(4, 4, 3, padding=1)
+
+        def forward(self, x):
+            return self.conv(torch.relu(self.conv(x)))
+
+    torch.manual_seed(0)
+    model, x = Shared(), torch.randn(1, 4, 8, 8)
+    module = QATQuantizer(model, x, tmp_path).quantize().eval()
+    with torch.no_grad():
+        assert snr(module(x), model(x)) > 25
+    assert sum(isinstance(m, qnn.QuantConv2d) for m in module.modules()) == 1
