@@ -130,7 +130,10 @@ Graph read_graph(const JsonRef& graph_module, const PayloadReader& payload) {
   for (size_t i = 0; i < outputs.size(); ++i) read_output(output_specs[i], outputs[i], reader);
 
   if (problems.size() == 1) throw Error(std::move(problems[0]));
-  if (!problems.empty()) throw Error(fmt::format("{} operators cannot be read", problems.size()), std::move(problems));
+  if (!problems.empty()) {
+    const std::string summary = fmt::format("{} operators cannot be read", problems.size());
+    throw Error(summary, std::move(problems));
+  }
   return std::move(reader.graph());
 }
 

@@ -44,8 +44,10 @@ Payloads::Payloads(const ZipReader& archive, const std::string& config, const st
       entry.fail(error.diagnostics()[0].what);
     }
   }
-  if (!pickled.empty())
-    throw Error(fmt::format("{}: {} tensors cannot be read", config, pickled.size()), std::move(pickled));
+  if (!pickled.empty()) {
+    const std::string summary = fmt::format("{}: {} tensors cannot be read", config, pickled.size());
+    throw Error(summary, std::move(pickled));
+  }
 }
 
 const Tensor* Payloads::find(const std::string& fqn) const {

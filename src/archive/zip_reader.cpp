@@ -122,53 +122,60 @@ void check_name(std::string_view name) {
 ZipReader::ZipReader(Storage file) : file_(std::move(file)) {
   const Directory directory = find_directory(file_);
   uint64_t position = directory.offset;
-  const uint64_t directory_end = directory.offset + directory.size;
-  for (uint64_t i = 0; i < directory.count; ++i) {
-    if (directory_end - position < zip::kCentralHeaderSize) fail("the zip directory ends within an entry");
-    const Record fixed(file_, position, zip::kCentralHeaderSize, "zip directory");
-    if (fixed.at<uint32_t>(0) != zip::kCentralHeader) fail("the zip directory has an entry with a wrong signature");
-    const uint64_t name_size = fixed.at<uint16_t>(28);
-    const uint64_t extra_size = fixed.at<uint16_t>(30);
-    const uint64_t header_size = zip::kCentralHeaderSize + name_size + extra_size + fixed.at<uint16_t>(32);
-    if (directory_end - position < header_size) fail("the zip directory ends within an entry");
-    const Record header(file_, position, header_size, "zip directory");
-    position += header_size;
+  for (uint64_t i = 0; i < directory.count; ++i) position = read_entry(position, directory.offset, directory.size);
+  check_overlaps();
+}
 
-    const std::string name(header.text(zip::kCentralHeaderSize, name_size));
-    check_name(name);
-    const auto flags = header.at<uint16_t>(8);
-    if ((flags & zip::kFlagEncrypted) != 0) fail(fmt::format("entry '{}' is encrypted", name));
-    if (header.at<uint16_t>(10) != 0)
-      fail(fmt::format("entry '{}' is compressed; a PT2 archive stores its entries", name));
-    uint64_t stored = header.at<uint32_t>(20);
-    Entry entry{header.at<uint32_t>(42), 0, header.at<uint32_t>(24), header.at<uint32_t>(16)};
-    apply_zip64(header, zip::kCentralHeaderSize + name_size, extra_size, name, entry.size, stored, entry.header);
-    if (stored != entry.size) fail(fmt::format("entry '{}' has two different sizes", name));
-    if (entry.header >= directory.offset) fail(fmt::format("entry '{}' lies outside the file", name));
+uint64_t ZipReader::read_entry(uint64_t position, uint64_t directory, uint64_t directory_size) {
+  const uint64_t left = directory + directory_size - position;
+  if (left < zip::kCentralHeaderSize) fail("the zip directory ends within an entry");
+  const Record fixed(file_, position, zip::kCentralHeaderSize, "zip directory");
+  if (fixed.at<uint32_t>(0) != zip::kCentralHeader) fail("the zip directory has an entry with a wrong signature");
+  const uint64_t name_size = fixed.at<uint16_t>(28);
+  const uint64_t extra_size = fixed.at<uint16_t>(30);
+  const uint64_t header_size = zip::kCentralHeaderSize + name_size + extra_size + fixed.at<uint16_t>(32);
+  if (left < header_size) fail("the zip directory ends within an entry");
+  const Record header(file_, position, header_size, "zip directory");
 
-    const Record local(file_, entry.header, zip::kLocalHeaderSize, fmt::format("header of entry '{}'", name));
-    if (local.at<uint32_t>(0) != zip::kLocalHeader) fail(fmt::format("entry '{}' has no local header", name));
-    const uint64_t local_name_size = local.at<uint16_t>(26);
-    const uint64_t local_size = zip::kLocalHeaderSize + local_name_size + local.at<uint16_t>(28);
-    const Record local_name(file_, entry.header, local_size, fmt::format("header of entry '{}'", name));
-    const bool has_sizes =
-        (local.at<uint16_t>(6) & zip::kFlagDataDescriptor) == 0 && local.at<uint32_t>(22) != zip::kSaturated32;
-    if (local_name.text(zip::kLocalHeaderSize, local_name_size) != name || local.at<uint16_t>(8) != 0 ||
-        (has_sizes && (local.at<uint32_t>(22) != entry.size || local.at<uint32_t>(14) != entry.crc))) {
-      fail(fmt::format("entry '{}': its local header contradicts the directory", name));
-    }
-    entry.data = entry.header + local_size;
-    if (entry.data > directory.offset || directory.offset - entry.data < entry.size) {
-      fail(fmt::format("entry '{}' ({} bytes) lies outside the file", name, entry.size));
-    }
-    const size_t slash = name.find('/');
-    const std::string root = slash == std::string::npos ? "" : name.substr(0, slash + 1);
-    if (i == 0) root_ = root;
-    if (root.empty() || root != root_)
-      fail(fmt::format("entry '{}' lies outside the archive's folder '{}'", name, root_));
-    if (!entries_.emplace(name.substr(root.size()), entry).second) fail(fmt::format("entry '{}' occurs twice", name));
+  const std::string name(header.text(zip::kCentralHeaderSize, name_size));
+  check_name(name);
+  if ((header.at<uint16_t>(8) & zip::kFlagEncrypted) != 0) fail(fmt::format("entry '{}' is encrypted", name));
+  Entry entry;
+  entry.crc = header.at<uint32_t>(16);
+  entry.size = header.at<uint32_t>(20);
+  entry.header = header.at<uint32_t>(42);
+  entry.compressed = header.at<uint16_t>(10) != 0;
+  uint64_t content = header.at<uint32_t>(24);
+  apply_zip64(header, zip::kCentralHeaderSize + name_size, extra_size, name, content, entry.size, entry.header);
+  if (!entry.compressed && content != entry.size) fail(fmt::format("entry '{}' has two different sizes", name));
+  if (entry.header >= directory) fail(fmt::format("entry '{}' lies outside the file", name));
+
+  const std::string what = fmt::format("header of entry '{}'", name);
+  const Record local(file_, entry.header, zip::kLocalHeaderSize, what);
+  if (local.at<uint32_t>(0) != zip::kLocalHeader) fail(fmt::format("entry '{}' has no local header", name));
+  const uint64_t local_name_size = local.at<uint16_t>(26);
+  const uint64_t local_size = zip::kLocalHeaderSize + local_name_size + local.at<uint16_t>(28);
+  const Record named(file_, entry.header, local_size, what);
+  const bool has_sizes =
+      (local.at<uint16_t>(6) & zip::kFlagDataDescriptor) == 0 && local.at<uint32_t>(18) != zip::kSaturated32;
+  if (named.text(zip::kLocalHeaderSize, local_name_size) != name || local.at<uint16_t>(8) != header.at<uint16_t>(10) ||
+      (has_sizes && (local.at<uint32_t>(18) != entry.size || local.at<uint32_t>(14) != entry.crc))) {
+    fail(fmt::format("entry '{}': its local header contradicts the directory", name));
   }
+  entry.data = entry.header + local_size;
+  if (entry.data > directory || directory - entry.data < entry.size) {
+    fail(fmt::format("entry '{}' ({} bytes) lies outside the file", name, entry.size));
+  }
+  const size_t slash = name.find('/');
+  const std::string root = slash == std::string::npos ? "" : name.substr(0, slash + 1);
+  if (entries_.empty()) root_ = root;
+  if (root.empty() || root != root_)
+    fail(fmt::format("entry '{}' lies outside the archive's folder '{}'", name, root_));
+  if (!entries_.emplace(name.substr(root.size()), entry).second) fail(fmt::format("entry '{}' occurs twice", name));
+  return position + header_size;
+}
 
+void ZipReader::check_overlaps() const {
   std::vector<std::pair<const Entry*, const std::string*>> order;
   for (const auto& [name, entry] : entries_) order.emplace_back(&entry, &name);
   std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.first->header < b.first->header; });
@@ -189,6 +196,9 @@ std::vector<std::string> ZipReader::names() const {
 const ZipReader::Entry& ZipReader::entry(std::string_view name) const {
   const auto found = entries_.find(name);
   if (found == entries_.end()) fail(fmt::format("the archive has no entry '{}{}'", root_, name));
+  if (found->second.compressed) {
+    fail(fmt::format("entry '{}{}' is compressed; a PT2 archive stores its entries", root_, name));
+  }
   return found->second;
 }
 

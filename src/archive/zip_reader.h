@@ -10,7 +10,7 @@
 
 namespace tinyml {
 
-/// Entries of a zip file in memory. Only stored entries are read: what torch writes. The constructor checks everything
+/// Entries of a zip file in memory. Only stored entries can be read: what torch writes. The constructor checks everything
 /// a reader relies on (bounds, agreement of local and central headers, overlaps, names) and throws Error naming the
 /// entry.
 class ZipReader {
@@ -33,7 +33,11 @@ class ZipReader {
     uint64_t data = 0;
     uint64_t size = 0;
     uint32_t crc = 0;
+    bool compressed = false;  ///< Then its bytes cannot be had.
   };
+  /// Reads the directory's entry at that position; returns where the next one starts.
+  uint64_t read_entry(uint64_t position, uint64_t directory, uint64_t directory_size);
+  void check_overlaps() const;
   const Entry& entry(std::string_view name) const;
 
   Storage file_;

@@ -64,8 +64,10 @@ class Functionalizer {
                           node.source(), "use the operator that returns a new tensor instead"});
     }
     if (problems.size() == 1) throw Error(std::move(problems[0]));
-    if (!problems.empty())
-      throw Error(fmt::format("{} in-place operators cannot be resolved", problems.size()), std::move(problems));
+    if (!problems.empty()) {
+      const std::string summary = fmt::format("{} in-place operators cannot be resolved", problems.size());
+      throw Error(summary, std::move(problems));
+    }
   }
 
   Alias& alias_of(ValueId id) {
@@ -171,16 +173,13 @@ class Functionalizer {
       const std::string functional = *functional_operator(graph_.node(id).op);
       const ValueId output = graph_.node(id).output();
       if (functional == "aten.detach.default") {
-        graph_.set_op(id, functional, graph_.node(id).args);
+        set_functional(id, functional);
         return add_view(id, Argument(target));
       }
       TensorType type = graph_.tensor_type(output);
       type.type = functional_type(graph_, graph_.node(id), functional);
       const ScalarType kept = graph_.tensor_type(graph_.node(id).args[0].value.as_value()).type;
-      // The partner's first argument may have another name (dropout_: self, dropout: input).
-      std::vector<NamedArgument> args = graph_.node(id).args;
-      args[0].name = find_schema(functional)->arguments[0].name;
-      graph_.set_op(id, functional, std::move(args));
+      set_functional(id, functional);
       graph_.set_tensor_type(output, type);
       written = type.type == kept ? output : convert(output, kept, after, id);
     }
@@ -198,6 +197,13 @@ class Functionalizer {
     alias.version = ++memory.version;
     alias.current = written;
     if (const ValueId output = graph_.node(id).output(); output != target) aliases_[output] = alias;
+  }
+
+  void set_functional(NodeId id, const std::string& functional) {
+    std::vector<NamedArgument> args = graph_.node(id).args;
+    const OpSchema* schema = find_schema(functional);
+    for (size_t i = 0; i < args.size(); ++i) args[i].name = schema->arguments[i].name;
+    graph_.set_op(id, functional, std::move(args));
   }
 
   ValueId convert(ValueId id, ScalarType type, NodeId before, NodeId like) {

@@ -74,11 +74,13 @@ std::optional<std::string> functional_operator(const std::string& op) {
   const OpSchema* to = find_schema(functional);
   if (from == nullptr || to == nullptr) return std::nullopt;
   if (to->is_view() && functional != "aten.detach.default") return std::nullopt;
-  if (from->arguments.empty() || to->arguments.empty()) return std::nullopt;
-  const bool same =
-      std::equal(from->arguments.begin() + 1, from->arguments.end(), to->arguments.begin() + 1, to->arguments.end(),
-                 [](const SchemaArgument& a, const SchemaArgument& b) { return a.name == b.name; });
-  return same ? std::optional(std::move(functional)) : std::nullopt;
+  if (from->arguments.size() != to->arguments.size()) return std::nullopt;
+  for (size_t i = 0; i < to->arguments.size(); ++i) {
+    // The tensor itself may have another name: dropout_(self), dropout(input).
+    if (i > 0 && from->arguments[i].name != to->arguments[i].name) return std::nullopt;
+    if (from->arguments[i].type.kind != to->arguments[i].type.kind) return std::nullopt;
+  }
+  return functional;
 }
 
 bool is_observer(const std::string& op) {

@@ -172,7 +172,8 @@ class Verifier {
 void verify(const Graph& graph) {
   std::vector<Diagnostic> problems = Verifier(graph).run();
   if (problems.empty()) return;
-  throw Error(fmt::format("the graph has {} defects", problems.size()), std::move(problems));
+  const std::string summary = fmt::format("the graph has {} defects", problems.size());
+  throw Error(summary, std::move(problems));
 }
 
 }  // namespace tinyml

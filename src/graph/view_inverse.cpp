@@ -162,13 +162,35 @@ class ViewWriter {
   }
 
   ValueId reshape() {
-    const TensorType& base = graph_.tensor_type(base_);
-    std::vector<int64_t> sizes;
-    for (const Dim& size : base.shape) sizes.push_back(size.is_static() ? size.hint() : -1);
-    if (std::count(sizes.begin(), sizes.end(), -1) > 1) refuse(view_, "more than one of its sizes is dynamic");
-    return graph_.add_operator(
-        "aten.reshape.default",
-        make_args("aten.reshape.default", {{"self", written_}, {"shape", Argument::ints(sizes)}}), base, before_);
+    const TensorType base = graph_.tensor_type(base_);
+    const auto dynamic =
+        std::count_if(base.shape.begin(), base.shape.end(), [](const Dim& size) { return !size.is_static(); });
+    Argument::List sizes;
+    for (size_t i = 0; i < base.shape.size(); ++i) {
+      if (base.shape[i].is_static()) {
+        sizes.push_back(base.shape[i].hint());
+      } else {
+        sizes.push_back(dynamic == 1 ? Argument(-1) : Argument(size_of_base(i)));
+      }
+    }
+    return graph_.add_operator("aten.reshape.default",
+                               make_args("aten.reshape.default", {{"self", written_}, {"shape", sizes}}), base,
+                               before_);
+  }
+
+  /// A dynamic size of the base as a value.
+  ValueId size_of_base(size_t dim) {
+    Value value;
+    value.name = "sym_size_int";
+    value.kind = ValueKind::kSymInt;
+    value.symbol = graph_.tensor_type(base_).shape[dim];
+    Node node;
+    node.op = "aten.sym_size.int";
+    node.args = make_args(node.op, {{"self", base_}, {"dim", static_cast<int64_t>(dim)}});
+    node.outputs = {graph_.add_value(std::move(value))};
+    const ValueId size = node.outputs[0];
+    graph_.add_node(std::move(node), before_);
+    return size;
   }
 
   Graph& graph_;
