@@ -48,5 +48,13 @@ std::span<const OperatorEntry> cast_operators();
 std::span<const OperatorEntry> creation_operators();
 std::span<const OperatorEntry> symbolic_operators();
 std::span<const OperatorEntry> fake_quantize_operators();
+std::span<const OperatorEntry> attention_operators();
+std::span<const OperatorEntry> einsum_operators();
+std::span<const OperatorEntry> patch_operators();
+std::span<const OperatorEntry> recurrent_operators();
+std::span<const OperatorEntry> index_operators();
+std::span<const OperatorEntry> order_operators();
+std::span<const OperatorEntry> scatter_operators();
+std::span<const OperatorEntry> upsample_operators();
 
 }  // namespace tinyml::evaluation

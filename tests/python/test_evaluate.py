@@ -1,9 +1,12 @@
 """The evaluator against PyTorch: every operator family, varied arguments, both precisions."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from models import ZOO
 from torch import nn
 
 import tinyml
@@ -76,3 +79,63 @@ def test_operators(name: str, tmp_path) -> None:
         if "half" in text or "float16" in text:
             continue  # computed in float64 here, but not by PyTorch
         check(f"{text} in float64", actual, double(torch.as_tensor(wanted)), 1e-9)
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_networks(name: str) -> None:
+    entry = ZOO[name]
+    model = entry.small()
+    inputs = entry.example_input()
+    graph = tinyml.trace(model, (inputs,))
+    (actual,) = graph.evaluate(inputs.numpy(), float64=True)
+    with torch.no_grad():
+        expected = copy.deepcopy(model).double()(inputs.double())
+    scale = expected.abs().max().item()
+    np.testing.assert_allclose(actual, expected.numpy(), rtol=0, atol=1e-9 * scale)
+    folded = graph.fold_constants(fold_parameters=True)
+    (single,) = folded.evaluate(inputs.numpy())
+    assert single.dtype == np.float32
+    np.testing.assert_allclose(single, expected.numpy(), rtol=0, atol=1e-4 * scale)
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+@pytest.mark.parametrize("options", [{}, {"bidirectional": True, "num_layers": 2}, {"bias": False}])
+def test_recurrent(kind: type[nn.Module], options: dict, tmp_path) -> None:
+    torch.manual_seed(0)
+    layer = kind(3, 4, batch_first="bias" not in options, **options).eval()
+    inputs = torch.randn(2, 5, 3)
+    graph = capture(layer, (inputs,), tmp_path / "m.pt2")
+    expected = flatten(layer.double()(inputs.double()))
+    results = graph.evaluate(inputs.double().numpy(), float64=True)
+    for actual, wanted in zip(results, expected, strict=True):
+        check(kind.__name__, actual, wanted, 1e-9)
+
+
+def test_symbolic_sizes(tmp_path) -> None:
+    class Model(nn.Module):
+        def forward(self, x):
+            batch, channels, height, width = x.shape
+            y = x.view(batch * 2, channels // 2, height * width).transpose(1, 2)
+            return y.reshape(batch, -1), torch.arange(height - 1), x.sum() * (width + 1)
+
+    torch.manual_seed(0)
+    shapes = {"x": {0: torch.export.Dim("b"), 2: torch.export.Dim("h"), 3: torch.export.Dim("w")}}
+    graph = capture(
+        Model(), (torch.randn(2, 4, 5, 6),), tmp_path / "m.pt2", dynamic_shapes=shapes
+    )
+    inputs = torch.randn(3, 4, 7, 8)
+    results = graph.evaluate(inputs.numpy())
+    for actual, wanted in zip(results, Model()(inputs), strict=True):
+        check("dynamic", actual, wanted, 1e-5)
+
+
+def test_unknown_operators_are_named_with_their_source(tmp_path) -> None:
+    class Model(nn.Module):
+        def forward(self, x):
+            return torch.linalg.inv(x) + torch.special.i0(x)
+
+    graph = capture(Model(), (torch.eye(3),), tmp_path / "m.pt2")
+    with pytest.raises(tinyml.Error) as caught:
+        graph.evaluate(np.eye(3, dtype=np.float32))
+    assert len(caught.value.diagnostics) == 2
+    assert "linalg.inv" in caught.value.diagnostics[0].source
