@@ -93,7 +93,6 @@ Tensor einsum(const OperatorCall& call) {
       most_hidden = std::max(most_hidden, static_cast<int64_t>(operands[i].size() - written.size() + 3));
     }
     if (static_cast<int64_t>(operands[i].size()) != tensors[i].rank()) throw Error("einsum: the labels do not fit");
-    take_diagonals(tensors[i], operands[i]);
   }
   std::string result = implicit_result(operands);
   if (arrow != std::string::npos) {
@@ -101,6 +100,7 @@ Tensor einsum(const OperatorCall& call) {
     const size_t dots = written.find("...") == std::string::npos ? 0 : 3;
     result = expand_labels(written, static_cast<int64_t>(written.size() - dots) + most_hidden);
   }
+  for (size_t i = 0; i < tensors.size(); ++i) take_diagonals(tensors[i], operands[i]);
   std::string all = result;
   for (const std::string& labels : operands) {
     for (char label : labels) {
