@@ -15,6 +15,7 @@ ACTIVATIONS = {
     "hardtanh_0_4": nn.Hardtanh(0, 4),
     "hardtanh_any": nn.Hardtanh(-0.5, 0.75),
     "leaky_relu": nn.LeakyReLU(0.2),
+    "rrelu": nn.RReLU().eval(),
     "prelu": nn.PReLU(4, init=0.3),
     "prelu_shared": nn.PReLU(init=0.3),
     "elu": nn.ELU(),

@@ -131,6 +131,12 @@ void lower_log_sigmoid(Lowering& at) {
   at.set_output(at.unary(Op::NEG, softplus(at, at.unary(Op::NEG, x))));
 }
 
+void lower_rrelu(Lowering& at) {  // in inference: the mean of the slopes
+  const double slope = (at.number("lower") + at.number("upper")) / 2;
+  at.set_output(at.unary(Op::LEAKY_RELU, at.input(self_name(at), Type::FLOAT32),
+                         tflite::LeakyReluOptions{static_cast<float>(slope)}));
+}
+
 void lower_glu(Lowering& at) {
   const TensorId x = at.input("self", Type::FLOAT32);
   const int64_t axis = at.axis("dim", at.rank(x));
@@ -163,6 +169,7 @@ void register_activations(Registry& registry) {
   registry.add({"softplus.default"}, lower_softplus);
   registry.add({"mish.default"}, lower_mish);
   registry.add({"log_sigmoid.default"}, lower_log_sigmoid);
+  registry.add({"rrelu.default"}, lower_rrelu);
   registry.add({"glu.default"}, lower_glu);
 }
 

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "lower/nn/weights.h"
 #include "lower/registry.h"
@@ -30,12 +31,47 @@ std::vector<double> numbers(const Lowering& at, std::string_view name) {
   return at.require_constant(name).to_doubles();
 }
 
+// As ATen's fused operator does even when it observes nothing: the stored range decides, not the stored scale.
+void choose_scale(Scheme& scheme, double low, double high, bool symmetric) {
+  const auto quant_min = static_cast<double>(scheme.low);
+  const auto quant_max = static_cast<double>(scheme.high);
+  const bool centred = low < 0 && high > 0 && symmetric;
+  if (centred) {
+    const double half = std::floor((quant_max - quant_min) / 2);
+    const double step = std::max(std::abs(low / (half + 1)), std::abs(high / half));
+    low = -step * (half + 1);
+    high = step * half;
+  }
+  low = std::min(low, 0.0);
+  high = std::max(high, 0.0);
+  double scale = static_cast<double>(static_cast<float>((high - low) / (quant_max - quant_min)));
+  if (scale == 0 || std::isinf(1 / scale)) scale = 0.1;
+  const double from_min = std::abs(quant_min) + std::abs(low / scale);
+  const double from_max = std::abs(quant_max) + std::abs(high / scale);
+  double zero_point = from_min < from_max ? quant_min - low / scale : quant_max - high / scale;
+  if (centred) zero_point = (quant_min + quant_max) / 2;
+  scheme.scale.push_back(scale);
+  scheme.zero_point.push_back(std::clamp(std::nearbyint(zero_point), quant_min, quant_max));
+}
+
 Scheme read_scheme(const Lowering& at) {
   Scheme scheme;
-  scheme.scale = numbers(at, "scale");
-  scheme.zero_point = numbers(at, "zero_point");
   scheme.low = at.integer("quant_min");
   scheme.high = at.integer("quant_max");
+  if (at.node().has_arg("running_min")) {
+    const bool symmetric = at.node().has_arg("symmetric_quant") && at.flag("symmetric_quant");
+    const std::vector<double> low = numbers(at, "running_min");
+    const std::vector<double> high = numbers(at, "running_max");
+    for (size_t i = 0; i < std::min(low.size(), high.size()); ++i) {
+      if (!std::isfinite(low[i]) || !std::isfinite(high[i])) {
+        at.refuse("a range that has seen no data yet", "calibrate or train the model first");
+      }
+      choose_scale(scheme, low[i], high[i], symmetric);
+    }
+  } else {
+    scheme.scale = numbers(at, "scale");
+    scheme.zero_point = numbers(at, "zero_point");
+  }
   const char* axis = at.node().has_arg("ch_axis") ? "ch_axis" : "axis";
   if (scheme.scale.size() > 1) scheme.axis = at.axis(axis, static_cast<int64_t>(at.output_sizes().size()));
   if (scheme.scale.size() != scheme.zero_point.size()) {
