@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -45,3 +47,20 @@ def test_compress_refuses_what_is_not_a_model(tmp_path: Path) -> None:
     assert "model.pt2" in result.stderr
     assert not (tmp_path / "model.tflite").exists()
     assert subprocess.run([COMPRESS], capture_output=True, check=False).returncode == 2
+
+
+def test_quickstart_keeps_the_accuracy(tmp_path: Path) -> None:
+    path = Path(__file__).parents[2] / "examples" / "quickstart.py"
+    spec = importlib.util.spec_from_file_location("quickstart", path)
+    assert spec is not None
+    assert spec.loader is not None
+    quickstart = importlib.util.module_from_spec(spec)
+    sys.modules["quickstart"] = quickstart
+    spec.loader.exec_module(quickstart)
+    original, pruned, quantized = quickstart.compress(tmp_path)
+    assert original.accuracy > 0.97
+    assert pruned.macs <= 0.4 * original.macs
+    assert pruned.accuracy > original.accuracy - 0.01
+    assert quantized.accuracy > original.accuracy - 0.01
+    assert quantized.size < 0.5 * pruned.size
+    assert list(tmp_path.glob("*.py"))
