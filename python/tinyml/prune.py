@@ -153,7 +153,7 @@ class OneShotChannelPruner:
             return "it returns another number of outputs"
         for output, reference in zip(outputs, expected, strict=True):
             live = output.detach().cpu().to(torch.float64)
-            target = torch.as_tensor(reference).to(torch.float64)
+            target = torch.from_numpy(reference.astype("float64"))
             if live.shape != target.shape:
                 return f"an output has the shape {list(live.shape)}, not {list(target.shape)}"
             scale = target.abs().max().item() if target.numel() else 0.0
