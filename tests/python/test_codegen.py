@@ -297,3 +297,94 @@ def test_bad_class_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(tinyml.Error, match="not a Python class name"):
         graph.generate_code(tmp_path / "m.py", tmp_path / "m.pt", "1st model")
     assert not (tmp_path / "m.py").exists()
+
+
+class Parallel(nn.Module):
+    """Many modules on the same input."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, x):
+        return [layer(x) for layer in self.layers]
+
+
+MAPS = (
+    [
+        nn.Conv2d(4, 6, (3, 5), stride=(1, 2), padding=(1, 2), groups=2),
+        nn.Conv2d(4, 4, 3, padding="same", bias=False),
+        nn.Conv2d(4, 4, 3, padding=(1, 2), padding_mode="circular"),
+        nn.ConvTranspose2d(4, 6, 4, stride=2, padding=1, groups=2, dilation=2, bias=False),
+        nn.BatchNorm2d(4, eps=1e-3, momentum=0.2),
+        nn.BatchNorm2d(4, track_running_stats=False),
+        nn.InstanceNorm2d(4, track_running_stats=True),
+        nn.GroupNorm(2, 4, affine=False),
+        nn.LayerNorm((6, 6), elementwise_affine=False),
+        nn.LayerNorm(6, bias=False),
+        nn.RMSNorm(6),
+        nn.Linear(6, 3, bias=False),
+        nn.PReLU(init=0.3),
+    ],
+    [
+        nn.ReLU(),
+        nn.ReLU6(),
+        nn.Hardtanh(-0.5, 2.0),
+        nn.LeakyReLU(0.2),
+        nn.ELU(0.5),
+        nn.CELU(0.5),
+        nn.SELU(),
+        nn.GELU(),
+        nn.GELU("tanh"),
+        nn.SiLU(),
+        nn.Mish(),
+        nn.Sigmoid(),
+        nn.Tanh(),
+        nn.Hardswish(),
+        nn.Hardsigmoid(),
+        nn.LogSigmoid(),
+        nn.Softplus(2.0),
+        nn.Softshrink(0.3),
+        nn.Hardshrink(0.3),
+        nn.Threshold(0.1, 20.0),
+        nn.GLU(1),
+        nn.Softmax(dim=1),
+        nn.LogSoftmax(dim=-1),
+        nn.Softmax2d(),
+    ],
+    [
+        nn.Dropout(0.3),
+        nn.Dropout2d(0.1),
+        nn.AlphaDropout(0.2),
+        nn.MaxPool2d(2),
+        nn.MaxPool2d(3, stride=2, padding=1, ceil_mode=True),
+        nn.AvgPool2d((2, 3), stride=1, count_include_pad=False),
+        nn.AdaptiveAvgPool2d((2, 3)),
+        nn.AdaptiveMaxPool2d(2),
+        nn.Flatten(),
+        nn.Flatten(0, 2),
+        nn.Unflatten(1, (2, 2)),
+        nn.PixelShuffle(2),
+        nn.PixelUnshuffle(2),
+        nn.ChannelShuffle(2),
+        nn.ZeroPad2d((1, 2, 0, 3)),
+        nn.ConstantPad2d(1, 0.5),
+        nn.ReflectionPad2d(2),
+        nn.ReplicationPad2d((1, 1, 0, 0)),
+        nn.CircularPad2d(1),
+        nn.Upsample(scale_factor=2.0),
+        nn.Upsample(size=(7, 9), mode="bilinear", align_corners=True),
+        nn.Upsample(scale_factor=(2.0, 3.0), mode="bicubic"),
+    ],
+)
+
+
+@pytest.mark.parametrize("layers", MAPS, ids=["tensors", "activations", "shapes"])
+def test_library_modules_stay_modules(layers: list[nn.Module], tmp_path: Path) -> None:
+    model = Parallel(*layers)
+    x = torch.randn(2, 4, 6, 6, generator=torch.Generator().manual_seed(0))
+    ours = round_trip(model, (x,), tmp_path)
+    for mine, original in zip(ours.layers, layers, strict=True):
+        assert type(mine) is type(original)
+        same = repr(mine) == repr(original)
+        assert same or isinstance(original, nn.modules.padding._ConstantPadNd | nn.Upsample)
