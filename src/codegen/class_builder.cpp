@@ -237,6 +237,7 @@ ClassText ClassBuilder::build_root(const RootSignature& signature, std::map<Valu
     root.statements.push_back(
         Statement{"", modules_.access("", binding.fqn) + " = " + modules_.access("", canonical), {}, false});
   }
+  freeze("", root.statements);
   std::vector<Slot> slots;
   for (const Statement& statement : root.statements) {
     if (statement.has_construct) collect_slots(statement.construct, "", slots);

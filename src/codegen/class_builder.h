@@ -56,6 +56,8 @@ class ClassBuilder {
   void register_tensors(const std::string& path, const std::string& self, std::vector<Statement>& statements);
   void register_children(const std::string& path, const std::string& self, std::vector<Statement>& statements);
   Construct construct_of(const std::string& path, const std::string& self, std::vector<Statement>& deferred);
+  /// Statements that take the frozen parameters' gradients away, for whole modules where that is the same.
+  void freeze(const std::string& path, std::vector<Statement>& statements) const;
   Construct sequential(const std::string& callee, const std::string& path, const std::string& self,
                        std::vector<Statement>& deferred);
   Construct numbered(const std::string& callee, Construct::Kind kind, const std::string& path, const std::string& self,

@@ -190,6 +190,29 @@ void ClassBuilder::register_children(const std::string& path, const std::string&
   }
 }
 
+void ClassBuilder::freeze(const std::string& path, std::vector<Statement>& statements) const {
+  size_t frozen = 0;
+  size_t trainable = 0;
+  for (const Binding& binding : graph_.bindings()) {
+    if (binding.kind != BindingKind::kParameter || !is_inside(binding.fqn, path)) continue;
+    if (!is_floating_point(binding.data.type())) continue;
+    ++(graph_.tensor_type(binding.value).requires_grad ? trainable : frozen);
+  }
+  if (frozen == 0) return;
+  if (trainable == 0) {
+    statements.push_back(Statement{"", modules_.access("", path) + ".requires_grad_(False)", {}, false});
+    return;
+  }
+  const ModuleInfo& info = modules_.info(path);
+  for (const OwnTensor& tensor : info.tensors) {
+    const Binding& binding = *tensor.binding;
+    if (binding.kind != BindingKind::kParameter || graph_.tensor_type(binding.value).requires_grad) continue;
+    if (!is_floating_point(binding.data.type())) continue;
+    statements.push_back(Statement{"", modules_.access("", binding.fqn) + ".requires_grad_(False)", {}, false});
+  }
+  for (const std::string& name : info.children) freeze(path.empty() ? name : path + "." + name, statements);
+}
+
 std::vector<Statement> ClassBuilder::statements_for(const std::string& path) {
   std::vector<Statement> statements;
   const bool chain = instances_.count(path) > 0 && instances_.at(path).base == "nn.Sequential";

@@ -47,10 +47,12 @@ std::string operator_call(const Node& node, const ValueText& value_text) {
       continue;
     }
     const size_t declared = schema == nullptr ? 0 : schema->find(argument.name);
-    if (schema != nullptr && declared < schema->arguments.size() && is_default(schema->arguments[declared], argument.value)) {
+    if (schema != nullptr && declared < schema->arguments.size() && argument.name != "train" &&
+        is_default(schema->arguments[declared], argument.value)) {
       continue;
     }
-    call.keyword(argument.name, value, "");
+    // What an operator does while training is the module's mode, as in the templates.
+    call.keyword(argument.name, argument.name == "train" ? "self.training" : value, "");
   }
   return to_string(call);
 }

@@ -105,6 +105,11 @@ constexpr OpTemplate kTemplates[] = {
     {"aten.var.dim", "self.var(dim%, unbiased=True, keepdim=False)"},
     {"aten.std.dim", "self.std(dim%, unbiased=True, keepdim=False)"},
     {"aten.cumsum.default", "self.cumsum(dim, dtype=None)"},
+    {"aten.einsum.default", "torch.einsum(equation, tensors)"},
+    {"aten.argsort.default", "self.argsort(dim=-1, descending=False)"},
+    {"aten.sort.default", "self.sort(dim=-1, descending=False)"},
+    {"aten.fill.Scalar", "torch.fill(self, value)"},
+    {"aten.fill.Tensor", "torch.fill(self, value)"},
     {"aten.topk.default", "self.topk(k, dim=-1, largest=True, sorted=True)"},
     {"aten.linalg_vector_norm.default", "torch.linalg.vector_norm(self, ord=2, dim%=None, keepdim=False, dtype=None)"},
 };

@@ -103,6 +103,9 @@ def round_trip(
     assert [name for name, _ in ours.named_parameters()] == [
         name for name, _ in model.named_parameters()
     ]
+    assert [p.requires_grad for p in ours.parameters()] == [
+        p.requires_grad for p in model.parameters()
+    ]
     for key, value in model.state_dict().items():
         assert torch.equal(ours.state_dict()[key], value), key
     assert_same_outputs(ours.eval(), model, args, kwargs)

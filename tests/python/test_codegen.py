@@ -193,6 +193,48 @@ class Merge(nn.Module):
         return y[:, :3], y[:, 1:]
 
 
+class Awkward(nn.Module):
+    """Names that are no identifiers, frozen weights, integers and empty tensors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_module("1st", nn.Linear(4, 4))
+        self.add_module("class", nn.Linear(4, 4).requires_grad_(False))
+        self.register_parameter("a-b", nn.Parameter(torch.ones(4), requires_grad=False))
+        self.register_buffer("for", torch.arange(4))
+        self.parts = nn.ModuleDict({"one": nn.Linear(4, 4), "two three": nn.Linear(4, 4)})
+        self.self = nn.Linear(4, 4).to(torch.bfloat16)
+        self.none = nn.Parameter(torch.zeros(0, 4))
+
+    def forward(self, x):
+        y = getattr(self, "class")(getattr(self, "1st")(x) * getattr(self, "a-b"))
+        y = self.parts["two three"](self.parts["one"](y)) + getattr(self, "for")
+        y = y + self.self(x.to(torch.bfloat16)).float()
+        return torch.cat([y, self.none])
+
+
+class SharedByTwo(nn.Module):
+    """A block that two others call as their own."""
+
+    class Outer(nn.Module):
+        def __init__(self, shared: nn.Module) -> None:
+            super().__init__()
+            self.shared = shared
+            self.own = nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.own(self.shared(x))
+
+    def __init__(self) -> None:
+        super().__init__()
+        shared = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.ReLU())
+        self.a = self.Outer(shared)
+        self.b = self.Outer(shared)
+
+    def forward(self, x):
+        return self.b(self.a(x)) + self.a.shared[0](x)
+
+
 class Trained(nn.Module):
     """Another branch while training, and a buffer that counts calls."""
 
@@ -221,6 +263,8 @@ VECTOR = (torch.randn(2, 4, generator=torch.Generator().manual_seed(0)),)
         (Functional(), IMAGE[0]),
         (Layers(), torch.randn(2, 2, 9, 8)),
         (Loops(), IMAGE[0]),
+        (Awkward(), VECTOR[0]),
+        (SharedByTwo(), VECTOR[0]),
         (nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten()), IMAGE[0]),
         (nn.Linear(4, 2).double(), VECTOR[0].double()),
     ],
