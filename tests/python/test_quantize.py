@@ -321,3 +321,64 @@ def test_a_shared_module_keeps_one_set_of_ranges(tmp_path):
     with torch.no_grad():
         assert snr(module(x), model(x)) > 25
     assert sum(isinstance(m, qnn.QuantConv2d) for m in module.modules()) == 1
+
+
+class Mixture(nn.Module):
+    """Every kind of layer, and layers that are not plain modules."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, padding="same"), nn.BatchNorm2d(8), nn.ReLU6())
+        self.up = nn.ConvTranspose2d(8, 6, 2, stride=2, bias=False)
+        self.up_bn = nn.BatchNorm2d(6, eps=1e-3, momentum=0.05)
+        self.each = nn.ConvTranspose2d(6, 6, 3, stride=2, padding=1, groups=6)
+        self.each_bn = nn.BatchNorm2d(6)
+        self.grouped = nn.ConvTranspose2d(6, 6, 1, groups=3)
+        self.circular = nn.Conv2d(6, 6, 3, padding=1, padding_mode="circular")
+        self.prelu = nn.PReLU(6)
+        self.scale = nn.Parameter(torch.rand(1, 6, 1, 1) + 0.5)
+        self.weight = nn.Parameter(torch.randn(6, 6, 1, 1))
+        self.act = nn.SiLU()
+        self.line = nn.Conv1d(6, 6, 3)
+        self.line_bn = nn.BatchNorm1d(6)
+        self.fc = nn.Linear(6, 16)
+        self.fc_bn = nn.BatchNorm1d(16)
+        self.head = nn.Linear(16, 4)
+
+    def forward(self, x):
+        x = self.stem(x)
+        x = torch.relu(self.up_bn(self.up(x)))
+        x = self.each_bn(self.each(x))
+        x = self.grouped(self.prelu(self.circular(x))) * self.scale
+        x = nn.functional.conv2d(self.act(x), self.weight)
+        x = x * torch.sigmoid(x.mean((2, 3), keepdim=True))
+        x = nn.functional.hardtanh(self.line_bn(self.line(x.flatten(2))), -1.0, 1.0)
+        x = torch.relu(self.fc_bn(self.fc(x.mean(2))))
+        return self.head(x).softmax(1)
+
+
+def test_every_kind_of_layer(tmp_path):
+    torch.manual_seed(0)
+    model, x = Mixture(), torch.randn(4, 3, 6, 6)
+    model.train()
+    for _ in range(30):
+        model(torch.randn(16, 3, 6, 6))
+    model.eval()
+    quantizer = QATQuantizer(model, x, tmp_path)
+    module = quantizer.quantize()
+    assert not quantizer.report.float_operators, str(quantizer.report)
+    assert isinstance(module.up, qnn.ConvTransposeBn2d)
+    assert module.up.bn.momentum == 0.05
+    assert isinstance(module.each, qnn.ConvTransposeBn2d)
+    assert isinstance(module.line, qnn.ConvBn1d)
+    assert isinstance(module.fc, qnn.LinearBn1d)
+    assert isinstance(module.grouped, qnn.QuantConvTranspose2d)
+    assert module.grouped.weight_fq.channels is None
+    module.eval()
+    assert check_integer_network(torch.export.export(module, (x,))) >= 12
+    with torch.no_grad():
+        qnn.set_fake_quant(module, False)
+        assert snr(module(x), model(x)) > 60  # fusing changed nothing
+        qnn.set_fake_quant(module, True)
+    module.train()(x).square().sum().backward()
+    assert not [name for name, parameter in module.named_parameters() if parameter.grad is None]
