@@ -38,10 +38,7 @@ def check(model: nn.Module, x: torch.Tensor, folder: Path) -> nn.Module:
     return ours
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["resnet8", "mobilenet_v2", "mobilenet_v3_small", "shufflenet_v2", "densenet_small", "unet"],
-)
+@pytest.mark.parametrize("name", ["resnet8", "mobilenet_v2"])
 def test_zoo(name: str, tmp_path: Path) -> None:
     entry = ZOO[name]
     ours = check(entry.small(), entry.example_input(), tmp_path)
