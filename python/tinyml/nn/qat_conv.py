@@ -8,6 +8,8 @@ folded layer directly; its export folds to one convolution with constant weight 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -74,7 +76,7 @@ class FoldedBatchNorm(QuantizedWeight):
             y = y + self.bias.reshape([1, -1] + [1] * (y.dim() - 2))
         return self.bn(y)
 
-    def train(self, mode: bool = True):
+    def train(self, mode: bool = True) -> FoldedBatchNorm:
         super().train(mode)
         if self.bn_frozen:
             self.bn.eval()
@@ -92,38 +94,42 @@ class FoldedBatchNorm(QuantizedWeight):
 class ConvBn1d(FoldedBatchNorm, nn.Conv1d):
     def __init__(
         self,
-        *args,
+        *args: Any,
         eps: float = 1e-5,
         momentum: float | None = 0.1,
         affine: bool = True,
         weight_range: WeightRange | None = DEFAULT_RANGE,
         per_channel: bool = True,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._add_bn(nn.BatchNorm1d(self.out_channels, eps, momentum, affine))
         self._add_weight_fq(weight_range, per_channel)
 
-    def _apply_layer(self, x, weight, bias):
+    def _apply_layer(
+        self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
+    ) -> torch.Tensor:
         return self._conv_forward(x, weight, bias)
 
 
 class ConvBn2d(FoldedBatchNorm, nn.Conv2d):
     def __init__(
         self,
-        *args,
+        *args: Any,
         eps: float = 1e-5,
         momentum: float | None = 0.1,
         affine: bool = True,
         weight_range: WeightRange | None = DEFAULT_RANGE,
         per_channel: bool = True,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._add_bn(nn.BatchNorm2d(self.out_channels, eps, momentum, affine))
         self._add_weight_fq(weight_range, per_channel)
 
-    def _apply_layer(self, x, weight, bias):
+    def _apply_layer(
+        self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
+    ) -> torch.Tensor:
         return self._conv_forward(x, weight, bias)
 
 
@@ -132,13 +138,13 @@ class ConvTransposeBn2d(FoldedBatchNorm, nn.ConvTranspose2d):
 
     def __init__(
         self,
-        *args,
+        *args: Any,
         eps: float = 1e-5,
         momentum: float | None = 0.1,
         affine: bool = True,
         weight_range: WeightRange | None = DEFAULT_RANGE,
         per_channel: bool = True,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         if self.groups != 1 and self.weight.shape[1] != 1:
@@ -146,7 +152,9 @@ class ConvTransposeBn2d(FoldedBatchNorm, nn.ConvTranspose2d):
         self._add_bn(nn.BatchNorm2d(self.out_channels, eps, momentum, affine))
         self._add_weight_fq(weight_range, per_channel)
 
-    def _apply_layer(self, x, weight, bias):
+    def _apply_layer(
+        self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
+    ) -> torch.Tensor:
         return transposed_conv(self, x, weight, bias)
 
 
@@ -155,17 +163,19 @@ class LinearBn1d(FoldedBatchNorm, nn.Linear):
 
     def __init__(
         self,
-        *args,
+        *args: Any,
         eps: float = 1e-5,
         momentum: float | None = 0.1,
         affine: bool = True,
         weight_range: WeightRange | None = DEFAULT_RANGE,
         per_channel: bool = True,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._add_bn(nn.BatchNorm1d(self.out_features, eps, momentum, affine))
         self._add_weight_fq(weight_range, per_channel)
 
-    def _apply_layer(self, x, weight, bias):
+    def _apply_layer(
+        self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
+    ) -> torch.Tensor:
         return nn.functional.linear(x, weight, bias)

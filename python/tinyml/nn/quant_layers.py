@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -52,7 +54,7 @@ class QuantizedWeight(nn.Module):
         weight = self.effective_weight()
         return weight if self.weight_fq is None else self.weight_fq(weight)
 
-    def train(self, mode: bool = True):
+    def train(self, mode: bool = True) -> QuantizedWeight:
         if self.training and not mode:
             self.update_weight_scale()
         return super().train(mode)
@@ -66,7 +68,10 @@ class QuantizedWeight(nn.Module):
 
 class QuantConv1d(QuantizedWeight, nn.Conv1d):
     def __init__(
-        self, *args, weight_range: WeightRange | None = DEFAULT_RANGE, per_channel=True, **kwargs
+        self, *args: Any,
+        weight_range: WeightRange | None = DEFAULT_RANGE,
+        per_channel: bool = True,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._add_weight_fq(weight_range, per_channel)
@@ -77,7 +82,10 @@ class QuantConv1d(QuantizedWeight, nn.Conv1d):
 
 class QuantConv2d(QuantizedWeight, nn.Conv2d):
     def __init__(
-        self, *args, weight_range: WeightRange | None = DEFAULT_RANGE, per_channel=True, **kwargs
+        self, *args: Any,
+        weight_range: WeightRange | None = DEFAULT_RANGE,
+        per_channel: bool = True,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._add_weight_fq(weight_range, per_channel)
@@ -88,7 +96,10 @@ class QuantConv2d(QuantizedWeight, nn.Conv2d):
 
 class QuantConvTranspose2d(QuantizedWeight, nn.ConvTranspose2d):
     def __init__(
-        self, *args, weight_range: WeightRange | None = DEFAULT_RANGE, per_channel=True, **kwargs
+        self, *args: Any,
+        weight_range: WeightRange | None = DEFAULT_RANGE,
+        per_channel: bool = True,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._add_weight_fq(weight_range, per_channel)
@@ -99,7 +110,10 @@ class QuantConvTranspose2d(QuantizedWeight, nn.ConvTranspose2d):
 
 class QuantLinear(QuantizedWeight, nn.Linear):
     def __init__(
-        self, *args, weight_range: WeightRange | None = DEFAULT_RANGE, per_channel=True, **kwargs
+        self, *args: Any,
+        weight_range: WeightRange | None = DEFAULT_RANGE,
+        per_channel: bool = True,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._add_weight_fq(weight_range, per_channel)
