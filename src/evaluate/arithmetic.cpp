@@ -214,6 +214,15 @@ Tensor lerp(const OperatorCall& call) {
       .to(type);
 }
 
+/// log(exp(x) + exp(y)) without overflow.
+constexpr auto kLogAddExp = [](auto x, auto y) -> decltype(x) {
+  if constexpr (is_real<decltype(x)>) {
+    if (x == y) return x + std::log(decltype(x){2});
+    return std::fmax(x, y) + std::log1p(std::exp(-std::fabs(x - y)));
+  } else {
+    return 0;
+  }
+};
 constexpr auto kFloorDivide = [](auto x, auto y) { return floor_divide(x, y); };
 constexpr auto kRemainder = [](auto x, auto y) { return remainder(x, y); };
 constexpr auto kFmod = [](auto x, auto y) { return c_remainder(x, y); };
@@ -250,6 +259,7 @@ constexpr OperatorEntry kOperators[] = {
     {"aten.min.other", binary<kMinimum>},
     {"aten.atan2.default", floating_binary<kAtan2>},
     {"aten.hypot.default", floating_binary<kHypot>},
+    {"aten.logaddexp.default", floating_binary<kLogAddExp>},
     {"aten.addcmul.default", add_combined<false>},
     {"aten.addcdiv.default", add_combined<true>},
     {"aten.lerp.Scalar", lerp},

@@ -9,7 +9,9 @@ namespace tinyml::evaluation {
 
 int64_t product(std::span<const int64_t> sizes) {
   int64_t result = 1;
-  for (int64_t size : sizes) result *= size;
+  for (int64_t size : sizes) {
+    if (__builtin_mul_overflow(result, size, &result)) throw Error("a shape has too many elements");
+  }
   return result;
 }
 

@@ -11,6 +11,7 @@ namespace tinyml::evaluation {
 
 using Sizes = std::vector<int64_t>;
 
+/// Throws Error when it does not fit.
 int64_t product(std::span<const int64_t> sizes);
 
 /// Common shape of operands, as NumPy broadcasts. Throws Error when there is none.

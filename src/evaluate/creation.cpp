@@ -80,7 +80,9 @@ Tensor arange(const OperatorCall& call) {
   const double end = numbers[1].to_doubles()[0];
   const double step = numbers[2].to_doubles()[0];
   if (step == 0 || (end - start) / step < 0) throw Error("arange: the step does not lead from start to end");
-  const auto count = static_cast<int64_t>(std::ceil((end - start) / step));
+  const double steps = std::ceil((end - start) / step);
+  if (!(steps < 1e15)) throw Error("arange: too many steps");
+  const auto count = static_cast<int64_t>(steps);
   Tensor result(ScalarType::kFloat64, {count});
   double* out = result.mutable_data<double>();
   for (int64_t i = 0; i < count; ++i) out[i] = start + step * static_cast<double>(i);

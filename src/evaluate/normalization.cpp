@@ -78,14 +78,6 @@ Tensor batch_norm(const OperatorCall& call) {
       .to(input.type());
 }
 
-/// The saved statistics of the second and third output are empty in inference mode.
-std::vector<Tensor> native_batch_norm(const OperatorCall& call) {
-  Tensor result = batch_norm(call);
-  std::vector<Tensor> results{std::move(result)};
-  while (results.size() < call.output_count()) results.emplace_back(results[0].type(), Sizes{0});
-  return results;
-}
-
 /// Each run of `count` consecutive elements to mean 0 and variance 1, in place of the input.
 template <typename T>
 Tensor standardize(const Tensor& input, int64_t count, double eps) {
@@ -141,7 +133,7 @@ Tensor layer_norm(const OperatorCall& call) {
 
 Tensor group_norm(const OperatorCall& call) {
   const Tensor input = call.tensor("input");
-  const int64_t groups = call.integer("num_groups");
+  const int64_t groups = call.integer(call.node().has_arg("group") ? "group" : "num_groups");
   if (input.rank() < 2 || groups <= 0 || input.size(1) % groups != 0) throw Error("group norm: groups do not fit");
   const int64_t count = input.size(1) / groups * product(std::span(input.shape()).subspan(2));
   return dispatch_floating(input.type(),
@@ -153,6 +145,25 @@ Tensor group_norm(const OperatorCall& call) {
                                                        call.optional_tensor("bias"), channel_shape(input));
                            })
       .to(input.type());
+}
+
+/// The saved statistics of the decomposed forms are for the backward pass: empty here.
+std::vector<Tensor> with_empty_statistics(const OperatorCall& call, Tensor result) {
+  std::vector<Tensor> results{std::move(result)};
+  while (results.size() < call.output_count()) results.emplace_back(results[0].type(), Sizes{0});
+  return results;
+}
+
+std::vector<Tensor> native_batch_norm(const OperatorCall& call) {
+  return with_empty_statistics(call, batch_norm(call));
+}
+
+std::vector<Tensor> native_layer_norm(const OperatorCall& call) {
+  return with_empty_statistics(call, layer_norm(call));
+}
+
+std::vector<Tensor> native_group_norm(const OperatorCall& call) {
+  return with_empty_statistics(call, group_norm(call));
 }
 
 Tensor instance_norm(const OperatorCall& call) {
@@ -201,6 +212,8 @@ constexpr OperatorEntry kOperators[] = {
     {"aten.native_batch_norm.default", native_batch_norm},
     {"aten._native_batch_norm_legit_no_training.default", native_batch_norm},
     {"aten.layer_norm.default", layer_norm},
+    {"aten.native_layer_norm.default", native_layer_norm},
+    {"aten.native_group_norm.default", native_group_norm},
     {"aten.group_norm.default", group_norm},
     {"aten.instance_norm.default", instance_norm},
     {"aten.rms_norm.default", rms_norm},

@@ -27,10 +27,18 @@ int64_t source_index(PadMode mode, int64_t at, int64_t size) {
 }
 
 /// `pads`: before and after of the last dimension, then of the one before it, ...
-Tensor pad_copying(Tensor tensor, const Sizes& pads, PadMode mode) {
+void check_pads(const Tensor& tensor, const Sizes& pads) {
+  constexpr int64_t kMost = int64_t{1} << 40;
   if (pads.size() % 2 != 0 || static_cast<int64_t>(pads.size() / 2) > tensor.rank()) {
     throw Error("pad: two amounts for each padded dimension are expected");
   }
+  for (int64_t pad : pads) {
+    if (pad < -kMost || pad > kMost) throw Error(fmt::format("pad: {} is out of range", pad));
+  }
+}
+
+Tensor pad_copying(Tensor tensor, const Sizes& pads, PadMode mode) {
+  check_pads(tensor, pads);
   for (size_t i = 0; i < pads.size() / 2; ++i) {
     const int64_t dim = tensor.rank() - 1 - static_cast<int64_t>(i);
     const int64_t size = tensor.size(dim);
@@ -48,9 +56,7 @@ Tensor pad_copying(Tensor tensor, const Sizes& pads, PadMode mode) {
 }
 
 Tensor pad_constant_reversed(const Tensor& tensor, const Sizes& pads, double value) {
-  if (pads.size() % 2 != 0 || static_cast<int64_t>(pads.size() / 2) > tensor.rank()) {
-    throw Error("pad: two amounts for each padded dimension are expected");
-  }
+  check_pads(tensor, pads);
   Sizes before(tensor.shape().size(), 0);
   Sizes after = before;
   for (size_t i = 0; i < pads.size() / 2; ++i) {

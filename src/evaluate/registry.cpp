@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <new>
+#include <stdexcept>
 #include <unordered_map>
 
 #include "tinyml/evaluate.h"
@@ -37,6 +39,11 @@ Table make_table() {
   return table;
 }
 
+[[noreturn]] void refuse_size(const OperatorCall& call) {
+  throw Error({fmt::format("{} needs more memory than there is", call.op()), call.node().module_path(),
+               call.node().source(), ""});
+}
+
 }  // namespace
 
 const OperatorEntry* find_operator(std::string_view op) {
@@ -63,6 +70,10 @@ std::vector<Tensor> run_operator(const OperatorCall& call) {
       diagnostic.where = call.node().source();
     }
     throw Error(fmt::format("cannot evaluate {}", call.op()), std::move(diagnostics));
+  } catch (const std::bad_alloc&) {
+    refuse_size(call);
+  } catch (const std::length_error&) {
+    refuse_size(call);
   }
   if (results.size() != call.output_count()) {
     throw Error(

@@ -67,6 +67,34 @@ Tensor round_decimals(const OperatorCall& call) {
   });
 }
 
+/// NaN and the infinities replaced by numbers; None stands for the type's largest.
+Tensor nan_to_num(const OperatorCall& call) {
+  const Tensor self = call.tensor("self");
+  if (!is_floating_point(self.type())) return self;
+  const double nan = call.optional_number("nan").value_or(0);
+  const auto high = call.optional_number("posinf");
+  const auto low = call.optional_number("neginf");
+  return map_floating(self, [&](auto x) {
+    using T = decltype(x);
+    if (std::isnan(x)) return static_cast<T>(nan);
+    if (!std::isinf(x)) return x;
+    if (x > 0) return high ? static_cast<T>(*high) : std::numeric_limits<T>::max();
+    return low ? static_cast<T>(*low) : std::numeric_limits<T>::lowest();
+  });
+}
+
+/// log(x / (1 - x)), x first brought into [eps, 1 - eps] if that is given.
+Tensor logit(const OperatorCall& call) {
+  const auto eps = call.optional_number("eps");
+  return map_as_floating(call, call.tensor("self"), [&](auto x) {
+    using T = decltype(x);
+    if (eps)
+      x = x < static_cast<T>(*eps) ? static_cast<T>(*eps)
+                                   : (x > static_cast<T>(1 - *eps) ? static_cast<T>(1 - *eps) : x);
+    return std::log(x / (1 - x));
+  });
+}
+
 constexpr auto kNeg = [](auto x) { return -x; };
 constexpr auto kAbs = [](auto x) { return x < 0 ? -x : x + 0; };
 constexpr auto kSquare = [](auto x) { return x * x; };
@@ -130,6 +158,8 @@ constexpr OperatorEntry kOperators[] = {
     {"aten.frac.default", rounding<kFrac>},
     {"aten.round.default", rounding<kRound>},
     {"aten.round.decimals", round_decimals},
+    {"aten.nan_to_num.default", nan_to_num},
+    {"aten.logit.default", logit},
     {"aten.clamp.default", clamp},
     {"aten.clamp.Tensor", clamp},
     {"aten.clip.default", clamp},

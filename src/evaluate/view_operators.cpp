@@ -146,7 +146,7 @@ Tensor narrow(const OperatorCall& call) {
   int64_t start = call.integer("start");
   if (start < 0) start += self.size(dim);
   const int64_t length = call.integer("length");
-  if (start < 0 || length < 0 || start + length > self.size(dim)) throw Error("narrow: the range lies outside");
+  if (start < 0 || length < 0 || length > self.size(dim) - start) throw Error("narrow: the range lies outside");
   return slice(self, dim, start, start + length, 1);
 }
 
@@ -163,7 +163,7 @@ Tensor unfold(const OperatorCall& call) {
   shape.push_back(size);
   strides.push_back(strides[dim]);
   shape[dim] = (shape[dim] - size) / step + 1;
-  strides[dim] *= step;
+  if (shape[dim] > 1) strides[dim] *= step;
   return Tensor(self.type(), std::move(shape), std::move(strides), self.offset(), self.storage());
 }
 

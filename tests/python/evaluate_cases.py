@@ -80,6 +80,8 @@ CASES = {
             "i.clamp(-2, 2)", "i.clamp(min=0.5)", "i.clamp(max=3)", "-i", "i.abs()", "i.sign()",
             "i.exp()", "i.abs().sqrt()",
             "x.half().exp()",
+            "torch.logit(p / 5)", "torch.logit(x, eps=0.2)", "torch.nan_to_num(p.log(), 1.0)",
+            "torch.nan_to_num(x / 0, 0.0, 7.0, -7.0)", "torch.logaddexp(x, p)",
         ],
         positive={"p"},
     ),

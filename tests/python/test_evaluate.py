@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from models import ZOO
 from torch import nn
 
@@ -79,6 +81,41 @@ def test_operators(name: str, tmp_path) -> None:
         if "half" in text or "float16" in text:
             continue  # computed in float64 here, but not by PyTorch
         check(f"{text} in float64", actual, double(torch.as_tensor(wanted)), 1e-9)
+
+
+@st.composite
+def convolutions(draw):
+    """A convolution or its transposed form, and its input."""
+    rank = draw(st.integers(1, 3))
+    groups = draw(st.sampled_from([1, 1, 2, 3]))
+    inputs = groups * draw(st.integers(1, 3))
+    outputs = groups * draw(st.integers(1, 3))
+
+    def each(low, high):
+        return tuple(draw(st.integers(low, high)) for _ in range(rank))
+
+    kernel, stride, dilation, padding = each(1, 4), each(1, 3), each(1, 3), each(0, 3)
+    common = {"stride": stride, "dilation": dilation, "groups": groups, "bias": draw(st.booleans())}
+    shape = (draw(st.integers(1, 2)), inputs, *(draw(st.integers(10, 13)) for _ in range(rank)))
+    if draw(st.booleans()):
+        extra = tuple(
+            draw(st.integers(0, max(s, d) - 1)) for s, d in zip(stride, dilation, strict=True)
+        )
+        kind = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)[rank - 1]
+        layer = kind(inputs, outputs, kernel, padding=each(0, 1), output_padding=extra, **common)
+    else:
+        kind = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[rank - 1]
+        layer = kind(inputs, outputs, kernel, padding=padding, **common)
+    return layer.double(), torch.randn(shape, dtype=torch.float64)
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(convolutions())
+def test_convolutions(case) -> None:
+    layer, inputs = case
+    graph = tinyml.trace(layer, (inputs,))
+    (actual,) = graph.evaluate(inputs.numpy())
+    check(str(layer), actual, layer(inputs), 1e-9)
 
 
 @pytest.mark.parametrize("name", [name for name in ZOO if name != "densenet121"])
