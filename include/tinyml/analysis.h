@@ -18,9 +18,10 @@ inline constexpr UnitId kPinnedUnit = -1;
 /// The unit of each index; shared between the many values that carry the same channels.
 using UnitList = std::shared_ptr<const std::vector<UnitId>>;
 
-/// Dimensions of a value that can shrink, with the unit of every index combination, row-major over `dims`. One dimension
-/// usually; several where a channel dimension was split (heads and head size, groups and channels in a group): removing
-/// units then leaves a rectangle, because each index of an outer dimension loses equally many of the inner one.
+/// Dimensions of a value that can shrink, with the unit of every index combination, row-major over `dims`. One
+/// dimension usually; several where a channel dimension was split (heads and head size, groups and channels in a
+/// group): removing units then leaves a rectangle, because each index of an outer dimension loses equally many of the
+/// inner one.
 struct UnitBlock {
   std::vector<int64_t> dims;   ///< Ascending.
   std::vector<int64_t> shape;  ///< Sizes of `dims`.
@@ -39,9 +40,9 @@ struct BindingAxis {
   std::string fqn;
   ValueId value = kNoValue;
   int64_t dim = 0;
-  /// Above 1 for input columns of a grouped convolution (and output columns of a transposed one): dimension 0 is `groups`
-  /// equal ranges of rows, each with columns of its own, and `units` holds the columns of the first group, then of the
-  /// second, ...
+  /// Above 1 for input columns of a grouped convolution (and output columns of a transposed one): dimension 0 is
+  /// `groups` equal ranges of rows, each with columns of its own, and `units` holds the columns of the first group,
+  /// then of the second, ...
   int64_t groups = 1;
   UnitList units;
   AxisRole role = AxisRole::kFollower;
@@ -87,8 +88,8 @@ struct DependencyGraph {
   std::vector<UnitList> pieces;                ///< Every distinct list of indices; each must keep one index at least.
 };
 
-/// Finds the dependencies between all channels of a functional graph (no in-place operators). Nothing is guessed: what an
-/// unknown operator reads is pinned, with the operator named in `pinned`.
+/// Finds the dependencies between all channels of a functional graph (no in-place operators). Nothing is guessed: what
+/// an unknown operator reads is pinned, with the operator named in `pinned`.
 DependencyGraph analyze_dependencies(const Graph& graph);
 /// One paragraph for each subgraph: its channels, the layers that make, follow and read them, constraints; then what is
 /// pinned and why.
@@ -111,7 +112,7 @@ struct NodeCost {
 };
 struct ModelCost {
   Cost total;
-  int64_t parameters = 0;             ///< Elements of parameters, shared ones once.
+  int64_t parameters = 0;  ///< Elements of parameters, shared ones once.
   int64_t parameter_bytes = 0;
   int64_t peak_activation_bytes = 0;  ///< Largest sum of live intermediate values, in execution order; views are free.
   std::vector<NodeCost> nodes;        ///< Every node, in execution order.

@@ -11,8 +11,8 @@ struct AxisGroup {
   std::vector<int64_t> outputs;  ///< Axes of the output, ascending; sizes above 1.
 };
 
-/// The finest decomposition of a reshape into independent groups, in order. Axes of size 1 are in no group. Throws Error if
-/// the shapes have different numbers of elements, or none.
+/// The finest decomposition of a reshape into independent groups, in order. Axes of size 1 are in no group. Throws
+/// Error if the shapes have different numbers of elements, or none.
 std::vector<AxisGroup> find_axis_groups(const std::vector<int64_t>& input, const std::vector<int64_t>& output);
 
 }  // namespace tinyml

@@ -17,11 +17,11 @@ struct PruningConfig {
   std::string metric = "l2_norm";
   /// Share of each layer's channels that is removed, in [0, 1).
   double sparsity = 0.5;
-  /// Other shares for modules (by path) or parameters (by name): `sparsity: {default: 0.5, "features.3": 0.2}`. Of several
-  /// that apply to one subgraph the smallest counts.
+  /// Other shares for modules (by path) or parameters (by name): `sparsity: {default: 0.5, "features.3": 0.2}`. Of
+  /// several that apply to one subgraph the smallest counts.
   std::map<std::string, double> layer_sparsity;
-  /// `target: {flops: 0.4}`: share of the multiply-accumulates that may remain, in (0, 1]. The smallest common share is then
-  /// removed that meets it; layers with a sparsity of their own keep that.
+  /// `target: {flops: 0.4}`: share of the multiply-accumulates that may remain, in (0, 1]. The smallest common share is
+  /// then removed that meets it; layers with a sparsity of their own keep that.
   std::optional<double> target_flops;
   int64_t multiple = 1;      ///< Channels kept are multiples of this where the layer has that many.
   int64_t min_channels = 1;  ///< Each layer keeps this many at least.
@@ -30,7 +30,8 @@ struct PruningConfig {
   std::vector<std::string> exclude_ops;  ///< Modules (everything in them) and parameters whose outputs stay whole.
   uint64_t seed = 0;                     ///< For "random".
 };
-/// Reads YAML, of which JSON is a part. Throws Error for unknown keys (naming the nearest known one), wrong types and ranges.
+/// Reads YAML, of which JSON is a part. Throws Error for unknown keys (naming the nearest known one), wrong types and
+/// ranges.
 PruningConfig parse_pruning_config(const std::string& yaml);
 /// Reads a YAML or JSON file.
 PruningConfig read_pruning_config(const std::string& path);
@@ -57,19 +58,21 @@ PruningPlan parse_pruning_plan(const std::string& json);
 void write_pruning_plan(const PruningPlan& plan, const std::string& path);
 PruningPlan read_pruning_plan(const std::string& path);
 
-/// Chooses what to remove. Deterministic for a config. Throws Error for names in the config that the model does not have and
-/// for a target that cannot be reached, saying how near it comes.
+/// Chooses what to remove. Deterministic for a config. Throws Error for names in the config that the model does not
+/// have and for a target that cannot be reached, saying how near it comes.
 PruningPlan plan_pruning(const Graph& graph, const DependencyGraph& dependencies, const PruningConfig& config);
 
-/// kept[unit] for a plan. Throws Error, listing all problems, if the plan names parameters or sizes the model does not have
-/// or would cut channels apart that depend on each other.
+/// kept[unit] for a plan. Throws Error, listing all problems, if the plan names parameters or sizes the model does not
+/// have or would cut channels apart that depend on each other.
 std::vector<bool> kept_units(const Graph& graph, const DependencyGraph& dependencies, const PruningPlan& plan);
 
-/// The pruned graph: parameters cut, shapes of all values and shape-like arguments updated. Ids of nodes and values stay.
+/// The pruned graph: parameters cut, shapes of all values and shape-like arguments updated. Ids of nodes and values
+/// stay.
 Graph apply_plan(const Graph& graph, const PruningPlan& plan);
 Graph apply_plan(const Graph& graph, const DependencyGraph& dependencies, const PruningPlan& plan);
 
-/// The graph with the removed channels' parameters set to zero (divisors and variances apart), everything else as it was.
+/// The graph with the removed channels' parameters set to zero (divisors and variances apart), everything else as it
+/// was.
 Graph mask_graph(const Graph& graph, const DependencyGraph& dependencies, const PruningPlan& plan);
 
 struct VerifyPlanOptions {
@@ -78,8 +81,8 @@ struct VerifyPlanOptions {
   /// Inputs to use instead of random ones (integer inputs are zero unless given).
   std::vector<Tensor> inputs;
 };
-/// Proves a plan: the pruned graph equals the masked original, evaluated in float64 on random inputs. Throws Error naming the
-/// first operator whose results differ. Changes nothing.
+/// Proves a plan: the pruned graph equals the masked original, evaluated in float64 on random inputs. Throws Error
+/// naming the first operator whose results differ. Changes nothing.
 void verify_plan(const Graph& graph, const PruningPlan& plan, const VerifyPlanOptions& options = {});
 void verify_plan(const Graph& graph, const DependencyGraph& dependencies, const PruningPlan& plan,
                  const VerifyPlanOptions& options = {});
@@ -89,8 +92,8 @@ struct ModuleSizes {
   std::string path;  ///< Of the module, "" for the root.
   std::map<std::string, int64_t> attributes;
 };
-/// What the operators of a graph say about the modules they were captured in, each (path, attribute) once; where operators of
-/// one module disagree the attribute is left out.
+/// What the operators of a graph say about the modules they were captured in, each (path, attribute) once; where
+/// operators of one module disagree the attribute is left out.
 std::vector<ModuleSizes> module_sizes(const Graph& graph);
 
 }  // namespace tinyml

@@ -69,7 +69,8 @@ void bind_analysis(nb::module_& module) {
   nb::class_<DependencyGraph>(module, "DependencyGraph", "Which channels of which tensors depend on which.")
       .def_prop_ro("subgraphs", &subgraphs_of)
       .def_ro("pinned", &DependencyGraph::pinned)
-      .def("to_dot", [](const DependencyGraph& dependencies) { return to_dot(dependencies); }, "Graphviz text.")
+      .def(
+          "to_dot", [](const DependencyGraph& dependencies) { return to_dot(dependencies); }, "Graphviz text.")
       .def("__str__", [](const DependencyGraph& dependencies) { return to_string(dependencies); });
   module.def("analyze_dependencies", &analyze_dependencies, nb::arg("graph"), nb::call_guard<nb::gil_scoped_release>(),
              "Finds the dependencies between all channels of a graph.");
@@ -80,7 +81,8 @@ void bind_analysis(nb::module_& module) {
       .def_ro("macs", &NodeCostInfo::macs)
       .def_ro("flops", &NodeCostInfo::flops);
   nb::class_<CostInfo>(module, "ModelCost", "Arithmetic and memory of a model.")
-      .def_prop_ro("macs", [](const CostInfo& info) { return info.cost.total.macs; }, "Multiply-accumulates.")
+      .def_prop_ro(
+          "macs", [](const CostInfo& info) { return info.cost.total.macs; }, "Multiply-accumulates.")
       .def_prop_ro("flops", [](const CostInfo& info) { return info.cost.total.flops; })
       .def_prop_ro("parameters", [](const CostInfo& info) { return info.cost.parameters; })
       .def_prop_ro("parameter_bytes", [](const CostInfo& info) { return info.cost.parameter_bytes; })

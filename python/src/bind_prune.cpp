@@ -22,11 +22,14 @@ void bind_prune(nb::module_& module) {
       .def_ro("cuts", &PruningPlan::cuts)
       .def("to_json", [](const PruningPlan& plan) { return to_json(plan); })
       .def_static("from_json", &parse_pruning_plan, nb::arg("json"))
-      .def("save", [](const PruningPlan& plan, const std::string& path) { write_pruning_plan(plan, path); }, nb::arg("path"))
+      .def(
+          "save", [](const PruningPlan& plan, const std::string& path) { write_pruning_plan(plan, path); },
+          nb::arg("path"))
       .def_static("load", &read_pruning_plan, nb::arg("path"));
 
-  module.def("check_pruning_config", [](const std::string& config) { (void)parse_pruning_config(config); }, nb::arg("config"),
-             "Raises tinyml.Error listing every problem of a configuration (YAML or JSON text).");
+  module.def(
+      "check_pruning_config", [](const std::string& config) { (void)parse_pruning_config(config); }, nb::arg("config"),
+      "Raises tinyml.Error listing every problem of a configuration (YAML or JSON text).");
   module.def(
       "plan_pruning",
       [](const Graph& graph, const DependencyGraph& dependencies, const std::string& config) {
@@ -50,7 +53,8 @@ void bind_prune(nb::module_& module) {
       "The graph with the removed channels' parameters set to zero.");
   module.def(
       "verify_plan",
-      [](const Graph& graph, const DependencyGraph& dependencies, const PruningPlan& plan, uint64_t seed, double tolerance) {
+      [](const Graph& graph, const DependencyGraph& dependencies, const PruningPlan& plan, uint64_t seed,
+         double tolerance) {
         VerifyPlanOptions options;
         options.seed = seed;
         options.tolerance = tolerance;
@@ -66,7 +70,8 @@ void bind_prune(nb::module_& module) {
         for (ModuleSizes& sizes : module_sizes(graph)) result.emplace_back(sizes.path, sizes.attributes);
         return result;
       },
-      nb::arg("graph"), "Attributes of modules that repeat sizes of their tensors: [(module path, {attribute: size})].");
+      nb::arg("graph"),
+      "Attributes of modules that repeat sizes of their tensors: [(module path, {attribute: size})].");
 }
 
 }  // namespace tinyml::python

@@ -38,7 +38,8 @@ void run_rules(const Graph& graph, Propagation& p) {
       if (!p.is_tensor(value)) return;
       const Binding* target = output.kind == OutputKind::kUser ? nullptr : graph.find_binding(output.target);
       if (target == nullptr) return p.fix_all(value, "it is an output of the network");
-      p.join({analysis::aligned(p, value), analysis::aligned(p, target->value)}, p.sizes(value), analysis::ZeroRule::kAll);
+      p.join({analysis::aligned(p, value), analysis::aligned(p, target->value)}, p.sizes(value),
+             analysis::ZeroRule::kAll);
     });
   }
   p.settle();
@@ -51,8 +52,9 @@ class UnitBuilder {
 
   DependencyGraph build() {
     collect_axes();
-    for (const auto& axis : axes_) result_.axes.push_back({axis.fqn, axis.value, axis.dim, axis.groups,
-                                                           units_of(axis.labels), axis.role, axis.maskable});
+    for (const auto& axis : axes_)
+      result_.axes.push_back(
+          {axis.fqn, axis.value, axis.dim, axis.groups, units_of(axis.labels), axis.role, axis.maskable});
     result_.unit_count = next_;
     std::erase_if(result_.axes, [](const BindingAxis& axis) {
       return std::all_of(axis.units->begin(), axis.units->end(), [](UnitId unit) { return unit == kPinnedUnit; });
@@ -83,7 +85,8 @@ class UnitBuilder {
     size_t position = 0;
     for (NodeId id = graph_.first_node(); id != kNoNode; id = graph_.next_node(id)) {
       for (const NamedArgument& arg : graph_.node(id).args) {
-        arg.value.for_each_value([&](ValueId value) { order.emplace(static_cast<uint32_t>(p_.canonical(value)), position++); });
+        arg.value.for_each_value(
+            [&](ValueId value) { order.emplace(static_cast<uint32_t>(p_.canonical(value)), position++); });
       }
     }
     std::vector<const Binding*> bindings;
@@ -92,13 +95,14 @@ class UnitBuilder {
       if (order.contains(static_cast<uint32_t>(p_.canonical(binding.value)))) bindings.push_back(&binding);
     }
     std::stable_sort(bindings.begin(), bindings.end(), [&](const Binding* a, const Binding* b) {
-      return order.at(static_cast<uint32_t>(p_.canonical(a->value))) < order.at(static_cast<uint32_t>(p_.canonical(b->value)));
+      return order.at(static_cast<uint32_t>(p_.canonical(a->value))) <
+             order.at(static_cast<uint32_t>(p_.canonical(b->value)));
     });
     for (const Binding* binding : bindings) {
       const Propagation::BindingState& state = p_.bindings().at(p_.canonical(binding->value));
       const auto add = [&](int64_t dim, int64_t groups, const LabelList& labels) {
-        axes_.push_back({binding->fqn, binding->value, dim, groups, labels, state.roles[static_cast<size_t>(dim)],
-                         state.maskable});
+        axes_.push_back(
+            {binding->fqn, binding->value, dim, groups, labels, state.roles[static_cast<size_t>(dim)], state.maskable});
       };
       for (const Block& block : p_.known_blocks(binding->value)) {
         TINYML_CHECK(block.dims.size() == 1);
@@ -133,7 +137,8 @@ class UnitBuilder {
       }
       if (!found) pinned.pinned = pinned.size;
       if (pinned.pinned == 0) continue;
-      pinned.reason.what = reason == nullptr ? "it has one channel or meets a dimension that cannot shrink" : reason->what;
+      pinned.reason.what =
+          reason == nullptr ? "it has one channel or meets a dimension that cannot shrink" : reason->what;
       if (reason != nullptr && reason->node != kNoNode) {
         const Node& node = graph_.node(reason->node);
         pinned.reason.what += fmt::format(" ({})", node.op);
@@ -269,9 +274,8 @@ std::vector<int64_t> kept_sizes(const Graph& graph, const DependencyGraph& depen
     const auto run = static_cast<std::ptrdiff_t>(sizes[1]);
     sizes[1] = 0;
     for (auto begin = units.begin(); begin != units.end() && sizes[1] == 0; begin += run) {
-      sizes[1] = std::count_if(begin, begin + run, [&](UnitId unit) {
-        return unit == kPinnedUnit || kept[static_cast<size_t>(unit)];
-      });
+      sizes[1] = std::count_if(begin, begin + run,
+                               [&](UnitId unit) { return unit == kPinnedUnit || kept[static_cast<size_t>(unit)]; });
     }
   }
   for (const UnitBlock& block : dependencies.values[index_of(value)]) {

@@ -3,8 +3,8 @@
 namespace tinyml::analysis {
 namespace {
 
-/// query [..., L, E], key [..., S, E], value [..., S, V] -> [..., L, V]. The scale depends on E unless it is given, so E
-/// keeps its size then; V is free.
+/// query [..., L, E], key [..., S, E], value [..., S, V] -> [..., L, V]. The scale depends on E unless it is given, so
+/// E keeps its size then; V is free.
 void propagate_attention(Propagation& p, const Node& node) {
   const ValueId query = operand(node, 0), key = operand(node, 1), value = operand(node, 2), output = node.outputs[0];
   const int64_t rank = p.rank(output);

@@ -31,10 +31,12 @@ Block concatenate_labels(Propagation& p, const std::vector<ValueId>& operands, i
     const int64_t size = p.sizes(value)[static_cast<size_t>(dim)];
     if (!alike) p.isolate(value, dim);
     const Block* block = block_at(p.blocks(value), dim);
-    parts.push_back(block != nullptr ? *block : Block{{dim}, {size}, p.pinned(size, "it is joined with what cannot shrink")});
+    parts.push_back(block != nullptr ? *block
+                                     : Block{{dim}, {size}, p.pinned(size, "it is joined with what cannot shrink")});
     result.zero = result.zero && parts.back().zero;
   }
-  const auto position = static_cast<size_t>(std::find(result.dims.begin(), result.dims.end(), dim) - result.dims.begin());
+  const auto position =
+      static_cast<size_t>(std::find(result.dims.begin(), result.dims.end(), dim) - result.dims.begin());
   result.shape = parts[0].shape;
   result.shape[position] = 0;
   for (const Block& part : parts) result.shape[position] += part.shape[position];

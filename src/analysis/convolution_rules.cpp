@@ -14,8 +14,8 @@ struct Convolution {
 };
 
 /// One group a channel, or a group with one channel in or out: a group goes as a whole, taking all its channels along.
-void propagate_whole_groups(Propagation& p, const Convolution& conv, const LabelList& in, int64_t in_run, int64_t out_dim,
-                            int64_t out_run) {
+void propagate_whole_groups(Propagation& p, const Convolution& conv, const LabelList& in, int64_t in_run,
+                            int64_t out_dim, int64_t out_run) {
   const char* why = "the groups of a convolution read channels that cannot be removed";
   if (in == nullptr) {
     if (out_dim == 0) p.fix(conv.weight, 0, why);
@@ -38,7 +38,8 @@ void propagate_whole_groups(Propagation& p, const Convolution& conv, const Label
 }
 
 /// Every group keeps equally many input channels and equally many output channels; which ones is each group's affair.
-void propagate_grouped(Propagation& p, const Convolution& conv, const LabelList& in, int64_t out_channels, int64_t out_dim) {
+void propagate_grouped(Propagation& p, const Convolution& conv, const LabelList& in, int64_t out_channels,
+                       int64_t out_dim) {
   const char* why = "a grouped convolution reads channels that cannot be removed";
   const int64_t groups = conv.groups;
   if (in != nullptr) p.require_rectangle({groups, static_cast<int64_t>(in->size()) / groups}, {true, false}, in);
@@ -76,7 +77,8 @@ void propagate(Propagation& p, const Convolution& conv) {
     } else if (!p.is_binding(conv.weight)) {
       bool zero = false;
       for (const Block& block : p.known_blocks(conv.weight)) zero = zero || (block.dims[0] == in_dim && block.zero);
-      if (!zero) p.fix(conv.input, conv.channel, "the weight of a convolution is computed, and not zero where it is cut");
+      if (!zero)
+        p.fix(conv.input, conv.channel, "the weight of a convolution is computed, and not zero where it is cut");
     }
     p.set_role(conv.weight, in_dim, AxisRole::kConsumer);
     p.set_role(conv.weight, out_dim, AxisRole::kProducer);
@@ -114,8 +116,13 @@ void propagate(Propagation& p, const Convolution& conv) {
 
 Rule convolution_rule(bool transposed) {
   return [transposed](Propagation& p, const Node& node) {
-    Convolution conv{operand(node, 0), operand(node, 1), optional_operand(node, "bias"), node.outputs[0],
-                     node.arg("groups").as_int(), transposed, 1};
+    Convolution conv{operand(node, 0),
+                     operand(node, 1),
+                     optional_operand(node, "bias"),
+                     node.outputs[0],
+                     node.arg("groups").as_int(),
+                     transposed,
+                     1};
     if (node.has_arg("transposed")) conv.transposed = node.arg("transposed").as_bool();
     conv.channel = p.rank(conv.input) - (p.rank(conv.weight) - 2) - 1;
     propagate(p, conv);
@@ -125,8 +132,9 @@ Rule convolution_rule(bool transposed) {
 }  // namespace
 
 void add_convolution_rules(Rules& rules) {
-  add_rules(rules, {"aten.conv1d.default", "aten.conv2d.default", "aten.conv3d.default", "aten.conv1d.padding",
-                    "aten.conv2d.padding", "aten.conv3d.padding", "aten.convolution.default"},
+  add_rules(rules,
+            {"aten.conv1d.default", "aten.conv2d.default", "aten.conv3d.default", "aten.conv1d.padding",
+             "aten.conv2d.padding", "aten.conv3d.padding", "aten.convolution.default"},
             convolution_rule(false));
   add_rules(rules, {"aten.conv_transpose1d.default", "aten.conv_transpose2d.input", "aten.conv_transpose3d.input"},
             convolution_rule(true));

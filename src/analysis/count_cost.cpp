@@ -29,7 +29,9 @@ struct Operands {
 };
 
 /// Elements behind the first dimension: weights each output (or, transposed, input) channel is multiplied with.
-int64_t per_channel(const std::vector<int64_t>& weight) { return weight.empty() ? 0 : product(weight) / std::max<int64_t>(weight[0], 1); }
+int64_t per_channel(const std::vector<int64_t>& weight) {
+  return weight.empty() ? 0 : product(weight) / std::max<int64_t>(weight[0], 1);
+}
 
 int64_t convolution_macs(const Operands& o) {
   const bool transposed = o.node.has_arg("transposed") && o.node.arg("transposed").as_bool();
@@ -75,13 +77,20 @@ const std::unordered_map<std::string, MacCounter>& mac_counters() {
 /// Results that are the operand's memory seen differently.
 const std::unordered_set<std::string>& views() {
   static const std::unordered_set<std::string> table = {
-      "aten.view.default",       "aten._unsafe_view.default", "aten.flatten.using_ints",   "aten.unflatten.int",
-      "aten.squeeze.default",    "aten.squeeze.dim",          "aten.squeeze.dims",         "aten.unsqueeze.default",
-      "aten.reshape.default",    "aten.permute.default",      "aten.transpose.int",        "aten.t.default",
-      "aten.expand.default",     "aten.expand_as.default",    "aten.slice.Tensor",         "aten.select.int",
-      "aten.narrow.default",     "aten.split.Tensor",         "aten.chunk.default",        "aten.split_with_sizes.default",
-      "aten.unbind.int",         "aten.detach.default",       "aten.alias.default",        "aten.dropout.default",
-      "aten.contiguous.default", "aten.movedim.int",          "aten.movedim.intlist",      "aten.view_as.default",
+      "aten.view.default",       "aten._unsafe_view.default",
+      "aten.flatten.using_ints", "aten.unflatten.int",
+      "aten.squeeze.default",    "aten.squeeze.dim",
+      "aten.squeeze.dims",       "aten.unsqueeze.default",
+      "aten.reshape.default",    "aten.permute.default",
+      "aten.transpose.int",      "aten.t.default",
+      "aten.expand.default",     "aten.expand_as.default",
+      "aten.slice.Tensor",       "aten.select.int",
+      "aten.narrow.default",     "aten.split.Tensor",
+      "aten.chunk.default",      "aten.split_with_sizes.default",
+      "aten.unbind.int",         "aten.detach.default",
+      "aten.alias.default",      "aten.dropout.default",
+      "aten.contiguous.default", "aten.movedim.int",
+      "aten.movedim.intlist",    "aten.view_as.default",
   };
   return table;
 }
@@ -89,11 +98,25 @@ const std::unordered_set<std::string>& views() {
 /// Moves or selects data without computing.
 const std::unordered_set<std::string>& moves() {
   static const std::unordered_set<std::string> table = {
-      "aten.cat.default",   "aten.stack.default",        "aten.clone.default",           "aten.pad.default",
-      "aten.index.Tensor",  "aten.constant_pad_nd.default", "aten.pixel_shuffle.default", "aten.pixel_unshuffle.default",
-      "aten.repeat.default", "aten.embedding.default",   "aten.zeros.default",           "aten.ones.default",
-      "aten.full.default",  "aten.channel_shuffle.default", "aten.to.dtype",             "aten.type_as.default",
-      "aten.upsample_nearest2d.vec", "aten.flip.default", "aten.roll.default",
+      "aten.cat.default",
+      "aten.stack.default",
+      "aten.clone.default",
+      "aten.pad.default",
+      "aten.index.Tensor",
+      "aten.constant_pad_nd.default",
+      "aten.pixel_shuffle.default",
+      "aten.pixel_unshuffle.default",
+      "aten.repeat.default",
+      "aten.embedding.default",
+      "aten.zeros.default",
+      "aten.ones.default",
+      "aten.full.default",
+      "aten.channel_shuffle.default",
+      "aten.to.dtype",
+      "aten.type_as.default",
+      "aten.upsample_nearest2d.vec",
+      "aten.flip.default",
+      "aten.roll.default",
   };
   return table;
 }

@@ -37,11 +37,13 @@ void propagate_size(Propagation& p, const Node& node) {
 }  // namespace
 
 void add_creation_rules(Rules& rules) {
-  add_rules(rules, {"aten.zeros.default", "aten.ones.default", "aten.full.default", "aten.new_zeros.default",
-                    "aten.new_ones.default", "aten.new_full.default"},
+  add_rules(rules,
+            {"aten.zeros.default", "aten.ones.default", "aten.full.default", "aten.new_zeros.default",
+             "aten.new_ones.default", "aten.new_full.default"},
             propagate_fill);
-  add_rules(rules, {"aten.arange.default", "aten.arange.start", "aten.arange.start_step", "aten.scalar_tensor.default",
-                    "aten.eye.default", "aten.linspace.default", "aten.rand.default", "aten.randn.default"},
+  add_rules(rules,
+            {"aten.arange.default", "aten.arange.start", "aten.arange.start_step", "aten.scalar_tensor.default",
+             "aten.eye.default", "aten.linspace.default", "aten.rand.default", "aten.randn.default"},
             propagate_nothing);
   add_rules(rules, {"aten.embedding.default"}, propagate_embedding);
   add_rules(rules, {"aten.sym_size.int"}, propagate_size);

@@ -27,7 +27,8 @@ inline int64_t product(const std::vector<int64_t>& shape) {
   return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
 }
 
-/// For each index of `shape` in row-major order, the row-major index into the sub-space made of its dimensions `positions`.
+/// For each index of `shape` in row-major order, the row-major index into the sub-space made of its dimensions
+/// `positions`.
 std::vector<size_t> project(const std::vector<int64_t>& shape, const std::vector<size_t>& positions);
 
 }  // namespace tinyml::analysis

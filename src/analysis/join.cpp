@@ -163,10 +163,12 @@ Blocks Propagation::join(const std::vector<Operand>& operands, const std::vector
         }
         std::vector<size_t> positions;
         for (int64_t d : in_space(operand, *block)) {
-          positions.push_back(static_cast<size_t>(std::find(set.begin(), set.end(), static_cast<size_t>(d)) - set.begin()));
+          positions.push_back(
+              static_cast<size_t>(std::find(set.begin(), set.end(), static_cast<size_t>(d)) - set.begin()));
         }
         const std::vector<size_t> projection = project(main.shape, positions);
-        for (size_t k = 0; k < projection.size(); ++k) labels_.unite((*main.labels)[k], (*block->labels)[projection[k]]);
+        for (size_t k = 0; k < projection.size(); ++k)
+          labels_.unite((*main.labels)[k], (*block->labels)[projection[k]]);
       }
       all = all && zero;
       any = any || zero;

@@ -119,9 +119,10 @@ void propagate_matmul(Propagation& p, ValueId a, ValueId b, ValueId output) {
 
 void add_matmul_rules(Rules& rules) {
   add_rules(rules, {"aten.linear.default"}, propagate_linear);
-  add_rules(rules, {"aten.matmul.default", "aten.mm.default", "aten.bmm.default"}, [](Propagation& p, const Node& node) {
-    propagate_matmul(p, operand(node, 0), operand(node, 1), node.outputs[0]);
-  });
+  add_rules(rules, {"aten.matmul.default", "aten.mm.default", "aten.bmm.default"},
+            [](Propagation& p, const Node& node) {
+              propagate_matmul(p, operand(node, 0), operand(node, 1), node.outputs[0]);
+            });
   add_rules(rules, {"aten.addmm.default", "aten.baddbmm.default"}, [](Propagation& p, const Node& node) {
     propagate_matmul(p, operand(node, 1), operand(node, 2), node.outputs[0]);
     add_bias(p, operand(node, 0), node.outputs[0]);

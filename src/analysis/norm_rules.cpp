@@ -61,7 +61,8 @@ void propagate_layer_norm(Propagation& p, const Node& node) {
 }  // namespace
 
 void add_norm_rules(Rules& rules) {
-  add_rules(rules, {"aten.batch_norm.default", "aten._native_batch_norm_legit_no_training.default"}, propagate_batch_norm);
+  add_rules(rules, {"aten.batch_norm.default", "aten._native_batch_norm_legit_no_training.default"},
+            propagate_batch_norm);
   add_rules(rules, {"aten.instance_norm.default"}, propagate_instance_norm);
   add_rules(rules, {"aten.group_norm.default"}, propagate_group_norm);
   add_rules(rules, {"aten.layer_norm.default", "aten.rms_norm.default"}, propagate_layer_norm);

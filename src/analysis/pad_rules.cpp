@@ -3,9 +3,10 @@
 namespace tinyml::analysis {
 namespace {
 
-/// pad(x, [before and after of the last dimension, of the one before, ...]). Constant entries padded to a dimension that
-/// shrinks have labels of their own; other modes read neighbours, so the dimension is fixed.
-void pad_labels(Propagation& p, ValueId input, ValueId output, const std::vector<int64_t>& pads, bool constant, double value) {
+/// pad(x, [before and after of the last dimension, of the one before, ...]). Constant entries padded to a dimension
+/// that shrinks have labels of their own; other modes read neighbours, so the dimension is fixed.
+void pad_labels(Propagation& p, ValueId input, ValueId output, const std::vector<int64_t>& pads, bool constant,
+                double value) {
   const int64_t rank = p.rank(input);
   std::vector<int64_t> widened;
   for (int64_t i = 0; i < static_cast<int64_t>(pads.size()) / 2; ++i) {
@@ -46,8 +47,9 @@ void add_pad_rules(Rules& rules) {
   add_rules(rules, {"aten.constant_pad_nd.default"}, [](Propagation& p, const Node& node) {
     pad_labels(p, operand(node), node.outputs[0], node.arg("pad").as_ints(), true, node.arg("value").as_double());
   });
-  add_rules(rules, {"aten.reflection_pad1d.default", "aten.reflection_pad2d.default", "aten.reflection_pad3d.default",
-                    "aten.replication_pad1d.default", "aten.replication_pad2d.default", "aten.replication_pad3d.default"},
+  add_rules(rules,
+            {"aten.reflection_pad1d.default", "aten.reflection_pad2d.default", "aten.reflection_pad3d.default",
+             "aten.replication_pad1d.default", "aten.replication_pad2d.default", "aten.replication_pad3d.default"},
             [](Propagation& p, const Node& node) {
               pad_labels(p, operand(node), node.outputs[0], node.arg("padding").as_ints(), false, 0.0);
             });

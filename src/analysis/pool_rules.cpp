@@ -17,23 +17,25 @@ Rule window_rule(int64_t spatial) {
 }  // namespace
 
 void add_pool_rules(Rules& rules) {
-  add_rules(rules, {"aten.max_pool1d.default", "aten.avg_pool1d.default", "aten.adaptive_avg_pool1d.default",
-                    "aten.adaptive_max_pool1d.default", "aten.upsample_nearest1d.default", "aten.upsample_nearest1d.vec",
-                    "aten.upsample_linear1d.default", "aten.upsample_linear1d.vec", "aten.max_pool1d_with_indices.default"},
+  add_rules(rules,
+            {"aten.max_pool1d.default", "aten.avg_pool1d.default", "aten.adaptive_avg_pool1d.default",
+             "aten.adaptive_max_pool1d.default", "aten.upsample_nearest1d.default", "aten.upsample_nearest1d.vec",
+             "aten.upsample_linear1d.default", "aten.upsample_linear1d.vec", "aten.max_pool1d_with_indices.default"},
             window_rule(1));
-  add_rules(rules, {"aten.max_pool2d.default", "aten.avg_pool2d.default", "aten.adaptive_avg_pool2d.default",
-                    "aten._adaptive_avg_pool2d.default", "aten.adaptive_max_pool2d.default",
-                    "aten.max_pool2d_with_indices.default", "aten.upsample_nearest2d.default",
-                    "aten.upsample_nearest2d.vec", "aten.upsample_bilinear2d.default", "aten.upsample_bilinear2d.vec",
-                    "aten.upsample_bicubic2d.default", "aten.upsample_bicubic2d.vec",
-                    "aten._upsample_nearest_exact2d.default", "aten._upsample_nearest_exact2d.vec",
-                    "aten._upsample_bilinear2d_aa.default", "aten._upsample_bilinear2d_aa.vec",
-                    "aten._upsample_bicubic2d_aa.default", "aten._upsample_bicubic2d_aa.vec",
-                    "aten.grid_sampler_2d.default"},
-            window_rule(2));
-  add_rules(rules, {"aten.max_pool3d.default", "aten.avg_pool3d.default", "aten.adaptive_avg_pool3d.default",
-                    "aten.adaptive_max_pool3d.default", "aten.upsample_nearest3d.default", "aten.upsample_nearest3d.vec",
-                    "aten.upsample_trilinear3d.default", "aten.upsample_trilinear3d.vec"},
+  add_rules(
+      rules,
+      {"aten.max_pool2d.default", "aten.avg_pool2d.default", "aten.adaptive_avg_pool2d.default",
+       "aten._adaptive_avg_pool2d.default", "aten.adaptive_max_pool2d.default", "aten.max_pool2d_with_indices.default",
+       "aten.upsample_nearest2d.default", "aten.upsample_nearest2d.vec", "aten.upsample_bilinear2d.default",
+       "aten.upsample_bilinear2d.vec", "aten.upsample_bicubic2d.default", "aten.upsample_bicubic2d.vec",
+       "aten._upsample_nearest_exact2d.default", "aten._upsample_nearest_exact2d.vec",
+       "aten._upsample_bilinear2d_aa.default", "aten._upsample_bilinear2d_aa.vec",
+       "aten._upsample_bicubic2d_aa.default", "aten._upsample_bicubic2d_aa.vec", "aten.grid_sampler_2d.default"},
+      window_rule(2));
+  add_rules(rules,
+            {"aten.max_pool3d.default", "aten.avg_pool3d.default", "aten.adaptive_avg_pool3d.default",
+             "aten.adaptive_max_pool3d.default", "aten.upsample_nearest3d.default", "aten.upsample_nearest3d.vec",
+             "aten.upsample_trilinear3d.default", "aten.upsample_trilinear3d.vec"},
             window_rule(3));
 }
 

@@ -21,9 +21,12 @@ std::string count_in(const DependencyGraph& dependencies, const BindingAxis& axi
 
 const char* name_of(AxisRole role) {
   switch (role) {
-    case AxisRole::kProducer: return "made by";
-    case AxisRole::kConsumer: return "read by";
-    case AxisRole::kFollower: return "also in";
+    case AxisRole::kProducer:
+      return "made by";
+    case AxisRole::kConsumer:
+      return "read by";
+    case AxisRole::kFollower:
+      return "also in";
   }
   return "";
 }
@@ -38,8 +41,8 @@ std::string to_string(const DependencyGraph& dependencies) {
     const Subgraph& subgraph = dependencies.subgraphs[i];
     fmt::format_to(out, "\n[{}] {}: {} units\n", i, subgraph.name, subgraph.units.size());
     const auto print = [&](const BindingAxis& axis) {
-      fmt::format_to(out, "  {} {} dim {} ({}{})\n", name_of(axis.role), axis.fqn, axis.dim, count_in(dependencies, axis, i),
-                     axis.groups > 1 ? fmt::format(", {} groups", axis.groups) : "");
+      fmt::format_to(out, "  {} {} dim {} ({}{})\n", name_of(axis.role), axis.fqn, axis.dim,
+                     count_in(dependencies, axis, i), axis.groups > 1 ? fmt::format(", {} groups", axis.groups) : "");
     };
     for (size_t axis : subgraph.producers) print(dependencies.axes[axis]);
     for (AxisRole role : {AxisRole::kFollower, AxisRole::kConsumer}) {
@@ -57,7 +60,8 @@ std::string to_string(const DependencyGraph& dependencies) {
   if (dependencies.pinned.empty()) return text;
   fmt::format_to(out, "\nnot prunable:\n");
   for (const PinnedAxis& pinned : dependencies.pinned) {
-    fmt::format_to(out, "  {} dim {} ({} of {}): {}", pinned.fqn, pinned.dim, pinned.pinned, pinned.size, pinned.reason.what);
+    fmt::format_to(out, "  {} dim {} ({} of {}): {}", pinned.fqn, pinned.dim, pinned.pinned, pinned.size,
+                   pinned.reason.what);
     if (!pinned.reason.module_path.empty()) fmt::format_to(out, " in {}", pinned.reason.module_path);
     if (!pinned.reason.where.empty()) {
       fmt::format_to(out, " at {}:{}", pinned.reason.where.file, pinned.reason.where.line);

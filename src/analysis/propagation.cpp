@@ -135,7 +135,8 @@ Block* Propagation::find(Blocks& blocks, int64_t dim) {
 void Propagation::fix(Blocks& blocks, int64_t dim, const std::string& why) {
   Block* block = find(blocks, dim);
   if (block == nullptr) return;
-  const auto position = static_cast<size_t>(std::find(block->dims.begin(), block->dims.end(), dim) - block->dims.begin());
+  const auto position =
+      static_cast<size_t>(std::find(block->dims.begin(), block->dims.end(), dim) - block->dims.begin());
   if (block->dims.size() == 1) {
     pin(block->labels, why);
     blocks.erase(blocks.begin() + (block - blocks.data()));

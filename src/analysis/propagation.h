@@ -42,8 +42,8 @@ struct Rectangle {
   NodeId node = kNoNode;
 };
 
-/// Walks a graph in execution order while the rules of its operators say how labels travel. A parameter's dimensions get
-/// labels when they are first touched, preferably those of the tensor they meet.
+/// Walks a graph in execution order while the rules of its operators say how labels travel. A parameter's dimensions
+/// get labels when they are first touched, preferably those of the tensor they meet.
 class Propagation {
  public:
   explicit Propagation(const Graph& graph);
@@ -85,7 +85,8 @@ class Propagation {
 
   /// Unites the labels of operands that are combined index by index in a space of these sizes (broadcasting over
   /// dimensions of size 1) and returns the space's blocks. `constant`: a nonzero number takes part.
-  Blocks join(const std::vector<Operand>& operands, const std::vector<int64_t>& space, ZeroRule rule, bool constant = false);
+  Blocks join(const std::vector<Operand>& operands, const std::vector<int64_t>& space, ZeroRule rule,
+              bool constant = false);
 
   // --- parameters
   void set_role(ValueId value, int64_t dim, AxisRole role);

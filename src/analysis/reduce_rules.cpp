@@ -8,8 +8,8 @@ namespace {
 
 enum class Reduction { kSum, kOther };
 
-/// Sums what is left over `dims`. A sum over a dimension that shrinks is exact where the removed entries are zero; any other
-/// reduction is not.
+/// Sums what is left over `dims`. A sum over a dimension that shrinks is exact where the removed entries are zero; any
+/// other reduction is not.
 void reduce_labels(Propagation& p, ValueId input, const std::vector<ValueId>& outputs, const std::set<int64_t>& dims,
                    bool keepdim, Reduction kind) {
   for (auto dim = dims.rbegin(); dim != dims.rend(); ++dim) {
@@ -74,15 +74,35 @@ void propagate_along(Propagation& p, const Node& node) {
 
 void add_reduce_rules(Rules& rules) {
   add_rules(rules, {"aten.sum.dim_IntList", "aten.sum.default"}, reduction_rule(Reduction::kSum));
-  add_rules(rules, {"aten.mean.dim", "aten.mean.default", "aten.amax.default", "aten.amin.default", "aten.max.dim",
-                    "aten.min.dim", "aten.max.default", "aten.min.default", "aten.prod.default", "aten.prod.dim_int",
-                    "aten.var.correction", "aten.var.dim", "aten.std.correction", "aten.std.dim", "aten.norm.ScalarOpt_dim",
-                    "aten.linalg_vector_norm.default", "aten.argmax.default", "aten.argmin.default", "aten.logsumexp.default",
-                    "aten.all.default", "aten.any.default", "aten.all.dim", "aten.any.dim"},
+  add_rules(rules,
+            {"aten.mean.dim",
+             "aten.mean.default",
+             "aten.amax.default",
+             "aten.amin.default",
+             "aten.max.dim",
+             "aten.min.dim",
+             "aten.max.default",
+             "aten.min.default",
+             "aten.prod.default",
+             "aten.prod.dim_int",
+             "aten.var.correction",
+             "aten.var.dim",
+             "aten.std.correction",
+             "aten.std.dim",
+             "aten.norm.ScalarOpt_dim",
+             "aten.linalg_vector_norm.default",
+             "aten.argmax.default",
+             "aten.argmin.default",
+             "aten.logsumexp.default",
+             "aten.all.default",
+             "aten.any.default",
+             "aten.all.dim",
+             "aten.any.dim"},
             reduction_rule(Reduction::kOther));
-  add_rules(rules, {"aten.softmax.int", "aten._softmax.default", "aten.log_softmax.int", "aten._log_softmax.default",
-                    "aten.cumsum.default", "aten.cumprod.default", "aten.sort.default", "aten.topk.default",
-                    "aten.flip.default", "aten.glu.default"},
+  add_rules(rules,
+            {"aten.softmax.int", "aten._softmax.default", "aten.log_softmax.int", "aten._log_softmax.default",
+             "aten.cumsum.default", "aten.cumprod.default", "aten.sort.default", "aten.topk.default",
+             "aten.flip.default", "aten.glu.default"},
             [](Propagation& p, const Node& node) {
               if (node.op == "aten.flip.default" || node.op == "aten.glu.default" || node.op == "aten.topk.default") {
                 return p.fix_all(operand(node), "it is reordered");

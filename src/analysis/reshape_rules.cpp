@@ -31,7 +31,8 @@ Block reshape_block(const Block& block, const std::vector<AxisGroup>& groups, co
   result.zero = block.zero;
   for (size_t group : own) {
     for (int64_t dim : groups[group].inputs) {
-      if (std::find(block.dims.begin(), block.dims.end(), dim) != block.dims.end()) positions.push_back(in_shape.size());
+      if (std::find(block.dims.begin(), block.dims.end(), dim) != block.dims.end())
+        positions.push_back(in_shape.size());
       in_shape.push_back(in_sizes[static_cast<size_t>(dim)]);
     }
     for (int64_t dim : groups[group].outputs) {
@@ -87,7 +88,8 @@ void propagate_reshape(Propagation& p, const Node& node) {
   p.set(output, std::move(result));
 }
 
-/// Dimensions of size 1 that become larger repeat what is there, as many times as what they are combined with has indices.
+/// Dimensions of size 1 that become larger repeat what is there, as many times as what they are combined with has
+/// indices.
 void propagate_expand(Propagation& p, const Node& node) {
   const ValueId input = operand(node), output = node.outputs[0];
   const int64_t offset = p.rank(output) - p.rank(input);
@@ -152,9 +154,10 @@ void propagate_repeat_interleave(Propagation& p, const Node& node) {
 }  // namespace
 
 void add_reshape_rules(Rules& rules) {
-  add_rules(rules, {"aten.view.default", "aten.reshape.default", "aten._unsafe_view.default", "aten.flatten.using_ints",
-                    "aten.unflatten.int", "aten.squeeze.default", "aten.squeeze.dim", "aten.squeeze.dims",
-                    "aten.unsqueeze.default", "aten.view_as.default", "aten.reshape_as.default"},
+  add_rules(rules,
+            {"aten.view.default", "aten.reshape.default", "aten._unsafe_view.default", "aten.flatten.using_ints",
+             "aten.unflatten.int", "aten.squeeze.default", "aten.squeeze.dim", "aten.squeeze.dims",
+             "aten.unsqueeze.default", "aten.view_as.default", "aten.reshape_as.default"},
             propagate_reshape);
   add_rules(rules, {"aten.expand.default", "aten.expand_as.default", "aten.broadcast_to.default"}, propagate_expand);
   add_rules(rules, {"aten.repeat.default", "aten.tile.default"}, propagate_repeat);

@@ -10,7 +10,8 @@
 
 namespace tinyml::analysis {
 
-/// Says how labels travel through one operator: reads the blocks of its operands, sets those of its outputs (unset: fixed).
+/// Says how labels travel through one operator: reads the blocks of its operands, sets those of its outputs (unset:
+/// fixed).
 using Rule = std::function<void(Propagation&, const Node&)>;
 using Rules = std::unordered_map<std::string, Rule>;
 

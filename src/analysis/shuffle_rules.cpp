@@ -19,7 +19,8 @@ void propagate_pixel_shuffle(Propagation& p, const Node& node) {
     block.shape[0] = static_cast<int64_t>(block.labels->size());
   }
   std::erase_if(result, [](const Block& block) { return block.shape[0] < 2; });
-  if (labels != nullptr && p.sizes(output)[static_cast<size_t>(channel)] < 2) p.pin(labels, "it is the only channel left");
+  if (labels != nullptr && p.sizes(output)[static_cast<size_t>(channel)] < 2)
+    p.pin(labels, "it is the only channel left");
   p.set(output, std::move(result));
 }
 

@@ -44,7 +44,8 @@ struct Piece {
   int64_t count;
 };
 
-/// Cuts a value into pieces along `dim`. Of a joint block every piece must stay a rectangle; a piece with one index keeps it.
+/// Cuts a value into pieces along `dim`. Of a joint block every piece must stay a rectangle; a piece with one index
+/// keeps it.
 void propagate_pieces(Propagation& p, ValueId input, int64_t dim, const std::vector<Piece>& pieces) {
   if (const Block* block = block_at(p.blocks(input), dim); block != nullptr && block->dims.size() > 1) {
     for (const Piece& piece : pieces) {
@@ -64,7 +65,8 @@ void propagate_pieces(Propagation& p, ValueId input, int64_t dim, const std::vec
         p.pin(part.labels, "it is taken out by its index");
         continue;
       }
-      if (part.dims.size() > 1) p.require_rectangle(part.shape, std::vector<bool>(part.shape.size(), false), part.labels);
+      if (part.dims.size() > 1)
+        p.require_rectangle(part.shape, std::vector<bool>(part.shape.size(), false), part.labels);
       result.push_back(std::move(part));
     }
     if (piece.output != kNoValue) p.set(piece.output, std::move(result));
@@ -110,15 +112,17 @@ void propagate_slice(Propagation& p, const Node& node) {
   }
   int64_t start = begin.is_none() ? 0 : begin.as_int();
   start = std::clamp<int64_t>(start < 0 ? start + size : start, 0, size);
-  if (step == 1) return propagate_pieces(p, input, dim, {{kNoValue, 0, start}, {output, start, count},
-                                                         {kNoValue, start + count, size - start - count}});
+  if (step == 1)
+    return propagate_pieces(
+        p, input, dim, {{kNoValue, 0, start}, {output, start, count}, {kNoValue, start + count, size - start - count}});
   // Every step-th index: a run of `step` goes as a whole, so that the others stay where they are looked for.
   const LabelList labels = p.isolate(input, dim);
   Blocks result;
   if (labels != nullptr && size % step == 0 && start < step && count > 1) {
     const LabelList runs = p.unite_runs(labels, step);
     result.push_back({{dim}, {count}, runs, false});
-    for (const Block& block : p.blocks(input)) result.back().zero = result.back().zero || (block.dims[0] == dim && block.zero);
+    for (const Block& block : p.blocks(input))
+      result.back().zero = result.back().zero || (block.dims[0] == dim && block.zero);
   } else {
     p.fix(input, dim, "a slice with a step does not divide it evenly");
   }
@@ -129,7 +133,8 @@ void propagate_slice(Propagation& p, const Node& node) {
 }
 
 /// Outputs without the dimension, one for each listed index.
-void propagate_select(Propagation& p, ValueId input, int64_t dim, const std::vector<std::pair<ValueId, int64_t>>& outputs) {
+void propagate_select(Propagation& p, ValueId input, int64_t dim,
+                      const std::vector<std::pair<ValueId, int64_t>>& outputs) {
   const Block* at = block_at(p.blocks(input), dim);
   if (at != nullptr && at->dims.size() > 1 && at->dims.back() == dim) p.isolate(input, dim);
   at = block_at(p.blocks(input), dim);
@@ -159,9 +164,8 @@ void propagate_select(Propagation& p, ValueId input, int64_t dim, const std::vec
 void add_slice_rules(Rules& rules) {
   add_rules(rules, {"aten.split.Tensor", "aten.chunk.default"},
             [](Propagation& p, const Node& node) { propagate_split(p, node, dim_argument(p, node), true); });
-  add_rules(rules, {"aten.split_with_sizes.default", "aten.split.sizes"}, [](Propagation& p, const Node& node) {
-    propagate_split(p, node, dim_argument(p, node), false);
-  });
+  add_rules(rules, {"aten.split_with_sizes.default", "aten.split.sizes"},
+            [](Propagation& p, const Node& node) { propagate_split(p, node, dim_argument(p, node), false); });
   add_rules(rules, {"aten.slice.Tensor", "aten.narrow.default"}, propagate_slice);
   add_rules(rules, {"aten.select.int"}, [](Propagation& p, const Node& node) {
     const int64_t dim = dim_argument(p, node);

@@ -32,7 +32,9 @@ void check_names(const Graph& graph, const PruningConfig& config) {
   std::vector<Diagnostic> problems;
   const auto check = [&](const std::string& key, const std::string& name) {
     if (names.contains(name)) return;
-    problems.push_back({fmt::format("{} names '{}', which the model does not have", key, name), "", {},
+    problems.push_back({fmt::format("{} names '{}', which the model does not have", key, name),
+                        "",
+                        {},
                         suggest_remedy(name, all, "give the path of a module or parameter as in named_parameters()")});
   };
   for (const std::string& name : config.exclude_ops) check("exclude_ops", name);
@@ -47,7 +49,8 @@ std::string last_linear_weight(const Graph& graph) {
     const Node& node = graph.node(id);
     if (node.op.rfind("aten.conv", 0) == 0) result.clear();
     if (node.op != "aten.linear.default" || !node.args[1].value.is_value()) continue;
-    if (const Binding* binding = graph.binding_of(node.args[1].value.as_value()); binding != nullptr) result = binding->fqn;
+    if (const Binding* binding = graph.binding_of(node.args[1].value.as_value()); binding != nullptr)
+      result = binding->fqn;
   }
   return result;
 }
@@ -148,7 +151,8 @@ std::vector<bool> Allocation::choose(double sparsity) const {
       const size_t index = part_of_unit_[static_cast<size_t>(piece->front())];
       const Part& part = parts_[index];
       if (part.steps > 1 && part.cells.size() == 1 && !part.cells[0].constrained) {
-        const auto best = std::find_first_of(part.cells[0].units.begin(), part.cells[0].units.end(), piece->begin(), piece->end());
+        const auto best =
+            std::find_first_of(part.cells[0].units.begin(), part.cells[0].units.end(), piece->begin(), piece->end());
         kept[static_cast<size_t>(best == part.cells[0].units.end() ? piece->front() : *best)] = true;
       } else {
         keep(part, ++steps[index], kept);

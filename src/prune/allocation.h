@@ -7,7 +7,8 @@
 
 namespace tinyml::prune {
 
-/// How many channels each layer keeps for a sparsity, and which: those with the largest scores that satisfy every constraint.
+/// How many channels each layer keeps for a sparsity, and which: those with the largest scores that satisfy every
+/// constraint.
 class Allocation {
  public:
   Allocation(const Graph& graph, const DependencyGraph& dependencies, const PruningConfig& config,

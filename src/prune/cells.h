@@ -7,8 +7,8 @@
 
 namespace tinyml::prune {
 
-/// Units of a subgraph that are alike: made by the same layers, in the same rows of the same constraints. Taking equally many
-/// of each keeps every constraint.
+/// Units of a subgraph that are alike: made by the same layers, in the same rows of the same constraints. Taking
+/// equally many of each keeps every constraint.
 struct Cell {
   std::vector<UnitId> units;
   std::vector<size_t> producers;  ///< Indices into DependencyGraph::axes.

@@ -31,10 +31,12 @@ Tensor cut_groups(const Tensor& data, int64_t groups, const std::vector<bool>& r
     const std::vector<int64_t> own_rows = indices_of(rows, group * row_run, (group + 1) * row_run);
     const std::vector<int64_t> own_columns = indices_of(columns, group * column_run, (group + 1) * column_run);
     if (own_rows.empty()) continue;
-    const Tensor part = rows_of(data, static_cast<int64_t>(group * row_run), static_cast<int64_t>((group + 1) * row_run));
+    const Tensor part =
+        rows_of(data, static_cast<int64_t>(group * row_run), static_cast<int64_t>((group + 1) * row_run));
     parts.push_back(part.index_select(0, own_rows).index_select(1, own_columns).contiguous());
     kept_rows += static_cast<int64_t>(own_rows.size());
-    if (parts.back().size(1) != parts.front().size(1)) throw Error("the groups of a weight keep different numbers of channels");
+    if (parts.back().size(1) != parts.front().size(1))
+      throw Error("the groups of a weight keep different numbers of channels");
   }
   TINYML_CHECK(!parts.empty());
   std::vector<int64_t> shape = parts.front().shape();
@@ -88,7 +90,8 @@ Tensor mask_tensor(const Tensor& data, const std::vector<const BindingAxis*>& ax
     const auto size = static_cast<size_t>(data.size(axis.dim));
     const size_t outer = data.nbytes() / (inner * size);
     for (size_t row = 0; row < outer; ++row) {
-      const size_t group = axis.groups > 1 ? row / (static_cast<size_t>(data.size(0)) / static_cast<size_t>(axis.groups)) : 0;
+      const size_t group =
+          axis.groups > 1 ? row / (static_cast<size_t>(data.size(0)) / static_cast<size_t>(axis.groups)) : 0;
       for (size_t index = 0; index < size; ++index) {
         if (!alive[i][group * size + index]) std::memset(bytes + (row * size + index) * inner, 0, inner);
       }

@@ -14,7 +14,8 @@ std::vector<int64_t> KeptShapes::sizes(ValueId value) const {
   for (const UnitBlock& block : blocks) {
     const auto [entry, is_new] = counts_.emplace(block.units.get(), 0);
     if (is_new) {
-      entry->second = std::count_if(block.units->begin(), block.units->end(), [&](UnitId unit) { return is_kept(unit); });
+      entry->second =
+          std::count_if(block.units->begin(), block.units->end(), [&](UnitId unit) { return is_kept(unit); });
     }
     sizes[static_cast<size_t>(block.dims[0])] = entry->second;
   }

@@ -7,8 +7,8 @@
 
 namespace tinyml::prune {
 
-/// Sizes of values when only some units remain; counts are shared between values with the same channels. Keeps references to
-/// its arguments.
+/// Sizes of values when only some units remain; counts are shared between values with the same channels. Keeps
+/// references to its arguments.
 class KeptShapes {
  public:
   KeptShapes(const Graph& graph, const DependencyGraph& dependencies, const std::vector<bool>& kept)

@@ -33,7 +33,8 @@ std::vector<double> accumulate(const AxisRows& rows, Function f) {
   for (int64_t row = 0; row < rows.rows; ++row) {
     const int64_t group = row / rows.row_run;
     for (int64_t i = 0; i < rows.size; ++i) {
-      result[static_cast<size_t>(group * rows.size + i)] += sum_over(rows.data + (row * rows.size + i) * rows.inner, rows.inner, f);
+      result[static_cast<size_t>(group * rows.size + i)] +=
+          sum_over(rows.data + (row * rows.size + i) * rows.inner, rows.inner, f);
     }
   }
   return result;

@@ -14,8 +14,8 @@ int64_t macs_of(const Graph& graph, const DependencyGraph& dependencies, const s
 }
 
 /// The smallest uniform sparsity that meets the target, by bisection: multiply-accumulates fall as sparsity grows.
-std::vector<bool> meet_target(const Graph& graph, const DependencyGraph& dependencies, const prune::Allocation& allocation,
-                              double ratio) {
+std::vector<bool> meet_target(const Graph& graph, const DependencyGraph& dependencies,
+                              const prune::Allocation& allocation, double ratio) {
   const int64_t before = macs_of(graph, dependencies, allocation.choose(0.0));
   const double target = ratio * static_cast<double>(count_cost(graph).total.macs);
   if (static_cast<double>(before) <= target) return allocation.choose(0.0);
@@ -23,10 +23,11 @@ std::vector<bool> meet_target(const Graph& graph, const DependencyGraph& depende
   std::vector<bool> best = allocation.choose(high);
   const int64_t least = macs_of(graph, dependencies, best);
   if (static_cast<double>(least) > target) {
-    throw Error(fmt::format("the target of {:.1f} % of the FLOPs cannot be reached: {:.1f} % remain with everything removed "
-                            "that may be",
-                            100.0 * ratio, 100.0 * static_cast<double>(least) * ratio / target),
-                "raise the target, or exclude fewer layers");
+    throw Error(
+        fmt::format("the target of {:.1f} % of the FLOPs cannot be reached: {:.1f} % remain with everything removed "
+                    "that may be",
+                    100.0 * ratio, 100.0 * static_cast<double>(least) * ratio / target),
+        "raise the target, or exclude fewer layers");
   }
   for (int step = 0; step < 24; ++step) {
     const double middle = 0.5 * (low + high);
@@ -46,8 +47,9 @@ std::vector<bool> meet_target(const Graph& graph, const DependencyGraph& depende
 PruningPlan plan_pruning(const Graph& graph, const DependencyGraph& dependencies, const PruningConfig& config) {
   const prune::Allocation allocation(graph, dependencies, config,
                                      prune::score_units(graph, dependencies, config.metric, config.seed));
-  const std::vector<bool> kept = config.target_flops ? meet_target(graph, dependencies, allocation, *config.target_flops)
-                                                     : allocation.choose(config.sparsity);
+  const std::vector<bool> kept = config.target_flops
+                                     ? meet_target(graph, dependencies, allocation, *config.target_flops)
+                                     : allocation.choose(config.sparsity);
   PruningPlan plan;
   plan.metric = config.metric;
   for (const BindingAxis& axis : dependencies.axes) {

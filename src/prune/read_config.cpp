@@ -18,22 +18,35 @@ class ConfigReader {
   explicit ConfigReader(PruningConfig& config) : config_(config) {}
 
   void read(const YAML::Node& root) {
-    static const std::vector<std::string> keys = {"sparsity", "metrics", "metric", "target", "multiple", "min_channels",
-                                                  "skip_last_fc", "exclude_ops", "seed"};
+    static const std::vector<std::string> keys = {"sparsity",     "metrics",      "metric",      "target", "multiple",
+                                                  "min_channels", "skip_last_fc", "exclude_ops", "seed"};
     if (root.IsNull() || !root.IsDefined()) return;
     if (!root.IsMap()) return problem("a pruning config is a mapping of keys to values", "");
     for (const auto& entry : root) {
       const auto key = entry.first.as<std::string>();
       const YAML::Node& value = entry.second;
-      if (key == "sparsity") read_sparsity(value);
-      else if (key == "metrics" || key == "metric") read_metric(value);
-      else if (key == "target") read_target(value);
-      else if (key == "multiple") scalar(key, value, config_.multiple, [](int64_t x) { return x >= 1; }, "1 or more");
-      else if (key == "min_channels") scalar(key, value, config_.min_channels, [](int64_t x) { return x >= 1; }, "1 or more");
-      else if (key == "skip_last_fc") scalar(key, value, config_.skip_last_fc, [](bool) { return true; }, "true or false");
-      else if (key == "exclude_ops") read_names(value);
-      else if (key == "seed") scalar(key, value, config_.seed, [](uint64_t) { return true; }, "0 or more");
-      else unknown(key, keys);
+      if (key == "sparsity")
+        read_sparsity(value);
+      else if (key == "metrics" || key == "metric")
+        read_metric(value);
+      else if (key == "target")
+        read_target(value);
+      else if (key == "multiple")
+        scalar(
+            key, value, config_.multiple, [](int64_t x) { return x >= 1; }, "1 or more");
+      else if (key == "min_channels")
+        scalar(
+            key, value, config_.min_channels, [](int64_t x) { return x >= 1; }, "1 or more");
+      else if (key == "skip_last_fc")
+        scalar(
+            key, value, config_.skip_last_fc, [](bool) { return true; }, "true or false");
+      else if (key == "exclude_ops")
+        read_names(value);
+      else if (key == "seed")
+        scalar(
+            key, value, config_.seed, [](uint64_t) { return true; }, "0 or more");
+      else
+        unknown(key, keys);
     }
   }
 
@@ -42,7 +55,9 @@ class ConfigReader {
   }
 
  private:
-  void problem(std::string what, std::string remedy) { problems_.push_back({std::move(what), "", {}, std::move(remedy)}); }
+  void problem(std::string what, std::string remedy) {
+    problems_.push_back({std::move(what), "", {}, std::move(remedy)});
+  }
   void unknown(const std::string& key, const std::vector<std::string>& keys) {
     problem(fmt::format("unknown key '{}'", key),
             prune::suggest_remedy(key, keys, fmt::format("the keys are {}", fmt::join(keys, ", "))));
@@ -69,7 +84,8 @@ class ConfigReader {
   }
   void read_metric(const YAML::Node& value) {
     std::string name;
-    scalar("metrics", value, name, [](const std::string&) { return true; }, "the name of a metric");
+    scalar(
+        "metrics", value, name, [](const std::string&) { return true; }, "the name of a metric");
     for (const std::string& known : prune::metric_names()) {
       if (name == known) {
         config_.metric = name;
@@ -78,7 +94,7 @@ class ConfigReader {
     }
     problem(fmt::format("unknown metric '{}'", name),
             prune::suggest_remedy(name, prune::metric_names(),
-                           fmt::format("the metrics are {}", fmt::join(prune::metric_names(), ", "))));
+                                  fmt::format("the metrics are {}", fmt::join(prune::metric_names(), ", "))));
   }
   void read_target(const YAML::Node& value) {
     if (!value.IsMap()) return problem("'target' must be a mapping such as {flops: 0.4}", "");
@@ -89,8 +105,9 @@ class ConfigReader {
         continue;
       }
       double ratio = 0.0;
-      scalar("target.flops", entry.second, ratio, [](double x) { return x > 0.0 && x <= 1.0; },
-             "a number in (0, 1]: the share of the FLOPs that remains");
+      scalar(
+          "target.flops", entry.second, ratio, [](double x) { return x > 0.0 && x <= 1.0; },
+          "a number in (0, 1]: the share of the FLOPs that remains");
       config_.target_flops = ratio;
     }
   }
@@ -98,8 +115,10 @@ class ConfigReader {
     if (value.IsNull()) return;
     if (!value.IsSequence()) return problem("'exclude_ops' must be a list of module or parameter names", "");
     for (const YAML::Node& item : value) {
-      if (item.IsScalar()) config_.exclude_ops.push_back(item.as<std::string>());
-      else problem("'exclude_ops' must be a list of module or parameter names", "");
+      if (item.IsScalar())
+        config_.exclude_ops.push_back(item.as<std::string>());
+      else
+        problem("'exclude_ops' must be a list of module or parameter names", "");
     }
   }
 

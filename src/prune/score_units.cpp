@@ -52,7 +52,8 @@ std::vector<double> score_units(const Graph& graph, const DependencyGraph& depen
   }
   const auto function = metrics().find(metric);
   if (function == metrics().end()) {
-    throw Error(fmt::format("unknown pruning metric '{}'", metric), fmt::format("use one of {}", fmt::join(metric_names(), ", ")));
+    throw Error(fmt::format("unknown pruning metric '{}'", metric),
+                fmt::format("use one of {}", fmt::join(metric_names(), ", ")));
   }
   std::vector<double> sums(scores.size(), 0.0);
   std::vector<int64_t> counts(scores.size(), 0);
@@ -69,7 +70,8 @@ std::vector<double> score_units(const Graph& graph, const DependencyGraph& depen
     }
     for (UnitId unit : *axis.units) {
       if (unit == kPinnedUnit || counts[static_cast<size_t>(unit)] == 0) continue;
-      scores[static_cast<size_t>(unit)] += sums[static_cast<size_t>(unit)] / static_cast<double>(counts[static_cast<size_t>(unit)]);
+      scores[static_cast<size_t>(unit)] +=
+          sums[static_cast<size_t>(unit)] / static_cast<double>(counts[static_cast<size_t>(unit)]);
       sums[static_cast<size_t>(unit)] = 0.0;
       counts[static_cast<size_t>(unit)] = 0;
     }

@@ -9,7 +9,8 @@
 namespace tinyml::prune {
 
 /// "did you mean 'x'?", or `otherwise` when no candidate is near.
-inline std::string suggest_remedy(std::string_view name, const std::vector<std::string>& candidates, std::string otherwise) {
+inline std::string suggest_remedy(std::string_view name, const std::vector<std::string>& candidates,
+                                  std::string otherwise) {
   const std::string nearest = nearest_name(name, candidates);
   return nearest.empty() ? std::move(otherwise) : "did you mean '" + nearest + "'?";
 }

@@ -54,7 +54,8 @@ double relative_difference(const Tensor& reference, const Tensor& other) {
 }
 
 /// Index combinations of a value that remain, as a tensor cut to them. Joint blocks are cut as a whole.
-Tensor cut_value(const Tensor& data, const DependencyGraph& dependencies, const std::vector<bool>& kept, ValueId value) {
+Tensor cut_value(const Tensor& data, const DependencyGraph& dependencies, const std::vector<bool>& kept,
+                 ValueId value) {
   std::vector<int64_t> indices(static_cast<size_t>(data.rank()), 0);
   const std::vector<double> values = data.to_doubles();
   std::vector<double> result;

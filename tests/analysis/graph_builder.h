@@ -15,7 +15,9 @@ class GraphBuilder {
  public:
   Graph graph;
 
-  ValueId input(std::vector<int64_t> sizes) { return graph.add_input("x", TensorType::of(ScalarType::kFloat32, sizes)); }
+  ValueId input(std::vector<int64_t> sizes) {
+    return graph.add_input("x", TensorType::of(ScalarType::kFloat32, sizes));
+  }
   void output(ValueId value) { graph.add_output({value, OutputKind::kUser, ""}); }
 
   std::vector<int64_t> sizes(ValueId value) const { return graph.tensor_type(value).sizes(); }
@@ -38,34 +40,49 @@ class GraphBuilder {
     node.op = name;
     node.args = make_args(name, std::move(args));
     node.returns_list = true;
-    for (const auto& each : sizes) node.outputs.push_back(graph.add_value("piece", TensorType::of(ScalarType::kFloat32, each)));
+    for (const auto& each : sizes)
+      node.outputs.push_back(graph.add_value("piece", TensorType::of(ScalarType::kFloat32, each)));
     graph.add_node(node);
     return node.outputs;
   }
 
-  ValueId conv(const std::string& name, ValueId x, int64_t channels, int64_t kernel = 3, int64_t groups = 1, bool bias = true) {
+  ValueId conv(const std::string& name, ValueId x, int64_t channels, int64_t kernel = 3, int64_t groups = 1,
+               bool bias = true) {
     std::vector<int64_t> sizes = this->sizes(x);
     const ValueId weight = parameter(name + ".weight", {channels, sizes[1] / groups, kernel, kernel});
     const Argument b = bias ? Argument(parameter(name + ".bias", {channels})) : Argument();
     sizes[1] = channels;
-    return op("aten.conv2d.default", {{"input", x}, {"weight", weight}, {"bias", b},
-                                      {"padding", Argument::ints({kernel / 2, kernel / 2})}, {"groups", groups}}, sizes);
+    return op("aten.conv2d.default",
+              {{"input", x},
+               {"weight", weight},
+               {"bias", b},
+               {"padding", Argument::ints({kernel / 2, kernel / 2})},
+               {"groups", groups}},
+              sizes);
   }
   ValueId conv_transpose(const std::string& name, ValueId x, int64_t channels, int64_t groups = 1) {
     std::vector<int64_t> sizes = this->sizes(x);
     const ValueId weight = parameter(name + ".weight", {sizes[1], channels / groups, 2, 2});
     const ValueId bias = parameter(name + ".bias", {channels});
     sizes = {sizes[0], channels, sizes[2] * 2, sizes[3] * 2};
-    return op("aten.conv_transpose2d.input", {{"input", x}, {"weight", weight}, {"bias", bias},
-                                              {"stride", Argument::ints({2, 2})}, {"groups", groups}}, sizes);
+    return op(
+        "aten.conv_transpose2d.input",
+        {{"input", x}, {"weight", weight}, {"bias", bias}, {"stride", Argument::ints({2, 2})}, {"groups", groups}},
+        sizes);
   }
   ValueId batch_norm(const std::string& name, ValueId x) {
     const int64_t channels = sizes(x)[1];
     return op("aten.batch_norm.default",
-              {{"input", x}, {"weight", parameter(name + ".weight", {channels})}, {"bias", parameter(name + ".bias", {channels})},
+              {{"input", x},
+               {"weight", parameter(name + ".weight", {channels})},
+               {"bias", parameter(name + ".bias", {channels})},
                {"running_mean", positive(name + ".running_mean", {channels})},
-               {"running_var", positive(name + ".running_var", {channels})}, {"training", false}, {"momentum", 0.1},
-               {"eps", 1e-5}, {"cudnn_enabled", true}}, sizes(x));
+               {"running_var", positive(name + ".running_var", {channels})},
+               {"training", false},
+               {"momentum", 0.1},
+               {"eps", 1e-5},
+               {"cudnn_enabled", true}},
+              sizes(x));
   }
   ValueId linear(const std::string& name, ValueId x, int64_t features) {
     std::vector<int64_t> sizes = this->sizes(x);

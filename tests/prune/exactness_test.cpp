@@ -132,12 +132,12 @@ TEST(Exactness, ChannelShuffle) {
 TEST(Exactness, ChunkAndUnevenSplit) {
   GraphBuilder b;
   const ValueId x = b.conv("a", b.input({1, 3, 4, 4}), 12);
-  const std::vector<ValueId> halves = b.ops("aten.chunk.default", {{"self", x}, {"chunks", 2}, {"dim", 1}},
-                                            {{1, 6, 4, 4}, {1, 6, 4, 4}});
+  const std::vector<ValueId> halves =
+      b.ops("aten.chunk.default", {{"self", x}, {"chunks", 2}, {"dim", 1}}, {{1, 6, 4, 4}, {1, 6, 4, 4}});
   const ValueId y = b.conv("b", b.cat({halves[1], b.conv("c", halves[0], 3)}), 10);
-  const std::vector<ValueId> parts = b.ops("aten.split_with_sizes.default",
-                                           {{"self", y}, {"split_sizes", Argument::ints({2, 5, 3})}, {"dim", 1}},
-                                           {{1, 2, 4, 4}, {1, 5, 4, 4}, {1, 3, 4, 4}});
+  const std::vector<ValueId> parts =
+      b.ops("aten.split_with_sizes.default", {{"self", y}, {"split_sizes", Argument::ints({2, 5, 3})}, {"dim", 1}},
+            {{1, 2, 4, 4}, {1, 5, 4, 4}, {1, 3, 4, 4}});
   b.output(b.conv("d", b.cat({parts[2], parts[0]}), 4));
   b.output(b.conv("e", parts[1], 4));
   expect_pruned(b.graph);
@@ -217,8 +217,12 @@ TEST(Exactness, SharedConvolutionUsedTwice) {
 TEST(Exactness, GroupNormGoesByWholeGroups) {
   GraphBuilder b;
   const ValueId x = b.conv("a", b.input({1, 3, 4, 4}), 12);
-  const ValueId y = b.op("aten.group_norm.default", {{"input", x}, {"num_groups", 4}, {"weight", b.parameter("gn.weight", {12})},
-                                                     {"bias", b.parameter("gn.bias", {12})}}, b.sizes(x));
+  const ValueId y = b.op("aten.group_norm.default",
+                         {{"input", x},
+                          {"num_groups", 4},
+                          {"weight", b.parameter("gn.weight", {12})},
+                          {"bias", b.parameter("gn.bias", {12})}},
+                         b.sizes(x));
   b.output(b.conv("c", y, 4));
   expect_pruned(b.graph);
 }
@@ -226,8 +230,9 @@ TEST(Exactness, GroupNormGoesByWholeGroups) {
 TEST(Exactness, LayerNormPinsWhatItNormalises) {
   GraphBuilder b;
   const ValueId x = b.linear("a", b.input({2, 5, 6}), 8);
-  const ValueId y = b.op("aten.layer_norm.default", {{"input", x}, {"normalized_shape", Argument::ints({8})},
-                                                     {"weight", b.parameter("ln.weight", {8})}}, b.sizes(x));
+  const ValueId y = b.op(
+      "aten.layer_norm.default",
+      {{"input", x}, {"normalized_shape", Argument::ints({8})}, {"weight", b.parameter("ln.weight", {8})}}, b.sizes(x));
   b.output(b.linear("c", b.relu(b.linear("b", y, 12)), 4));
   expect_pruned(b.graph);
   const DependencyGraph dependencies = analyze_dependencies(b.graph);
@@ -240,7 +245,8 @@ TEST(Exactness, LayerNormPinsWhatItNormalises) {
 TEST(Exactness, PadsChannelsOfAShortcut) {
   GraphBuilder b;
   const ValueId x = b.relu(b.conv("a", b.input({1, 3, 4, 4}), 4));
-  const ValueId padded = b.op("aten.pad.default", {{"self", x}, {"pad", Argument::ints({0, 0, 0, 0, 2, 2})}}, {1, 8, 4, 4});
+  const ValueId padded =
+      b.op("aten.pad.default", {{"self", x}, {"pad", Argument::ints({0, 0, 0, 0, 2, 2})}}, {1, 8, 4, 4});
   b.output(b.conv("d", b.add(padded, b.conv("b", x, 8)), 4));
   expect_pruned(b.graph);
 }
@@ -250,7 +256,8 @@ TEST(Exactness, MatrixProductWithTransposedParameter) {
   const ValueId x = b.linear("a", b.input({2, 5}), 8);
   const ValueId weight = b.parameter("w", {6, 8});
   const ValueId t = b.op("aten.t.default", {{"self", weight}}, {8, 6});
-  const ValueId y = b.op("aten.addmm.default", {{"self", b.parameter("bias", {6})}, {"mat1", b.relu(x)}, {"mat2", t}}, {2, 6});
+  const ValueId y =
+      b.op("aten.addmm.default", {{"self", b.parameter("bias", {6})}, {"mat1", b.relu(x)}, {"mat2", t}}, {2, 6});
   b.output(b.linear("c", b.relu(y), 4));
   const auto [before, after] = prune_and_prove(b.graph);
   EXPECT_LT(after, before / 2);  // Both hidden layers are cut.
@@ -276,7 +283,8 @@ TEST(Exactness, SumOverChannelsOnlyWhereZero) {
   const ValueId in = b.input({1, 3, 4, 4});
   const ValueId zero = b.relu(b.conv("zero", in, 8)), not_zero = b.unary("sigmoid", b.conv("not_zero", in, 8));
   for (ValueId x : {zero, not_zero}) {
-    b.output(b.op("aten.sum.dim_IntList", {{"self", x}, {"dim", Argument::ints({1})}, {"keepdim", true}}, {1, 1, 4, 4}));
+    b.output(
+        b.op("aten.sum.dim_IntList", {{"self", x}, {"dim", Argument::ints({1})}, {"keepdim", true}}, {1, 1, 4, 4}));
   }
   expect_pruned(b.graph);
   const DependencyGraph dependencies = analyze_dependencies(b.graph);
