@@ -112,6 +112,7 @@ Graph read_pt2(const Storage& bytes) {
     return *tensor;
   };
   Graph graph = read_graph(program.at("graph_module"), payload);
+  verify(graph);
   read_archive(program, graph.archive);
   const std::string sample_inputs = fmt::format("data/sample_inputs/{}.pt", model);
   if (archive.has(sample_inputs)) graph.archive.sample_inputs = archive.bytes(sample_inputs);

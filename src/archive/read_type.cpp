@@ -81,8 +81,14 @@ TensorType TypeReader::tensor(const JsonRef& json) {
       json.at("sizes").fail("the tensor is too large");
     }
   }
-  for (const JsonRef& stride : json.at("strides").elements()) type.strides.push_back(dim(stride));
-  if (type.strides.size() != type.shape.size()) json.at("strides").fail("expected one stride for each size");
+  const JsonRef strides = json.at("strides");
+  if (strides.size() != type.shape.size()) strides.fail("expected one stride for each size");
+  for (size_t i = 0; i < strides.size(); ++i) {
+    type.strides.push_back(dim(strides[i]));
+    int64_t extent = 0;
+    if (__builtin_mul_overflow(type.strides[i].hint(), type.shape[i].hint(), &extent))
+      strides[i].fail("the stride is too large");
+  }
   if (is_row_major(type)) type.strides.clear();
   type.requires_grad = json.at("requires_grad").as_bool();
   type.device = read_device(json.at("device"));

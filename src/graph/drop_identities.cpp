@@ -20,7 +20,8 @@ bool has_no_gradient(const Graph& graph, ValueId id) {
 }
 
 bool is_identity(const Graph& graph, const Node& node) {
-  if (node.outputs.size() != 1 || node.args.empty() || !node.args[0].value.is_value()) return false;
+  if (node.outputs.size() != 1 || node.outputs[0] == kNoValue || node.args.empty() || !node.args[0].value.is_value())
+    return false;
   const ValueId input = node.args[0].value.as_value();
   if (std::find(kIdentities.begin(), kIdentities.end(), node.op) != kIdentities.end()) return true;
   if (node.op == "aten.detach.default") return has_no_gradient(graph, input);
@@ -37,7 +38,7 @@ bool is_identity(const Graph& graph, const Node& node) {
 /// The value that a node returns unchanged, or kNoValue.
 ValueId passed_value(const Graph& graph, const Node& node) {
   if (is_identity(graph, node)) return node.args[0].value.as_value();
-  if (node.op != "aten.slice_scatter.default") return kNoValue;
+  if (node.op != "aten.slice_scatter.default" || node.outputs[0] == kNoValue) return kNoValue;
   const TensorType& whole = graph.tensor_type(node.arg("self").as_value());
   const TensorType& part = graph.tensor_type(node.arg("src").as_value());
   const bool covers = whole.is_static() && whole.shape == part.shape && whole.type == part.type;

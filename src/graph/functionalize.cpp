@@ -139,7 +139,8 @@ class Functionalizer {
     const OpSchema* schema = find_schema(node.op);
     if (schema != nullptr && schema->is_mutating()) {
       if (is_observer(node.op)) return;
-      if (!captured[0].value.is_value() || !schema->arguments[0].type.mutated) {
+      const bool has_result = node.outputs.size() == 1 && node.outputs[0] != kNoValue;
+      if (!has_result || !captured[0].value.is_value() || !schema->arguments[0].type.mutated) {
         throw Error({fmt::format("{} does not write a single tensor", node.op), node.module_path(), node.source(),
                      "use the operator that returns a new tensor instead"});
       }

@@ -77,23 +77,27 @@ class ViewWriter {
   ValueId narrow(const Argument& start, const Argument& length) {
     if (!start.is_int() || !length.is_int()) refuse(view_, "its range is not constant");
     int64_t from = start.as_int();
-    const Dim& size = graph_.tensor_type(base_).shape.at(dimension());
+    const Dim& size = graph_.tensor_type(base_).shape[dimension()];
     if (from < 0) {
       if (!size.is_static()) refuse(view_, "its range is not constant");
       from += size.hint();
     }
-    return write_slice(from, from + length.as_int());
+    int64_t end = 0;
+    if (__builtin_add_overflow(from, length.as_int(), &end)) refuse(view_, "its range is not valid");
+    return write_slice(from, end);
   }
 
   /// One of several parts along a dimension, which starts where the parts before it end.
   ValueId write_part() {
     const size_t dim = dimension();
     int64_t start = 0;
-    for (size_t i = 0; i <= output_; ++i) {
-      const Dim& size = graph_.tensor_type(view_.outputs[i]).shape.at(dim);
-      if (!size.is_static()) refuse(view_, "the sizes of its parts are not constant");
-      if (i == output_) return write_slice(start, start + size.hint());
-      start += size.hint();
+    for (size_t i = 0; i <= output_ && view_.outputs[i] != kNoValue; ++i) {
+      const Shape& part = graph_.tensor_type(view_.outputs[i]).shape;
+      if (dim >= part.size() || !part[dim].is_static()) refuse(view_, "the sizes of its parts are not constant");
+      int64_t end = 0;
+      if (__builtin_add_overflow(start, part[dim].hint(), &end)) refuse(view_, "its parts are too large");
+      if (i == output_) return write_slice(start, end);
+      start = end;
     }
     refuse(view_, "it has no such part");
   }
@@ -103,58 +107,71 @@ class ViewWriter {
                    {{"dim", static_cast<int64_t>(dimension())}, {"start", start}, {"end", end}});
   }
 
-  size_t dimension() const {
+  size_t dimension() const { return wrap(view_.arg("dim").as_int()); }
+
+  /// A dimension of the base, counted from the front.
+  size_t wrap(int64_t dim) const {
     const auto rank = static_cast<int64_t>(graph_.tensor_type(base_).shape.size());
-    const int64_t dim = view_.arg("dim").as_int();
+    if (dim < -rank || dim >= rank) refuse(view_, "its dimension is out of range");
     return static_cast<size_t>(dim < 0 ? dim + rank : dim);
   }
 
   /// Dimension i of the view is dimension order[i] of the base.
-  std::vector<int64_t> order() const {
-    const auto rank = static_cast<int64_t>(graph_.tensor_type(base_).shape.size());
-    const auto wrap = [&](int64_t dim) { return dim < 0 ? dim + rank : dim; };
-    std::vector<int64_t> order(static_cast<size_t>(rank));
-    for (int64_t i = 0; i < rank; ++i) order[static_cast<size_t>(i)] = i;
+  std::vector<size_t> order() const {
+    const size_t rank = graph_.tensor_type(base_).shape.size();
+    std::vector<size_t> order(rank);
+    for (size_t i = 0; i < rank; ++i) order[i] = i;
     if (is_any(view_.op, {"permute"})) {
-      order = view_.arg("dims").as_ints();
-      for (int64_t& dim : order) dim = wrap(dim);
+      order.clear();
+      for (int64_t dim : view_.arg("dims").as_ints()) order.push_back(wrap(dim));
     } else if (is_any(view_.op, {"numpy_T", "t"})) {
       std::reverse(order.begin(), order.end());
     } else if (is_any(view_.op, {"mT", "adjoint"})) {
-      std::swap(order.at(order.size() - 2), order.back());
+      std::swap(order[wrap(-2)], order[wrap(-1)]);
     } else if (is_any(view_.op, {"movedim"})) {
-      move_dimensions(order, wrap);
+      order = moved_order();
     } else {
-      std::swap(order.at(static_cast<size_t>(wrap(view_.args.at(1).value.as_int()))),
-                order.at(static_cast<size_t>(wrap(view_.args.at(2).value.as_int()))));
+      std::swap(order[wrap(view_.args[1].value.as_int())], order[wrap(view_.args[2].value.as_int())]);
     }
     return order;
   }
 
-  template <typename Wrap>
-  void move_dimensions(std::vector<int64_t>& order, Wrap wrap) const {
+  std::vector<size_t> moved_order() const {
     const auto list = [&](const Argument& argument) {
-      std::vector<int64_t> dims = argument.is_list() ? argument.as_ints() : std::vector<int64_t>{argument.as_int()};
-      for (int64_t& dim : dims) dim = wrap(dim);
+      std::vector<size_t> dims;
+      for (int64_t dim : argument.is_list() ? argument.as_ints() : std::vector<int64_t>{argument.as_int()}) {
+        dims.push_back(wrap(dim));
+      }
       return dims;
     };
-    const std::vector<int64_t> sources = list(view_.arg("source"));
-    const std::vector<int64_t> targets = list(view_.arg("destination"));
-    std::vector<int64_t> rest;
-    for (int64_t dim : order) {
+    const std::vector<size_t> sources = list(view_.arg("source"));
+    const std::vector<size_t> targets = list(view_.arg("destination"));
+    const size_t rank = graph_.tensor_type(base_).shape.size();
+    std::vector<size_t> rest;
+    for (size_t dim = 0; dim < rank; ++dim) {
       if (std::find(sources.begin(), sources.end(), dim) == sources.end()) rest.push_back(dim);
     }
+    if (sources.size() != targets.size() || rest.size() + sources.size() != rank)
+      refuse(view_, "its dimensions are not valid");
+    std::vector<size_t> order;
     auto next = rest.begin();
-    for (size_t i = 0; i < order.size(); ++i) {
-      const auto target = std::find(targets.begin(), targets.end(), static_cast<int64_t>(i));
-      order[i] = target == targets.end() ? *next++ : sources[static_cast<size_t>(target - targets.begin())];
+    for (size_t i = 0; i < rank; ++i) {
+      const auto target = std::find(targets.begin(), targets.end(), i);
+      if (target != targets.end()) {
+        order.push_back(sources[static_cast<size_t>(target - targets.begin())]);
+      } else if (next != rest.end()) {
+        order.push_back(*next++);
+      }
     }
+    return order;
   }
 
   ValueId permute() {
-    const std::vector<int64_t> order = this->order();
-    std::vector<int64_t> inverse(order.size());
-    for (size_t i = 0; i < order.size(); ++i) inverse.at(static_cast<size_t>(order[i])) = static_cast<int64_t>(i);
+    const std::vector<size_t> order = this->order();
+    std::vector<int64_t> inverse(graph_.tensor_type(base_).shape.size(), -1);
+    if (order.size() != inverse.size()) refuse(view_, "its dimensions are not valid");
+    for (size_t i = 0; i < order.size(); ++i) inverse[order[i]] = static_cast<int64_t>(i);
+    if (std::count(inverse.begin(), inverse.end(), -1) > 0) refuse(view_, "its dimensions are not valid");
     return graph_.add_operator(
         "aten.permute.default",
         make_args("aten.permute.default", {{"self", written_}, {"dims", Argument::ints(inverse)}}),
