@@ -118,6 +118,7 @@ POOLS = {
     "avg_ceil": (nn.AvgPool2d(3, 2, ceil_mode=True), (1, 3, 8, 10)),
     "avg_ceil_padded": (nn.AvgPool2d(3, 2, 1, ceil_mode=True), (1, 3, 8, 10)),
     "avg_divisor": (nn.AvgPool2d(2, divisor_override=3), (1, 3, 8, 8)),
+    "avg_whole": (nn.AvgPool2d((8, 6)), (1, 3, 8, 6)),
     "avg_1d": (nn.AvgPool1d(3, 2, 1), (1, 3, 11)),
     "adaptive_global": (nn.AdaptiveAvgPool2d(1), (1, 3, 7, 5)),
     "adaptive_divisible": (nn.AdaptiveAvgPool2d((2, 4)), (1, 3, 8, 8)),

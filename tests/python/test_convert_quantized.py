@@ -105,6 +105,7 @@ OPERATORS = {
     ),
     "max_pool": lambda x: quantize(F.max_pool2d(quantize(x), 3, 2, 1)),
     "avg_pool": lambda x: quantize(F.avg_pool2d(quantize(x), 2)),
+    "avg_pool_whole": lambda x: quantize(F.avg_pool2d(quantize(x), 6)),
     "mean": lambda x: quantize(quantize(x).mean((2, 3)), 0.005, 0),
     "nearest": lambda x: quantize(F.interpolate(quantize(x), scale_factor=2)),
     "bilinear": lambda x: quantize(F.interpolate(quantize(x), scale_factor=2, mode="bilinear")),
