@@ -153,6 +153,18 @@ def test_keeps_flags_dtype_and_gradients() -> None:
     assert torch.equal(model.b.weight.grad, expected)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_other_element_types(dtype: torch.dtype) -> None:
+    model, x = make("DenseConcat")
+    model, x = model.to(dtype), x.to(dtype)
+    original = copy.deepcopy(model)
+    pruner = OneShotChannelPruner(model, x, {"sparsity": 0.5})
+    assert pruner.prune() is model
+    assert all(p.dtype == dtype for p in model.parameters())
+    expected = masked(original, pruner.plan)(x)
+    assert_equal(model(x).float(), expected.float(), 16 * torch.finfo(dtype).eps)
+
+
 def test_tied_weights_stay_tied() -> None:
     model, x = make("TiedWeights")
     OneShotChannelPruner(model, x, {"sparsity": 0.5}).prune()
