@@ -9,7 +9,8 @@
 //
 // - Operators with a fixed dimension order carry `Operator::channels_first = true` and are read as follows, with bias
 //   vectors of one dimension; a missing bias is added as zeros:
-//     CONV_2D            x NCHW, weights O(C/groups)HW, bias [O]. Groups follow from the weights; depthwise convolutions
+//     CONV_2D            x NCHW, weights O(C/groups)HW, bias [O]. Groups follow from the weights; depthwise
+//     convolutions
 //                        are emitted as CONV_2D too and become DEPTHWISE_CONV_2D where TFLite has it.
 //     TRANSPOSE_CONV     inputs {output_shape int32[4] in logical order NCHW, weights IOHW, x NCHW, bias [O]}; one
 //                        group; padding VALID: the full output (H - 1) * stride + kernel, followed by a SLICE for
@@ -18,17 +19,19 @@
 //     MAX_POOL_2D, AVERAGE_POOL_2D, L2_POOL_2D       x NCHW.
 //     RESIZE_BILINEAR, RESIZE_NEAREST_NEIGHBOR       x NCHW, size int32[2] = {height, width}.
 //     DEPTH_TO_SPACE, SPACE_TO_DEPTH                 x NCHW; channels counted as TFLite does, block offsets outermost
-//                        (channel = (block_y * block + block_x) * C + c). PyTorch's pixel_shuffle has c outermost: reorder
-//                        the producer's channels, or write RESHAPE, TRANSPOSE, RESHAPE.
+//                        (channel = (block_y * block + block_x) * C + c). PyTorch's pixel_shuffle has c outermost:
+//                        reorder the producer's channels, or write RESHAPE, TRANSPOSE, RESHAPE.
 //   One-dimensional convolution and pooling: RESHAPE [N,C,L] to [N,C,1,L], the 2-D operator, RESHAPE back (free).
-// - Padding: a PAD (convolution, zero) or PADV2 (max pooling, lowest value) before an operator with padding VALID. Passes
+// - Padding: a PAD (convolution, zero) or PADV2 (max pooling, lowest value) before an operator with padding VALID.
+// Passes
 //   turn it into SAME where that is equal. AVERAGE_POOL_2D after a PAD counts the padding; with SAME it does not.
 // - Every other operator is written as TFLite defines it with axes, begins, sizes, paddings and permutations in the
 //   tensors' logical order and `channels_first = false`: element-wise operators with NumPy broadcasting, CONCATENATION,
 //   SPLIT, SLICE, STRIDED_SLICE, PAD, MEAN, RESHAPE (of the logical order), TRANSPOSE (never avoided by the lowering:
 //   a permute costs nothing when the layout absorbs it), GATHER, ...
 // - Operators over the last dimension (FULLY_CONNECTED with weights [out, in], SOFTMAX, LOG_SOFTMAX,
-//   L2_NORMALIZATION, BATCH_MATMUL) get a TRANSPOSE before and after for another dimension; it costs nothing when absorbed.
+//   L2_NORMALIZATION, BATCH_MATMUL) get a TRANSPOSE before and after for another dimension; it costs nothing when
+//   absorbed.
 // - FakeQuant is QUANTIZE (to an INT8 tensor that carries scale and zero point) followed by DEQUANTIZE, for weights
 //   too: constant, QUANTIZE (per channel: `quantized_dimension` of the logical order), DEQUANTIZE.
 // - Activations are separate operators (RELU, RELU6, HARD_SWISH, ...); passes fuse them.
@@ -43,8 +46,8 @@
 #include <utility>
 #include <vector>
 
-#include "tinyml/tflite_options.h"
 #include "tinyml/tflite_ops.h"
+#include "tinyml/tflite_options.h"
 
 namespace tinyml::tflite {
 
@@ -125,7 +128,7 @@ struct Operator {
 struct Subgraph {
   std::string name;
   std::vector<Tensor> tensors;
-  std::vector<Operator> operators;  ///< In execution order.
+  std::vector<Operator> operators;   ///< In execution order.
   std::vector<int> inputs, outputs;  ///< Tensor ids.
 
   /// Adds a tensor; returns its id.
@@ -169,10 +172,10 @@ int64_t byte_count(Type type, const Shape& shape);
 /// The file's bytes. Fills what the format wants: operator codes with the versions that the features used call for,
 /// aligned buffers (equal storage shared), signatures. Expects physical form: throws Error on `channels_first`.
 std::vector<std::byte> serialize_tflite(const Model& model);
-/// Reads a file's bytes; constants alias `owner`, nothing is copied. Signatures, metadata and quantization are kept; densities,
-/// min/max statistics and names of variables' shapes that nothing executes by are not. Throws Error listing every reason
-/// for which the file is not a valid model or holds what this type cannot carry (options of unknown operators, sparse
-/// tensors, StableHLO operators).
+/// Reads a file's bytes; constants alias `owner`, nothing is copied. Signatures, metadata and quantization are kept;
+/// densities, min/max statistics and names of variables' shapes that nothing executes by are not. Throws Error listing
+/// every reason for which the file is not a valid model or holds what this type cannot carry (options of unknown
+/// operators, sparse tensors, StableHLO operators).
 Model read_tflite(std::span<const std::byte> file, std::shared_ptr<const void> owner);
 /// The same for a file, which is memory-mapped for as long as the model's buffers live.
 Model read_tflite(const std::string& path);

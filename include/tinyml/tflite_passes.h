@@ -16,8 +16,8 @@ namespace tinyml::tflite {
 using Order = std::vector<int>;
 
 struct LayoutOptions {
-  /// Inputs and outputs of rank 4 of a model with images in it (one that has a `channels_first` operator) become NHWC in
-  /// the file. All others keep the order they were given in.
+  /// Inputs and outputs of rank 4 of a model with images in it (one that has a `channels_first` operator) become NHWC
+  /// in the file. All others keep the order they were given in.
   bool channels_last_inputs = true;
   bool channels_last_outputs = true;
   /// Orders of single inputs and outputs, by position; they override the above.
@@ -30,25 +30,26 @@ struct LayoutReport {
   int64_t bytes_transposed = 0;                    ///< What they move in one inference.
 };
 
-/// Logical to physical form, in place. The dimension order of every tensor is chosen so that the fewest bytes are transposed:
-/// a minimum cut where a region has two candidate orders, expansion moves (each a minimum cut) where it has more.
-/// Operators that have one order (convolutions, pools) are pinned, element-wise and axis operators run in any common
-/// order with their axes, paddings and constants remapped, TRANSPOSE costs nothing where the order absorbs it, RESHAPE
-/// passes every order that keeps merged and split axes together, FULLY_CONNECTED after a flatten has its columns permuted.
-/// Models in physical form are welcome too (their TRANSPOSEs are moved and cancelled). Throws Error on malformed orders.
+/// Logical to physical form, in place. The dimension order of every tensor is chosen so that the fewest bytes are
+/// transposed: a minimum cut where a region has two candidate orders, expansion moves (each a minimum cut) where it has
+/// more. Operators that have one order (convolutions, pools) are pinned, element-wise and axis operators run in any
+/// common order with their axes, paddings and constants remapped, TRANSPOSE costs nothing where the order absorbs it,
+/// RESHAPE passes every order that keeps merged and split axes together, FULLY_CONNECTED after a flatten has its
+/// columns permuted. Models in physical form are welcome too (their TRANSPOSEs are moved and cancelled). Throws Error
+/// on malformed orders.
 LayoutReport assign_layout(Model& model, const LayoutOptions& options = {});
 
 /// Whose kernels the file is made for: which operators stay float between DEQUANTIZE and QUANTIZE is a table by target.
 enum class Target { kLitert };
 
-/// QUANTIZE and DEQUANTIZE pairs (physical form) become INT8 operators: an operator whose activations all come from DEQUANTIZE and
-/// whose result goes to QUANTIZE only runs in INT8 where the target has a good kernel, with INT8 weights and INT32 bias;
-/// operators that only move values carry the scale along; where scales of inputs must agree they are requantized to the
-/// output's. What has no FakeQuant around it stays float, exactly.
+/// QUANTIZE and DEQUANTIZE pairs (physical form) become INT8 operators: an operator whose activations all come from
+/// DEQUANTIZE and whose result goes to QUANTIZE only runs in INT8 where the target has a good kernel, with INT8 weights
+/// and INT32 bias; operators that only move values carry the scale along; where scales of inputs must agree they are
+/// requantized to the output's. What has no FakeQuant around it stays float, exactly.
 void fold_quantization(Model& model, Target target = Target::kLitert);
 
-/// FLOAT32, INT8 or UINT8 for the float inputs and outputs of the main subgraph: their QUANTIZE and DEQUANTIZE go, or change
-/// type. Throws Error, naming each, when one of them is not quantized.
+/// FLOAT32, INT8 or UINT8 for the float inputs and outputs of the main subgraph: their QUANTIZE and DEQUANTIZE go, or
+/// change type. Throws Error, naming each, when one of them is not quantized.
 void set_boundary_types(Model& model, Type input_type, Type output_type);
 
 struct OptimizeOptions {
@@ -59,8 +60,8 @@ struct OptimizeOptions {
   std::function<void(const std::string& pass, const Model& model)> after_pass;
 };
 
-/// Logical form (or a file's) to the physical form that is written: assign_layout, then every pass in its order, then quantization and
-/// the types of inputs and outputs.
+/// Logical form (or a file's) to the physical form that is written: assign_layout, then every pass in its order, then
+/// quantization and the types of inputs and outputs.
 LayoutReport optimize(Model& model, const OptimizeOptions& options = {});
 
 }  // namespace tinyml::tflite

@@ -62,8 +62,8 @@ int Subgraph::add_tensor(std::string tensor_name, Type type, Shape shape, Quanti
 int Subgraph::add_constant(std::string tensor_name, Type type, Shape shape, Buffer buffer, Quantization quantization) {
   const int64_t expected = byte_count(type, shape);
   if (static_cast<int64_t>(buffer.size()) != expected) {
-    throw Error("constant '" + tensor_name + "' has " + std::to_string(buffer.size()) + " bytes where its shape needs " +
-                std::to_string(expected));
+    throw Error("constant '" + tensor_name + "' has " + std::to_string(buffer.size()) +
+                " bytes where its shape needs " + std::to_string(expected));
   }
   const int id = add_tensor(std::move(tensor_name), type, std::move(shape), std::move(quantization));
   tensors.back().buffer = std::move(buffer);

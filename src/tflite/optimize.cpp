@@ -84,6 +84,7 @@ LayoutReport optimize(Model& model, const OptimizeOptions& options) {
   if (pipeline.run("fold_affine", fold_affine) > 0) pipeline.simplify();
   pipeline.run("add_missing_bias", add_missing_bias);
   pipeline.run("form_depthwise_affine", form_depthwise_affine);
+  pipeline.run("form_global_mean", form_global_mean);
   pipeline.run("fuse_activations", fuse_activations);
   pipeline.run("fuse_padding", fuse_padding);
   pipeline.run("flatten_into_linear", flatten_into_linear);

@@ -199,8 +199,8 @@ void each_field(RandomOptions& o, O& t, F f) {
 template <class F>
 bool visit_option_type(Op op, F f) {
   switch (op) {
-#define TINYML_CASE(name, ours, theirs)      \
-  case Op::name:                             \
+#define TINYML_CASE(name, ours, theirs)         \
+  case Op::name:                                \
     f(ours##Options{}, fb::theirs##OptionsT{}); \
     return true;
     TINYML_CASE(CONV_2D, Conv2D, Conv2D)

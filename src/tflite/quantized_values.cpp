@@ -21,7 +21,8 @@ size_t inner_size(const Shape& shape, const Quantization& quantization) {
 
 }  // namespace
 
-std::vector<int8_t> quantize_values(std::span<const float> values, const Shape& shape, const Quantization& quantization) {
+std::vector<int8_t> quantize_values(std::span<const float> values, const Shape& shape,
+                                    const Quantization& quantization) {
   const size_t inner = inner_size(shape, quantization);
   const size_t channels = quantization.scale.size();
   const bool weights = quantization.per_channel();

@@ -11,9 +11,11 @@ namespace tinyml::tflite {
 
 /// round-to-even(x / scale) + zero point, saturated to [-128, 127], as PyTorch's fake quantization rounds; per channel
 /// along `quantized_dimension` with more than one scale. Symmetric per-channel values (weights) saturate at -127.
-std::vector<int8_t> quantize_values(std::span<const float> values, const Shape& shape, const Quantization& quantization);
+std::vector<int8_t> quantize_values(std::span<const float> values, const Shape& shape,
+                                    const Quantization& quantization);
 
 /// scale * (q - zero point).
-std::vector<float> dequantize_values(std::span<const int8_t> values, const Shape& shape, const Quantization& quantization);
+std::vector<float> dequantize_values(std::span<const int8_t> values, const Shape& shape,
+                                     const Quantization& quantization);
 
 }  // namespace tinyml::tflite

@@ -253,8 +253,8 @@ class FileReader {
       for (size_t i = 0; i < count_of(entries); ++i) {
         const fb::TensorMap& entry = *entries->Get(static_cast<uint32_t>(i));
         if (entry.tensor_index() >= tensors) {
-          problem(fmt::format("signature '{}' names tensor {}, which does not exist", signature.key,
-                              entry.tensor_index()));
+          problem(
+              fmt::format("signature '{}' names tensor {}, which does not exist", signature.key, entry.tensor_index()));
         }
         out.emplace_back(text_of(entry.name()), static_cast<int>(entry.tensor_index()));
       }

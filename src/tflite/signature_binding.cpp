@@ -9,8 +9,13 @@ SignatureBinding::SignatureBinding(const Model& model) {
     const bool valid = signature.subgraph >= 0 && static_cast<size_t>(signature.subgraph) < model.subgraphs.size();
     const auto positions = [&](const auto& entries, const std::vector<int>& ids) {
       std::vector<int> result;
-      for (const auto& entry : entries) {
-        const auto at = std::find(ids.begin(), ids.end(), entry.second);
+      for (size_t i = 0; i < entries.size(); ++i) {
+        // The same tensor may stand at several positions; entries usually come in the subgraph's order.
+        if (i < ids.size() && ids[i] == entries[i].second) {
+          result.push_back(static_cast<int>(i));
+          continue;
+        }
+        const auto at = std::find(ids.begin(), ids.end(), entries[i].second);
         result.push_back(at == ids.end() ? -1 : static_cast<int>(at - ids.begin()));
       }
       return result;

@@ -15,7 +15,7 @@ constexpr int kGraphOutput = -1;
 constexpr int kNoProducer = -1;
 
 struct Uses {
-  std::vector<int> producer;        ///< By tensor id: index of the operator, or kNoProducer (inputs, constants).
+  std::vector<int> producer;  ///< By tensor id: index of the operator, or kNoProducer (inputs, constants).
   std::vector<std::vector<Use>> consumers;  ///< By tensor id, in order of execution.
 };
 

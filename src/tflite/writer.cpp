@@ -61,8 +61,9 @@ class FileBuilder {
     }
     for (const Metadata& entry : model.metadata) size += entry.data.size();
     if (size > kLargestFile) {
-      throw Error("the model has " + std::to_string(size) + " bytes of weights, over the 2 GB that a .tflite file holds",
-                  "quantize the weights or split the model");
+      throw Error(
+          "the model has " + std::to_string(size) + " bytes of weights, over the 2 GB that a .tflite file holds",
+          "quantize the weights or split the model");
     }
     return size;
   }
@@ -127,8 +128,8 @@ class FileBuilder {
     const auto outputs = builder_.CreateVector(op.outputs);
     flatbuffers::Offset<flatbuffers::Vector<uint8_t>> custom = 0;
     if (!op.custom_options.empty()) {
-      custom = builder_.CreateVector(reinterpret_cast<const uint8_t*>(op.custom_options.data()),
-                                     op.custom_options.size());
+      custom =
+          builder_.CreateVector(reinterpret_cast<const uint8_t*>(op.custom_options.data()), op.custom_options.size());
     }
     flatbuffers::Offset<flatbuffers::Vector<int32_t>> intermediates = 0;
     if (!op.intermediates.empty()) intermediates = builder_.CreateVector(op.intermediates);

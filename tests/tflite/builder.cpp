@@ -33,7 +33,8 @@ int Builder::convolution(int x, int channels, int kernel, int stride, int groups
   const int weights = constant({channels, in[1] / groups, kernel, kernel}, -bound, bound);
   const int bias = constant({channels});
   const int y = result({in[0], channels, (in[2] - kernel) / stride + 1, (in[3] - kernel) / stride + 1});
-  graph().add_operator(Op::CONV_2D, {x, weights, bias}, {y}, Conv2DOptions{.stride_w = stride, .stride_h = stride}, true);
+  graph().add_operator(Op::CONV_2D, {x, weights, bias}, {y}, Conv2DOptions{.stride_w = stride, .stride_h = stride},
+                       true);
   return y;
 }
 
@@ -52,18 +53,18 @@ int Builder::transposed_convolution(int x, int channels, int kernel, int stride)
 int Builder::max_pool(int x, int size) {
   const Shape in = shape(x);
   const int y = result({in[0], in[1], in[2] / size, in[3] / size});
-  graph().add_operator(
-      Op::MAX_POOL_2D, {x}, {y},
-      Pool2DOptions{.stride_w = size, .stride_h = size, .filter_width = size, .filter_height = size}, true);
+  graph().add_operator(Op::MAX_POOL_2D, {x}, {y},
+                       Pool2DOptions{.stride_w = size, .stride_h = size, .filter_width = size, .filter_height = size},
+                       true);
   return y;
 }
 
 int Builder::average_pool(int x, int size) {
   const Shape in = shape(x);
   const int y = result({in[0], in[1], in[2] / size, in[3] / size});
-  graph().add_operator(
-      Op::AVERAGE_POOL_2D, {x}, {y},
-      Pool2DOptions{.stride_w = size, .stride_h = size, .filter_width = size, .filter_height = size}, true);
+  graph().add_operator(Op::AVERAGE_POOL_2D, {x}, {y},
+                       Pool2DOptions{.stride_w = size, .stride_h = size, .filter_width = size, .filter_height = size},
+                       true);
   return y;
 }
 
@@ -179,7 +180,8 @@ int Builder::linear(int x, int features) {
   const int bias = constant({features});
   out.back() = features;
   const int y = result(out);
-  graph().add_operator(Op::FULLY_CONNECTED, {x, weights, bias}, {y}, FullyConnectedOptions{.keep_num_dims = out.size() > 2});
+  graph().add_operator(Op::FULLY_CONNECTED, {x, weights, bias}, {y},
+                       FullyConnectedOptions{.keep_num_dims = out.size() > 2});
   return y;
 }
 
@@ -204,7 +206,8 @@ int Builder::fake_quant_weights(int x, int dimension) {
   const Tensor tensor = graph().tensors[static_cast<size_t>(x)];
   const auto channels = static_cast<size_t>(tensor.shape[static_cast<size_t>(dimension)]);
   size_t inner = 1;
-  for (size_t i = static_cast<size_t>(dimension) + 1; i < tensor.shape.size(); ++i) inner *= static_cast<size_t>(tensor.shape[i]);
+  for (size_t i = static_cast<size_t>(dimension) + 1; i < tensor.shape.size(); ++i)
+    inner *= static_cast<size_t>(tensor.shape[i]);
   std::vector<float> scale(channels, 1e-6F);
   const auto data = tensor.buffer.as<float>();
   for (size_t i = 0; i < data.size(); ++i) {

@@ -56,7 +56,8 @@ class Builder {
   int next_ = 0;
 };
 
-/// Physical form the dull way: each channels-first operator between TRANSPOSEs of its own. Shares no code with the layout.
+/// Physical form the dull way: each channels-first operator between TRANSPOSEs of its own. Shares no code with the
+/// layout.
 Model expand_naively(const Model& logical);
 
 /// A random model of about `size` operators.

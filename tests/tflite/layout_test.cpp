@@ -87,7 +87,8 @@ TEST(Layout, ConvolutionalNetworksNeedNoTranspose) {
   const LayoutReport report = assign_layout(physical);
   EXPECT_EQ(report.transposes, 0);
   EXPECT_EQ(count(physical, Op::TRANSPOSE), 0);
-  EXPECT_EQ(physical.subgraphs[0].tensors[static_cast<size_t>(physical.subgraphs[0].inputs[0])].shape, (Shape{1, 16, 16, 3}));
+  EXPECT_EQ(physical.subgraphs[0].tensors[static_cast<size_t>(physical.subgraphs[0].inputs[0])].shape,
+            (Shape{1, 16, 16, 3}));
   EXPECT_EQ(report.input_orders[0], (Order{0, 2, 3, 1}));
   EXPECT_EQ(report.output_orders[1], (Order{0, 2, 3, 1}));
   EXPECT_EQ(physical.signatures[0].outputs[1].second, physical.subgraphs[0].outputs[1]);
@@ -221,7 +222,8 @@ TEST(Layout, IsOptimalOnSmallGraphs) {
     const OperatorLayouts layouts(subgraph, uses);
     std::vector<Order> inputs;
     std::vector<Order> outputs;
-    for (int id : subgraph.inputs) inputs.push_back(channels_last_order(subgraph.tensors[static_cast<size_t>(id)].rank()));
+    for (int id : subgraph.inputs)
+      inputs.push_back(channels_last_order(subgraph.tensors[static_cast<size_t>(id)].rank()));
     for (int id : subgraph.outputs) outputs.push_back(identity_order(subgraph.tensors[static_cast<size_t>(id)].rank()));
     const int64_t best = brute_force(subgraph, inputs, outputs);
     if (best < 0) continue;

@@ -41,15 +41,21 @@ class Generator {
     if (element_count(s) > 40000) return;
     const int rank = static_cast<int>(s.size());
     switch (number(rank == 4 ? 20 : 10)) {
-      case 0: keep(builder_.unary(pick_op({Op::RELU, Op::LOGISTIC, Op::TANH, Op::ABS, Op::LEAKY_RELU}), x)); break;
-      case 1: return binary(x);
-      case 2: return transpose(x, rank);
-      case 3: return reshape(x);
+      case 0:
+        keep(builder_.unary(pick_op({Op::RELU, Op::LOGISTIC, Op::TANH, Op::ABS, Op::LEAKY_RELU}), x));
+        break;
+      case 1:
+        return binary(x);
+      case 2:
+        return transpose(x, rank);
+      case 3:
+        return reshape(x);
       case 4: {
         std::vector<int32_t> axes = {number(rank)};
         return keep(builder_.mean(x, axes, rank <= 2 || chance(2)));
       }
-      case 5: return keep(rank >= 2 ? builder_.softmax(x) : builder_.unary(Op::RELU, x));
+      case 5:
+        return keep(rank >= 2 ? builder_.softmax(x) : builder_.unary(Op::RELU, x));
       case 6: {
         std::vector<int32_t> paddings;
         for (int i = 0; i < 2 * rank; ++i) paddings.push_back(number(2));
@@ -75,7 +81,9 @@ class Generator {
           return keep(builder_.linear(chance(2) ? flat : builder_.unary(Op::TANH, flat), 5));
         }
         return keep(builder_.linear(x, 6));
-      case 10: case 11: case 12:
+      case 10:
+      case 11:
+      case 12:
         if (s[2] < 3 || s[3] < 3) return;
         return keep(builder_.convolution(x, pick({4, 8}), 3, 1 + number(2)));
       case 13:

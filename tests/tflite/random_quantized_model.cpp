@@ -43,10 +43,13 @@ class Generator {
     const int x = value();
     const Shape s = builder_.shape(x);
     switch (number(12)) {
-      case 0: case 1: case 2: {
+      case 0:
+      case 1:
+      case 2: {
         const int padded = builder_.pad(x, {0, 0, 0, 0, 1, 1, 1, 1});
         const int y = with_quantized_weights(builder_.convolution(padded, 8, 3, s[2] > 6 ? 1 + number(2) : 1), 0);
-        if (number(2) == 0) return keep(quantized_positive(builder_.unary(number(2) == 0 ? Op::RELU : Op::RELU6, y), 3.0F));
+        if (number(2) == 0)
+          return keep(quantized_positive(builder_.unary(number(2) == 0 ? Op::RELU : Op::RELU6, y), 3.0F));
         if (number(2) == 0) return keep(quantized(builder_.unary(Op::HARD_SWISH, quantized(y, 3.0F)), 3.0F));
         return keep(quantized(y, 3.0F));
       }
@@ -58,7 +61,8 @@ class Generator {
         return s[2] >= 4 && s[3] >= 4 ? keep(builder_.max_pool(x)) : void();
       case 5:
         return s[2] >= 4 && s[3] >= 4 ? keep(quantized(builder_.average_pool(x), 1.0F)) : void();
-      case 6: case 7:
+      case 6:
+      case 7:
         for (int other : values_) {
           if (other == x || builder_.shape(other) != s) continue;
           if (number(2) == 0) return keep(quantized(builder_.binary(Op::ADD, x, other), 4.0F));

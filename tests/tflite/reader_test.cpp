@@ -82,7 +82,8 @@ TEST(Reader, ConstantsAliasTheFile) {
 TEST(Reader, EveryTruncationAndBitFlipIsRefusedOrSound) {
   const std::vector<std::byte> file = serialize_tflite(quantized_model());
   for (size_t length = 0; length < file.size(); ++length) {
-    const auto part = std::make_shared<const std::vector<std::byte>>(file.begin(), file.begin() + static_cast<long>(length));
+    const auto part =
+        std::make_shared<const std::vector<std::byte>>(file.begin(), file.begin() + static_cast<long>(length));
     EXPECT_THROW(read_tflite(*part, part), Error) << length;
   }
   for (size_t at = 0; at < file.size(); ++at) {

@@ -106,7 +106,8 @@ class Rewrite {
     const int result = subgraph_.add_tensor(std::move(out));
     if (moves) {
       const Order permutation = permutation_between(stored, target);
-      const int attribute = subgraph_.add_constant("permutation", std::vector<int32_t>(permutation.begin(), permutation.end()));
+      const int attribute =
+          subgraph_.add_constant("permutation", std::vector<int32_t>(permutation.begin(), permutation.end()));
       subgraph_.add_operator(Op::TRANSPOSE, {source, attribute}, {result});
       ++transposes_;
       bytes_ += bits_of(logical.type) == 0 ? 0 : byte_count(logical.type, logical.shape);
@@ -186,10 +187,12 @@ LayoutReport assign_subgraph(Subgraph& subgraph, const LayoutOptions& options, b
   prepare_layout(subgraph);
   LayoutReport report;
   const std::map<size_t, Order> none;
-  report.input_orders = boundary_orders(subgraph, subgraph.inputs, is_main && has_images && options.channels_last_inputs,
-                                        is_main ? options.input_orders : none);
-  report.output_orders = boundary_orders(subgraph, subgraph.outputs, is_main && has_images && options.channels_last_outputs,
-                                         is_main ? options.output_orders : none);
+  report.input_orders =
+      boundary_orders(subgraph, subgraph.inputs, is_main && has_images && options.channels_last_inputs,
+                      is_main ? options.input_orders : none);
+  report.output_orders =
+      boundary_orders(subgraph, subgraph.outputs, is_main && has_images && options.channels_last_outputs,
+                      is_main ? options.output_orders : none);
   std::vector<Order> stored(subgraph.tensors.size());
   std::vector<LayoutConfig> configs;
   {

@@ -26,24 +26,80 @@ enum class Follows {
 
 Follows how_it_follows(Op op) {
   switch (op) {
-    case Op::ADD: case Op::SUB: case Op::MUL: case Op::DIV: case Op::MAXIMUM: case Op::MINIMUM: case Op::POW:
-    case Op::SQUARED_DIFFERENCE: case Op::FLOOR_DIV: case Op::FLOOR_MOD: case Op::LESS: case Op::LESS_EQUAL:
-    case Op::GREATER: case Op::GREATER_EQUAL: case Op::EQUAL: case Op::NOT_EQUAL: case Op::LOGICAL_AND:
-    case Op::LOGICAL_OR: case Op::LOGICAL_NOT: case Op::SELECT_V2: case Op::PRELU: case Op::ATAN2: case Op::ADD_N:
-    case Op::RELU: case Op::RELU6: case Op::RELU_N1_TO_1: case Op::RELU_0_TO_1: case Op::LEAKY_RELU: case Op::ELU:
-    case Op::GELU: case Op::HARD_SWISH: case Op::LOGISTIC: case Op::TANH: case Op::ABS: case Op::NEG: case Op::EXP:
-    case Op::LOG: case Op::SIN: case Op::COS: case Op::SQRT: case Op::RSQRT: case Op::SQUARE: case Op::FLOOR:
-    case Op::CEIL: case Op::ROUND: case Op::SIGN: case Op::CAST: case Op::QUANTIZE: case Op::DEQUANTIZE:
-    case Op::FAKE_QUANT: case Op::ZEROS_LIKE: case Op::BITWISE_XOR: case Op::RIGHT_SHIFT:
+    case Op::ADD:
+    case Op::SUB:
+    case Op::MUL:
+    case Op::DIV:
+    case Op::MAXIMUM:
+    case Op::MINIMUM:
+    case Op::POW:
+    case Op::SQUARED_DIFFERENCE:
+    case Op::FLOOR_DIV:
+    case Op::FLOOR_MOD:
+    case Op::LESS:
+    case Op::LESS_EQUAL:
+    case Op::GREATER:
+    case Op::GREATER_EQUAL:
+    case Op::EQUAL:
+    case Op::NOT_EQUAL:
+    case Op::LOGICAL_AND:
+    case Op::LOGICAL_OR:
+    case Op::LOGICAL_NOT:
+    case Op::SELECT_V2:
+    case Op::PRELU:
+    case Op::ATAN2:
+    case Op::ADD_N:
+    case Op::RELU:
+    case Op::RELU6:
+    case Op::RELU_N1_TO_1:
+    case Op::RELU_0_TO_1:
+    case Op::LEAKY_RELU:
+    case Op::ELU:
+    case Op::GELU:
+    case Op::HARD_SWISH:
+    case Op::LOGISTIC:
+    case Op::TANH:
+    case Op::ABS:
+    case Op::NEG:
+    case Op::EXP:
+    case Op::LOG:
+    case Op::SIN:
+    case Op::COS:
+    case Op::SQRT:
+    case Op::RSQRT:
+    case Op::SQUARE:
+    case Op::FLOOR:
+    case Op::CEIL:
+    case Op::ROUND:
+    case Op::SIGN:
+    case Op::CAST:
+    case Op::QUANTIZE:
+    case Op::DEQUANTIZE:
+    case Op::FAKE_QUANT:
+    case Op::ZEROS_LIKE:
+    case Op::BITWISE_XOR:
+    case Op::RIGHT_SHIFT:
       return Follows::kElementwise;
-    case Op::SLICE: case Op::PAD: case Op::PADV2: case Op::MIRROR_PAD: case Op::TILE: case Op::BROADCAST_TO:
-    case Op::CUMSUM: case Op::REVERSE_V2:
+    case Op::SLICE:
+    case Op::PAD:
+    case Op::PADV2:
+    case Op::MIRROR_PAD:
+    case Op::TILE:
+    case Op::BROADCAST_TO:
+    case Op::CUMSUM:
+    case Op::REVERSE_V2:
       return Follows::kFirstInput;
     case Op::CONCATENATION:
       return Follows::kConcatenated;
-    case Op::SPLIT: case Op::SPLIT_V:
+    case Op::SPLIT:
+    case Op::SPLIT_V:
       return Follows::kSplit;
-    case Op::MEAN: case Op::SUM: case Op::REDUCE_MAX: case Op::REDUCE_MIN: case Op::REDUCE_PROD: case Op::REDUCE_ANY:
+    case Op::MEAN:
+    case Op::SUM:
+    case Op::REDUCE_MAX:
+    case Op::REDUCE_MIN:
+    case Op::REDUCE_PROD:
+    case Op::REDUCE_ANY:
     case Op::REDUCE_ALL:
       return Follows::kReduction;
     case Op::STRIDED_SLICE:
@@ -54,9 +110,12 @@ Follows how_it_follows(Op op) {
       return Follows::kPack;
     case Op::UNPACK:
       return Follows::kUnpack;
-    case Op::ARG_MAX: case Op::ARG_MIN:
+    case Op::ARG_MAX:
+    case Op::ARG_MIN:
       return Follows::kArgument;
-    case Op::SOFTMAX: case Op::LOG_SOFTMAX: case Op::L2_NORMALIZATION:
+    case Op::SOFTMAX:
+    case Op::LOG_SOFTMAX:
+    case Op::L2_NORMALIZATION:
       return Follows::kLastAxis;
     case Op::FULLY_CONNECTED:
       return Follows::kFullyConnected;
@@ -83,19 +142,32 @@ class FrameBuilder {
   std::optional<AxisFrame> build() {
     if (op_.channels_first || op_.outputs.empty()) return std::nullopt;
     switch (how_it_follows(op_.op)) {
-      case Follows::kElementwise: return elementwise();
-      case Follows::kFirstInput: return attributes_are_constant() ? around(0, {}) : std::nullopt;
-      case Follows::kConcatenated: return concatenated();
-      case Follows::kSplit: return split();
-      case Follows::kReduction: return reduction();
-      case Follows::kStridedSlice: return strided_slice();
-      case Follows::kGather: return gather();
-      case Follows::kPack: return pack();
-      case Follows::kUnpack: return around(0, {normalized_axis(std::get<UnpackOptions>(op_.options).axis, rank(0))});
-      case Follows::kArgument: return argument();
-      case Follows::kLastAxis: return last_axis();
-      case Follows::kFullyConnected: return fully_connected();
-      case Follows::kNot: return std::nullopt;
+      case Follows::kElementwise:
+        return elementwise();
+      case Follows::kFirstInput:
+        return attributes_are_constant() ? around(0, {}) : std::nullopt;
+      case Follows::kConcatenated:
+        return concatenated();
+      case Follows::kSplit:
+        return split();
+      case Follows::kReduction:
+        return reduction();
+      case Follows::kStridedSlice:
+        return strided_slice();
+      case Follows::kGather:
+        return gather();
+      case Follows::kPack:
+        return pack();
+      case Follows::kUnpack:
+        return around(0, {normalized_axis(std::get<UnpackOptions>(op_.options).axis, rank(0))});
+      case Follows::kArgument:
+        return argument();
+      case Follows::kLastAxis:
+        return last_axis();
+      case Follows::kFullyConnected:
+        return fully_connected();
+      case Follows::kNot:
+        return std::nullopt;
     }
     return std::nullopt;
   }

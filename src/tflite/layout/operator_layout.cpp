@@ -47,8 +47,8 @@ std::vector<Order> channels_first_inputs(Op op, size_t count) {
   return orders;
 }
 
-// The order of the frame that gives an operand (whose axis k is frame axis axes[k]) the order `order`. Frame axes that the
-// operand lacks go behind their predecessor.
+// The order of the frame that gives an operand (whose axis k is frame axis axes[k]) the order `order`. Frame axes that
+// the operand lacks go behind their predecessor.
 Order frame_order(const std::vector<int>& axes, int rank, const Order& order) {
   Order result;
   for (int axis : order) result.push_back(axes[static_cast<size_t>(axis)]);
@@ -117,8 +117,9 @@ std::vector<LayoutConfig> OperatorLayouts::own_configs(int o) const {
       if (config.inputs[i].empty() || op.inputs[i] == kNoTensor) continue;
       const Tensor& tensor = subgraph_.tensors[static_cast<size_t>(op.inputs[i])];
       if (tensor.rank() != static_cast<int>(config.inputs[i].size())) {
-        throw Error("operand '" + tensor.name + "' of a channels-first " + std::string(to_string(op.op)) + " has rank " +
-                    std::to_string(tensor.rank()) + " instead of " + std::to_string(config.inputs[i].size()));
+        throw Error("operand '" + tensor.name + "' of a channels-first " + std::string(to_string(op.op)) +
+                    " has rank " + std::to_string(tensor.rank()) + " instead of " +
+                    std::to_string(config.inputs[i].size()));
       }
     }
     for (int id : op.outputs) {

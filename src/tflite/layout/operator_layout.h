@@ -53,7 +53,8 @@ class OperatorLayouts {
 };
 
 /// The constant behind the weights of a FULLY_CONNECTED that reads nothing but `reshape`'s output: the operator input
-/// (as operator index and input number) that holds it; nullopt when there is no such constant or someone else sees the chain.
+/// (as operator index and input number) that holds it; nullopt when there is no such constant or someone else sees the
+/// chain.
 std::optional<Use> flattened_weights(const Subgraph& subgraph, const Uses& uses, int reshape);
 
 }  // namespace tinyml::tflite

@@ -20,10 +20,29 @@ void unify_reshapes(Subgraph& subgraph) {
 
 bool broadcasts(Op op) {
   switch (op) {
-    case Op::ADD: case Op::SUB: case Op::MUL: case Op::DIV: case Op::MAXIMUM: case Op::MINIMUM: case Op::POW:
-    case Op::SQUARED_DIFFERENCE: case Op::FLOOR_DIV: case Op::FLOOR_MOD: case Op::LESS: case Op::LESS_EQUAL:
-    case Op::GREATER: case Op::GREATER_EQUAL: case Op::EQUAL: case Op::NOT_EQUAL: case Op::LOGICAL_AND:
-    case Op::LOGICAL_OR: case Op::SELECT_V2: case Op::PRELU: case Op::ATAN2: case Op::BITWISE_XOR: case Op::RIGHT_SHIFT:
+    case Op::ADD:
+    case Op::SUB:
+    case Op::MUL:
+    case Op::DIV:
+    case Op::MAXIMUM:
+    case Op::MINIMUM:
+    case Op::POW:
+    case Op::SQUARED_DIFFERENCE:
+    case Op::FLOOR_DIV:
+    case Op::FLOOR_MOD:
+    case Op::LESS:
+    case Op::LESS_EQUAL:
+    case Op::GREATER:
+    case Op::GREATER_EQUAL:
+    case Op::EQUAL:
+    case Op::NOT_EQUAL:
+    case Op::LOGICAL_AND:
+    case Op::LOGICAL_OR:
+    case Op::SELECT_V2:
+    case Op::PRELU:
+    case Op::ATAN2:
+    case Op::BITWISE_XOR:
+    case Op::RIGHT_SHIFT:
       return true;
     default:
       return false;
@@ -82,10 +101,32 @@ void find_depthwise(Subgraph& subgraph) {
 bool is_unary_elementwise(const Operator& op) {
   if (op.inputs.size() != 1 || op.outputs.size() != 1 || op.channels_first) return false;
   switch (op.op) {
-    case Op::RELU: case Op::RELU6: case Op::RELU_N1_TO_1: case Op::RELU_0_TO_1: case Op::LEAKY_RELU: case Op::ELU:
-    case Op::GELU: case Op::HARD_SWISH: case Op::LOGISTIC: case Op::TANH: case Op::ABS: case Op::NEG: case Op::EXP:
-    case Op::LOG: case Op::SIN: case Op::COS: case Op::SQRT: case Op::RSQRT: case Op::SQUARE: case Op::FLOOR:
-    case Op::CEIL: case Op::ROUND: case Op::SIGN: case Op::CAST: case Op::QUANTIZE: case Op::DEQUANTIZE:
+    case Op::RELU:
+    case Op::RELU6:
+    case Op::RELU_N1_TO_1:
+    case Op::RELU_0_TO_1:
+    case Op::LEAKY_RELU:
+    case Op::ELU:
+    case Op::GELU:
+    case Op::HARD_SWISH:
+    case Op::LOGISTIC:
+    case Op::TANH:
+    case Op::ABS:
+    case Op::NEG:
+    case Op::EXP:
+    case Op::LOG:
+    case Op::SIN:
+    case Op::COS:
+    case Op::SQRT:
+    case Op::RSQRT:
+    case Op::SQUARE:
+    case Op::FLOOR:
+    case Op::CEIL:
+    case Op::ROUND:
+    case Op::SIGN:
+    case Op::CAST:
+    case Op::QUANTIZE:
+    case Op::DEQUANTIZE:
       return true;
     default:
       return false;

@@ -67,8 +67,8 @@ std::optional<Order> order_after_reshape(const Tensor& from, const Tensor& to, c
   const Order stored = order_key(from, order);
   Order result;
   for (size_t at = 0; at < stored.size();) {
-    const auto group = std::find_if(groups->begin(), groups->end(),
-                                    [&](const AxisGroup& g) { return g.from.front() == stored[at]; });
+    const auto group =
+        std::find_if(groups->begin(), groups->end(), [&](const AxisGroup& g) { return g.from.front() == stored[at]; });
     if (group == groups->end()) return std::nullopt;
     for (int axis : group->from) {
       if (at == stored.size() || stored[at++] != axis) return std::nullopt;

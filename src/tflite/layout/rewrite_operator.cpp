@@ -100,18 +100,30 @@ void rewrite_attributes(Subgraph& subgraph, Operator& op, const LayoutConfig& co
     case Op::SPLIT_V:
       rewrite.move_axes(2, config.inputs[0]);
       break;
-    case Op::MEAN: case Op::SUM: case Op::REDUCE_MAX: case Op::REDUCE_MIN: case Op::REDUCE_PROD: case Op::REDUCE_ANY:
-    case Op::REDUCE_ALL: case Op::ARG_MAX: case Op::ARG_MIN: case Op::CUMSUM: case Op::REVERSE_V2:
+    case Op::MEAN:
+    case Op::SUM:
+    case Op::REDUCE_MAX:
+    case Op::REDUCE_MIN:
+    case Op::REDUCE_PROD:
+    case Op::REDUCE_ANY:
+    case Op::REDUCE_ALL:
+    case Op::ARG_MAX:
+    case Op::ARG_MIN:
+    case Op::CUMSUM:
+    case Op::REVERSE_V2:
       rewrite.move_axes(1, config.inputs[0]);
       break;
     case Op::SLICE:
       rewrite.permute_rows(1, config.inputs[0]);
       rewrite.permute_rows(2, config.inputs[0]);
       break;
-    case Op::PAD: case Op::PADV2: case Op::MIRROR_PAD:
+    case Op::PAD:
+    case Op::PADV2:
+    case Op::MIRROR_PAD:
       rewrite.permute_rows(1, config.inputs[0], 2);
       break;
-    case Op::TILE: case Op::BROADCAST_TO:
+    case Op::TILE:
+    case Op::BROADCAST_TO:
       rewrite.permute_rows(1, config.inputs[0]);
       break;
     case Op::STRIDED_SLICE: {

@@ -4,8 +4,8 @@
 
 namespace tinyml::tflite {
 
-/// Changes the attributes of an operator (axes, paddings, begins, flags; options and constant inputs) from logical order
-/// to the orders of its configuration. Changed constants are added to the subgraph. Operands are left alone.
+/// Changes the attributes of an operator (axes, paddings, begins, flags; options and constant inputs) from logical
+/// order to the orders of its configuration. Changed constants are added to the subgraph. Operands are left alone.
 void rewrite_attributes(Subgraph& subgraph, Operator& op, const LayoutConfig& config);
 
 }  // namespace tinyml::tflite

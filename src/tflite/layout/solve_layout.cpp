@@ -148,7 +148,8 @@ class Solver {
       }
     }
     input_key_.assign(subgraph_.tensors.size(), -1);
-    for (int id : subgraph_.inputs) input_key_[static_cast<size_t>(id)] = key_of(id, input_order_[static_cast<size_t>(id)]);
+    for (int id : subgraph_.inputs)
+      input_key_[static_cast<size_t>(id)] = key_of(id, input_order_[static_cast<size_t>(id)]);
     for (size_t i = 0; i < outputs_.size(); ++i) output_key_.push_back(key_of(subgraph_.outputs[i], outputs_[i]));
   }
 

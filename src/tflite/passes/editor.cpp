@@ -48,9 +48,8 @@ int Editor::add_operator(Operator added) {
 void Editor::drop_use(int id, int op, size_t slot) {
   if (id == kNoTensor) return;
   auto& uses = uses_.consumers[static_cast<size_t>(id)];
-  const auto at = std::find_if(uses.begin(), uses.end(), [&](const Use& use) {
-    return use.op == op && use.input == static_cast<int>(slot);
-  });
+  const auto at = std::find_if(uses.begin(), uses.end(),
+                               [&](const Use& use) { return use.op == op && use.input == static_cast<int>(slot); });
   TINYML_CHECK(at != uses.end());
   uses.erase(at);
 }
@@ -108,9 +107,7 @@ void Editor::replace_uses(int from, int to) {
     }
     uses_.consumers[static_cast<size_t>(to)].push_back(use);
   }
-  const auto outputs_of = [&](int id) {
-    return std::count(subgraph_.outputs.begin(), subgraph_.outputs.end(), id);
-  };
+  const auto outputs_of = [&](int id) { return std::count(subgraph_.outputs.begin(), subgraph_.outputs.end(), id); };
   if (was_output && outputs_of(to) == 1 && !is_input(to) && !tensor(to).is_constant()) {
     std::swap(tensor(to).name, tensor(from).name);
   }

@@ -43,7 +43,8 @@ class Editor {
   /// All that read `from`, outputs of the subgraph included, read `to`. An output's name goes along with it.
   void replace_uses(int from, int to);
 
-  /// Drops removed operators and restores execution order: each operator at its place, new ones before their first reader.
+  /// Drops removed operators and restores execution order: each operator at its place, new ones before their first
+  /// reader.
   void finish();
 
  private:

@@ -35,8 +35,12 @@ std::optional<Affine> affine_of(const Editor& editor, const Operator& op, int x,
   for (size_t c = 0; c < channels; ++c) {
     const float value = (*constant)[c];
     switch (op.op) {
-      case Op::MUL: affine.scale[c] = value; break;
-      case Op::ADD: affine.shift[c] = value; break;
+      case Op::MUL:
+        affine.scale[c] = value;
+        break;
+      case Op::ADD:
+        affine.shift[c] = value;
+        break;
       case Op::DIV:
         if (!first) return std::nullopt;
         affine.scale[c] = 1 / value;
@@ -52,9 +56,14 @@ std::optional<Affine> affine_of(const Editor& editor, const Operator& op, int x,
 // Where the weights' output channels are; -1 for operators without.
 int output_channel_axis(Op op) {
   switch (op) {
-    case Op::CONV_2D: case Op::FULLY_CONNECTED: case Op::TRANSPOSE_CONV: return 0;
-    case Op::DEPTHWISE_CONV_2D: return 3;
-    default: return -1;
+    case Op::CONV_2D:
+    case Op::FULLY_CONNECTED:
+    case Op::TRANSPOSE_CONV:
+      return 0;
+    case Op::DEPTHWISE_CONV_2D:
+      return 3;
+    default:
+      return -1;
   }
 }
 

@@ -17,19 +17,32 @@ using Binary = float (*)(float, float);
 
 Unary unary_function(Op op) {
   switch (op) {
-    case Op::NEG: return [](float x) { return -x; };
-    case Op::ABS: return [](float x) { return std::abs(x); };
-    case Op::EXP: return [](float x) { return std::exp(x); };
-    case Op::LOG: return [](float x) { return std::log(x); };
-    case Op::SQRT: return [](float x) { return std::sqrt(x); };
-    case Op::RSQRT: return [](float x) { return 1.0F / std::sqrt(x); };
-    case Op::SQUARE: return [](float x) { return x * x; };
-    case Op::RELU: return [](float x) { return x > 0 ? x : 0; };
-    case Op::SIN: return [](float x) { return std::sin(x); };
-    case Op::COS: return [](float x) { return std::cos(x); };
-    case Op::TANH: return [](float x) { return std::tanh(x); };
-    case Op::LOGISTIC: return [](float x) { return 1.0F / (1.0F + std::exp(-x)); };
-    default: return nullptr;
+    case Op::NEG:
+      return [](float x) { return -x; };
+    case Op::ABS:
+      return [](float x) { return std::abs(x); };
+    case Op::EXP:
+      return [](float x) { return std::exp(x); };
+    case Op::LOG:
+      return [](float x) { return std::log(x); };
+    case Op::SQRT:
+      return [](float x) { return std::sqrt(x); };
+    case Op::RSQRT:
+      return [](float x) { return 1.0F / std::sqrt(x); };
+    case Op::SQUARE:
+      return [](float x) { return x * x; };
+    case Op::RELU:
+      return [](float x) { return x > 0 ? x : 0; };
+    case Op::SIN:
+      return [](float x) { return std::sin(x); };
+    case Op::COS:
+      return [](float x) { return std::cos(x); };
+    case Op::TANH:
+      return [](float x) { return std::tanh(x); };
+    case Op::LOGISTIC:
+      return [](float x) { return 1.0F / (1.0F + std::exp(-x)); };
+    default:
+      return nullptr;
   }
 }
 
@@ -37,14 +50,22 @@ Binary binary_function(const Operator& op) {
   const auto* options = std::get_if<ArithmeticOptions>(&op.options);
   if (options != nullptr && options->activation != Activation::NONE) return nullptr;
   switch (op.op) {
-    case Op::ADD: return [](float a, float b) { return a + b; };
-    case Op::SUB: return [](float a, float b) { return a - b; };
-    case Op::MUL: return [](float a, float b) { return a * b; };
-    case Op::DIV: return [](float a, float b) { return a / b; };
-    case Op::MAXIMUM: return [](float a, float b) { return a > b ? a : b; };
-    case Op::MINIMUM: return [](float a, float b) { return a < b ? a : b; };
-    case Op::POW: return [](float a, float b) { return std::pow(a, b); };
-    default: return nullptr;
+    case Op::ADD:
+      return [](float a, float b) { return a + b; };
+    case Op::SUB:
+      return [](float a, float b) { return a - b; };
+    case Op::MUL:
+      return [](float a, float b) { return a * b; };
+    case Op::DIV:
+      return [](float a, float b) { return a / b; };
+    case Op::MAXIMUM:
+      return [](float a, float b) { return a > b ? a : b; };
+    case Op::MINIMUM:
+      return [](float a, float b) { return a < b ? a : b; };
+    case Op::POW:
+      return [](float a, float b) { return std::pow(a, b); };
+    default:
+      return nullptr;
   }
 }
 
@@ -85,11 +106,20 @@ std::optional<Buffer> cast(const Tensor& x, Type to) {
   std::vector<double> values;
   const auto read = [&](auto span) { values.assign(span.begin(), span.end()); };
   switch (x.type) {
-    case Type::FLOAT32: read(x.buffer.as<float>()); break;
-    case Type::INT32: read(x.buffer.as<int32_t>()); break;
-    case Type::INT64: read(x.buffer.as<int64_t>()); break;
-    case Type::BOOL: read(x.buffer.as<uint8_t>()); break;
-    default: return std::nullopt;
+    case Type::FLOAT32:
+      read(x.buffer.as<float>());
+      break;
+    case Type::INT32:
+      read(x.buffer.as<int32_t>());
+      break;
+    case Type::INT64:
+      read(x.buffer.as<int64_t>());
+      break;
+    case Type::BOOL:
+      read(x.buffer.as<uint8_t>());
+      break;
+    default:
+      return std::nullopt;
   }
   const auto write = [&](auto zero) {
     std::vector<decltype(zero)> result;
@@ -97,10 +127,14 @@ std::optional<Buffer> cast(const Tensor& x, Type to) {
     return Buffer::of(std::move(result));
   };
   switch (to) {
-    case Type::FLOAT32: return write(0.0F);
-    case Type::INT32: return write(int32_t{0});
-    case Type::INT64: return write(int64_t{0});
-    default: return std::nullopt;
+    case Type::FLOAT32:
+      return write(0.0F);
+    case Type::INT32:
+      return write(int32_t{0});
+    case Type::INT64:
+      return write(int64_t{0});
+    default:
+      return std::nullopt;
   }
 }
 
@@ -110,7 +144,9 @@ std::optional<Buffer> evaluate(const Editor& editor, const Operator& op, bool de
   const Tensor& out = editor.tensor(op.outputs[0]);
   const bool is_float = x.type == Type::FLOAT32 && out.type == Type::FLOAT32;
   switch (op.op) {
-    case Op::RESHAPE: case Op::SQUEEZE: case Op::EXPAND_DIMS:
+    case Op::RESHAPE:
+    case Op::SQUEEZE:
+    case Op::EXPAND_DIMS:
       return x.buffer;
     case Op::TRANSPOSE: {
       const auto permutation = constant_integers(editor.subgraph(), op, 1);

@@ -6,23 +6,39 @@ namespace tinyml::tflite {
 
 Activation* fused_activation(Options& options, Op op) {
   switch (op) {
-    case Op::CONV_2D: return &std::get<Conv2DOptions>(options).activation;
-    case Op::DEPTHWISE_CONV_2D: return &std::get<DepthwiseConv2DOptions>(options).activation;
-    case Op::CONV_3D: return &std::get<Conv3DOptions>(options).activation;
-    case Op::TRANSPOSE_CONV: return &std::get<TransposeConvOptions>(options).activation;
-    case Op::FULLY_CONNECTED: return &std::get<FullyConnectedOptions>(options).activation;
-    case Op::AVERAGE_POOL_2D: case Op::MAX_POOL_2D: return &std::get<Pool2DOptions>(options).activation;
-    case Op::ADD: case Op::SUB: case Op::MUL: case Op::DIV: return &std::get<ArithmeticOptions>(options).activation;
-    default: return nullptr;
+    case Op::CONV_2D:
+      return &std::get<Conv2DOptions>(options).activation;
+    case Op::DEPTHWISE_CONV_2D:
+      return &std::get<DepthwiseConv2DOptions>(options).activation;
+    case Op::CONV_3D:
+      return &std::get<Conv3DOptions>(options).activation;
+    case Op::TRANSPOSE_CONV:
+      return &std::get<TransposeConvOptions>(options).activation;
+    case Op::FULLY_CONNECTED:
+      return &std::get<FullyConnectedOptions>(options).activation;
+    case Op::AVERAGE_POOL_2D:
+    case Op::MAX_POOL_2D:
+      return &std::get<Pool2DOptions>(options).activation;
+    case Op::ADD:
+    case Op::SUB:
+    case Op::MUL:
+    case Op::DIV:
+      return &std::get<ArithmeticOptions>(options).activation;
+    default:
+      return nullptr;
   }
 }
 
 Activation activation_of(Op op) {
   switch (op) {
-    case Op::RELU: return Activation::RELU;
-    case Op::RELU6: return Activation::RELU6;
-    case Op::RELU_N1_TO_1: return Activation::RELU_N1_TO_1;
-    default: return Activation::NONE;
+    case Op::RELU:
+      return Activation::RELU;
+    case Op::RELU6:
+      return Activation::RELU6;
+    case Op::RELU_N1_TO_1:
+      return Activation::RELU_N1_TO_1;
+    default:
+      return Activation::NONE;
   }
 }
 

@@ -38,10 +38,12 @@ std::optional<Windows> windows_of(Editor& editor, int o) {
   const Shape& weights = editor.tensor(op.inputs[1]).shape;
   if (weights.size() != 4) return std::nullopt;
   if (auto* conv = std::get_if<Conv2DOptions>(&options)) {
-    return Windows{{weights[1], conv->stride_h, conv->dilation_h}, {weights[2], conv->stride_w, conv->dilation_w}, &conv->padding};
+    return Windows{
+        {weights[1], conv->stride_h, conv->dilation_h}, {weights[2], conv->stride_w, conv->dilation_w}, &conv->padding};
   }
   if (auto* conv = std::get_if<DepthwiseConv2DOptions>(&options)) {
-    return Windows{{weights[1], conv->stride_h, conv->dilation_h}, {weights[2], conv->stride_w, conv->dilation_w}, &conv->padding};
+    return Windows{
+        {weights[1], conv->stride_h, conv->dilation_h}, {weights[2], conv->stride_w, conv->dilation_w}, &conv->padding};
   }
   return std::nullopt;
 }
@@ -62,7 +64,7 @@ Fill fill_of(const Editor& editor, const Operator& pad) {
   }
   if (value.type == Type::INT8) {
     const int v = value.buffer.as<int8_t>()[0];
-    if (v == -128) return Fill::kLowest;
+    if (v == -128) return Fill::kLowest;  // Zero as well, where the zero point is -128.
     return !q.empty() && v == q.zero_point[0] ? Fill::kZero : Fill::kOther;
   }
   return Fill::kOther;
@@ -141,6 +143,20 @@ bool slice_into_same(Editor& editor, int o) {
   return true;
 }
 
+// PADV2 by the value that stands for zero is PAD, which more kernels know.
+bool pad_by_zero(Editor& editor, int o) {
+  const Operator& op = editor.op(o);
+  if (op.op != Op::PADV2 || fill_of(editor, op) == Fill::kOther) return false;
+  const Quantization& q = editor.tensor(op.inputs[0]).quantization;
+  const Tensor& value = editor.tensor(op.inputs[2]);
+  const bool zero = value.type == Type::INT8 ? !q.empty() && value.buffer.as<int8_t>()[0] == q.zero_point[0]
+                                             : fill_of(editor, op) == Fill::kZero;
+  if (!zero) return false;
+  editor.set_inputs(o, {op.inputs[0], op.inputs[1]});
+  editor.become(o, Op::PAD, {});
+  return true;
+}
+
 }  // namespace
 
 int fuse_padding(Subgraph& subgraph) {
@@ -149,6 +165,7 @@ int fuse_padding(Subgraph& subgraph) {
   const int count = editor.count();
   for (int o = 0; o < count; ++o) {
     if (!editor.is_live(o)) continue;
+    changes += pad_by_zero(editor, o) ? 1 : 0;
     const bool changed = editor.op(o).op == Op::SLICE ? slice_into_same(editor, o) : pad_into_same(editor, o);
     changes += changed ? 1 : 0;
   }

@@ -9,10 +9,23 @@ namespace {
 // Operators of which two need not give the same result, or that hold state.
 bool is_repeatable(const Operator& op) {
   switch (op.op) {
-    case Op::RANDOM_UNIFORM: case Op::RANDOM_STANDARD_NORMAL: case Op::MULTINOMIAL: case Op::CUSTOM: case Op::IF:
-    case Op::WHILE: case Op::CALL: case Op::CALL_ONCE: case Op::VAR_HANDLE: case Op::READ_VARIABLE:
-    case Op::ASSIGN_VARIABLE: case Op::LSTM: case Op::SVDF: case Op::RNN: case Op::UNIDIRECTIONAL_SEQUENCE_LSTM:
-    case Op::BIDIRECTIONAL_SEQUENCE_LSTM: case Op::UNIDIRECTIONAL_SEQUENCE_RNN:
+    case Op::RANDOM_UNIFORM:
+    case Op::RANDOM_STANDARD_NORMAL:
+    case Op::MULTINOMIAL:
+    case Op::CUSTOM:
+    case Op::IF:
+    case Op::WHILE:
+    case Op::CALL:
+    case Op::CALL_ONCE:
+    case Op::VAR_HANDLE:
+    case Op::READ_VARIABLE:
+    case Op::ASSIGN_VARIABLE:
+    case Op::LSTM:
+    case Op::SVDF:
+    case Op::RNN:
+    case Op::UNIDIRECTIONAL_SEQUENCE_LSTM:
+    case Op::BIDIRECTIONAL_SEQUENCE_LSTM:
+    case Op::UNIDIRECTIONAL_SEQUENCE_RNN:
       return false;
     default:
       return true;

@@ -13,10 +13,14 @@ bool saturates_like(Op activation, const Quantization& q) {
   const double high = static_cast<double>(q.scale[0]) * static_cast<double>(127 - q.zero_point[0]);
   const double half = 0.5 * static_cast<double>(q.scale[0]);
   switch (activation) {
-    case Op::RELU: return low == 0;
-    case Op::RELU6: return low == 0 && high <= 6 + half * 0.999;
-    case Op::RELU_N1_TO_1: return low >= -1 - half * 0.999 && high <= 1 + half * 0.999;
-    default: return false;
+    case Op::RELU:
+      return low == 0;
+    case Op::RELU6:
+      return low == 0 && high <= 6 + half * 0.999;
+    case Op::RELU_N1_TO_1:
+      return low >= -1 - half * 0.999 && high <= 1 + half * 0.999;
+    default:
+      return false;
   }
 }
 
@@ -25,7 +29,7 @@ bool drop_saturated_activation(Editor& editor, int o) {
   if (op.op != Op::RELU && op.op != Op::RELU6 && op.op != Op::RELU_N1_TO_1) return false;
   const int out = op.outputs[0];
   const int q = quantized_result(editor, out);
-  if (q == kNoTensor || quantized_source(editor, op.inputs[0], false) == kNoTensor) return false;
+  if (q == kNoTensor) return false;
   if (!saturates_like(op.op, editor.tensor(q).quantization)) return false;
   const int x = op.inputs[0];
   editor.remove(o);

@@ -61,7 +61,8 @@ class Mover {
     const double q = std::round(static_cast<double>(value.buffer.as<float>()[0]) / quantization.scale[0]) +
                      static_cast<double>(quantization.zero_point[0]);
     const double back = (q - static_cast<double>(quantization.zero_point[0])) * quantization.scale[0];
-    const bool exact = q >= -128 && q <= 127 && std::abs(back - value.buffer.as<float>()[0]) < 1e-6 * quantization.scale[0];
+    const bool exact =
+        q >= -128 && q <= 127 && std::abs(back - value.buffer.as<float>()[0]) < 1e-6 * quantization.scale[0];
     bool only_pooled = true;
     for (const Use& use : editor_.consumers(op.outputs[0])) {
       only_pooled = only_pooled && use.op != kGraphOutput && editor_.op(use.op).op == Op::MAX_POOL_2D;
@@ -74,8 +75,10 @@ class Mover {
     return editor_.add_tensor(std::move(constant));
   }
 
-  // Gives the operator INT8 inputs in place of its float ones; false (and nothing changed) when an attribute forbids it.
-  bool set_quantized_inputs(int o, const std::vector<std::pair<size_t, int>>& inputs, const Quantization& quantization) {
+  // Gives the operator INT8 inputs in place of its float ones; false (and nothing changed) when an attribute forbids
+  // it.
+  bool set_quantized_inputs(int o, const std::vector<std::pair<size_t, int>>& inputs,
+                            const Quantization& quantization) {
     std::optional<int> padding;
     if (editor_.op(o).op == Op::PADV2) {
       padding = padding_constant(o, quantization);
@@ -148,7 +151,8 @@ class Mover {
     const Tensor tensor = editor_.tensor(id);
     if (tensor.is_constant()) {
       const int constant = quantized_twin(id, quantization);
-      editor_.tensor(constant).buffer = Buffer::of(quantize_values(tensor.buffer.as<float>(), tensor.shape, quantization));
+      editor_.tensor(constant).buffer =
+          Buffer::of(quantize_values(tensor.buffer.as<float>(), tensor.shape, quantization));
       return constant;
     }
     const int source = quantized_source(editor_, id, false);

@@ -11,16 +11,16 @@ int remove_dead_code(Subgraph& subgraph);
 /// Drops tensors that nothing refers to and renumbers the rest, signatures included.
 void drop_unused_tensors(Model& model);
 
-/// Evaluates operators all of whose inputs are constants: TRANSPOSE, RESHAPE, QUANTIZE, CAST, element-wise arithmetic, and
-/// DEQUANTIZE where `dequantize` says so (weights keep theirs until fold_quantization has seen them).
+/// Evaluates operators all of whose inputs are constants: TRANSPOSE, RESHAPE, QUANTIZE, CAST, element-wise arithmetic,
+/// and DEQUANTIZE where `dequantize` says so (weights keep theirs until fold_quantization has seen them).
 int fold_constants(Subgraph& subgraph, bool dequantize);
 
 /// One tensor for constants of equal type, shape, quantization and contents.
 int share_constants(Subgraph& subgraph);
 
-/// Removes operators that return their input: RESHAPE to the same shape, TRANSPOSE by the identity, PAD by nothing, SLICE of
-/// everything, CAST to the same type, CONCATENATION of one, ADD of 0, MUL by 1. A TRANSPOSE that only moves axes of
-/// size 1 becomes a RESHAPE.
+/// Removes operators that return their input: RESHAPE to the same shape, TRANSPOSE by the identity, PAD by nothing,
+/// SLICE of everything, CAST to the same type, CONCATENATION of one, ADD of 0, MUL by 1. A TRANSPOSE that only moves
+/// axes of size 1 becomes a RESHAPE.
 int remove_identities(Subgraph& subgraph);
 
 /// RESHAPE of RESHAPE, TRANSPOSE of TRANSPOSE: one operator.
@@ -29,8 +29,8 @@ int merge_chains(Subgraph& subgraph);
 /// One operator for equal operators on equal inputs.
 int merge_common_subexpressions(Subgraph& subgraph);
 
-/// MUL, DIV, ADD, SUB by a constant per channel after CONV_2D, DEPTHWISE_CONV_2D, TRANSPOSE_CONV or FULLY_CONNECTED with float
-/// constants goes into the weights and the bias (batch normalisation).
+/// MUL, DIV, ADD, SUB by a constant per channel after CONV_2D, DEPTHWISE_CONV_2D, TRANSPOSE_CONV or FULLY_CONNECTED
+/// with float constants goes into the weights and the bias (batch normalisation).
 int fold_affine(Subgraph& subgraph);
 
 /// MUL and ADD by constants per channel that stand alone become a 1x1 DEPTHWISE_CONV_2D.
@@ -39,14 +39,18 @@ int form_depthwise_affine(Subgraph& subgraph);
 /// RELU, RELU6, RELU_N1_TO_1 into the operator before, where that has fused activations.
 int fuse_activations(Subgraph& subgraph);
 
-/// PAD (PADV2 by the lowest value) into padding SAME of the convolution or max pooling behind it where that is equal; SLICE
-/// after TRANSPOSE_CONV likewise.
+/// AVERAGE_POOL_2D over all of its input becomes MEAN, which has INT8 kernels with a scale of its own.
+int form_global_mean(Subgraph& subgraph);
+
+/// PADV2 by zero becomes PAD. PAD (PADV2 by the lowest value) into padding SAME of the convolution or max pooling
+/// behind it where that is equal; SLICE after TRANSPOSE_CONV likewise.
 int fuse_padding(Subgraph& subgraph);
 
 /// Zero biases for convolutions and FULLY_CONNECTED that have none: XNNPACK and the int8 kernels want one.
 int add_missing_bias(Subgraph& subgraph);
 
-/// Reductions over the spatial dimensions keep them, and RESHAPEs in front of FULLY_CONNECTED go, since that flattens by itself.
+/// Reductions over the spatial dimensions keep them, and RESHAPEs in front of FULLY_CONNECTED go, since that flattens
+/// by itself.
 int flatten_into_linear(Subgraph& subgraph);
 
 /// RESHAPEs that only add leading ones in front of a broadcasting operator go.

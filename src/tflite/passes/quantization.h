@@ -16,11 +16,12 @@ int quantized_result(const Editor& editor, int id);
 /// Makes all QUANTIZE operators on `id` disappear: their readers read `replacement`, which has their type.
 void absorb_quantize(Editor& editor, int id, int replacement);
 
-/// QUANTIZE of DEQUANTIZE: nothing where the scales agree, one INT8 to INT8 QUANTIZE where they differ. RELU and RELU6 in
-/// front of a QUANTIZE that saturates at the same bounds go.
+/// QUANTIZE of DEQUANTIZE: nothing where the scales agree, one INT8 to INT8 QUANTIZE where they differ. RELU and RELU6
+/// in front of a QUANTIZE that saturates at the same bounds go.
 int merge_requantization(Subgraph& subgraph);
 
-/// DEQUANTIZE moves behind, QUANTIZE in front of operators that only move values; several inputs take the output's scale.
+/// DEQUANTIZE moves behind, QUANTIZE in front of operators that only move values; several inputs take the output's
+/// scale.
 int move_quantization(Subgraph& subgraph, Target target);
 
 /// DEQUANTIZE -> operator -> QUANTIZE becomes the INT8 operator.

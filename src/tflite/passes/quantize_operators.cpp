@@ -18,11 +18,19 @@ struct Operands {
 
 Operands operands_of(Op op) {
   switch (op) {
-    case Op::CONV_2D: case Op::FULLY_CONNECTED: return {{0}, 1, 2, 0};
-    case Op::DEPTHWISE_CONV_2D: return {{0}, 1, 2, 3};
-    case Op::TRANSPOSE_CONV: return {{2}, 1, 3, 0};
-    case Op::ADD: case Op::SUB: case Op::MUL: return {{0, 1}, {}, {}, 0};
-    default: return {{0}, {}, {}, 0};
+    case Op::CONV_2D:
+    case Op::FULLY_CONNECTED:
+      return {{0}, 1, 2, 0};
+    case Op::DEPTHWISE_CONV_2D:
+      return {{0}, 1, 2, 3};
+    case Op::TRANSPOSE_CONV:
+      return {{2}, 1, 3, 0};
+    case Op::ADD:
+    case Op::SUB:
+    case Op::MUL:
+      return {{0, 1}, {}, {}, 0};
+    default:
+      return {{0}, {}, {}, 0};
   }
 }
 
@@ -64,8 +72,8 @@ class OperatorQuantizer {
     if (form == QuantizedForm::kSameScale && first != quantization) return false;
     if (form == QuantizedForm::kFixedScale) {
       const FixedScale fixed = fixed_output_scale(op.op);
-      const bool agrees = quantization.zero_point[0] == fixed.zero_point &&
-                          std::abs(quantization.scale[0] / fixed.scale - 1) < 1e-5F;
+      const bool agrees =
+          quantization.zero_point[0] == fixed.zero_point && std::abs(quantization.scale[0] / fixed.scale - 1) < 1e-5F;
       if (!agrees) return false;
       quantization.scale[0] = fixed.scale;
     }

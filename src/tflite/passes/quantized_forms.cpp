@@ -60,10 +60,17 @@ QuantizedForm quantized_form(Target target, Op op) {
 
 FixedScale fixed_output_scale(Op op) {
   switch (op) {
-    case Op::LOGISTIC: case Op::SOFTMAX: return {1.0F / 256, -128};
-    case Op::TANH: case Op::L2_NORMALIZATION: return {1.0F / 128, 0};
-    case Op::LOG_SOFTMAX: return {16.0F / 256, 127};
-    default: TINYML_CHECK(false); return {};
+    case Op::LOGISTIC:
+    case Op::SOFTMAX:
+      return {1.0F / 256, -128};
+    case Op::TANH:
+    case Op::L2_NORMALIZATION:
+      return {1.0F / 128, 0};
+    case Op::LOG_SOFTMAX:
+      return {16.0F / 256, 127};
+    default:
+      TINYML_CHECK(false);
+      return {};
   }
 }
 

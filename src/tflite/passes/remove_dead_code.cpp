@@ -10,7 +10,12 @@ namespace {
 
 bool has_effects(const Subgraph& subgraph, const Operator& op) {
   switch (op.op) {
-    case Op::CALL_ONCE: case Op::ASSIGN_VARIABLE: case Op::IF: case Op::WHILE: case Op::CALL: case Op::CUSTOM:
+    case Op::CALL_ONCE:
+    case Op::ASSIGN_VARIABLE:
+    case Op::IF:
+    case Op::WHILE:
+    case Op::CALL:
+    case Op::CUSTOM:
     case Op::HASHTABLE_IMPORT:
       return true;
     default:

@@ -24,7 +24,12 @@ int returned_input(const Editor& editor, const Operator& op) {
   const auto* arithmetic = std::get_if<ArithmeticOptions>(&op.options);
   const bool plain = arithmetic != nullptr && arithmetic->activation == Activation::NONE;
   switch (op.op) {
-    case Op::RESHAPE: case Op::SQUEEZE: case Op::EXPAND_DIMS: case Op::CAST: case Op::TILE: case Op::BROADCAST_TO:
+    case Op::RESHAPE:
+    case Op::SQUEEZE:
+    case Op::EXPAND_DIMS:
+    case Op::CAST:
+    case Op::TILE:
+    case Op::BROADCAST_TO:
     case Op::SLICE:  // Equal sizes: everything.
       return 0;
     case Op::QUANTIZE:  // Equal types and scales, as the caller checks.
@@ -33,7 +38,9 @@ int returned_input(const Editor& editor, const Operator& op) {
       const auto permutation = constant_integers(editor.subgraph(), op, 1);
       return permutation && std::is_sorted(permutation->begin(), permutation->end()) ? 0 : -1;
     }
-    case Op::PAD: case Op::PADV2: case Op::MIRROR_PAD:
+    case Op::PAD:
+    case Op::PADV2:
+    case Op::MIRROR_PAD:
       return zeros(1) ? 0 : -1;
     case Op::CONCATENATION:
       return op.inputs.size() == 1 ? 0 : -1;
@@ -47,13 +54,17 @@ int returned_input(const Editor& editor, const Operator& op) {
       return plain && all_equal(editor.tensor(op.inputs[0]), 1) ? 1 : -1;
     case Op::DIV:
       return plain && all_equal(editor.tensor(op.inputs[1]), 1) ? 0 : -1;
-    case Op::MEAN: case Op::SUM: case Op::REDUCE_MAX: case Op::REDUCE_MIN: {
+    case Op::MEAN:
+    case Op::SUM:
+    case Op::REDUCE_MAX:
+    case Op::REDUCE_MIN: {
       // Over axes of size 1 that stay.
       const auto axes = constant_integers(editor.subgraph(), op, 1);
       const Tensor& x = editor.tensor(op.inputs[0]);
-      return axes && std::all_of(axes->begin(), axes->end(), [&](int64_t axis) {
-               return is_unit_axis(x, normalized_axis(axis, x.rank()));
-             }) ? 0 : -1;
+      return axes && std::all_of(axes->begin(), axes->end(),
+                                 [&](int64_t axis) { return is_unit_axis(x, normalized_axis(axis, x.rank())); })
+                 ? 0
+                 : -1;
     }
     default:
       return -1;

@@ -16,8 +16,11 @@ class Boundary {
       if (editor_.tensor(input).type != Type::FLOAT32) continue;
       const int quantize = input_quantize(input);
       if (quantize == kNoProducer) {
-        problems.push_back({"input '" + editor_.tensor(input).name + "' has no one scale: not all that reads it is quantized alike",
-                            "", {}, "quantize the input with one FakeQuant, or keep it float"});
+        problems.push_back(
+            {"input '" + editor_.tensor(input).name + "' has no one scale: not all that reads it is quantized alike",
+             "",
+             {},
+             "quantize the input with one FakeQuant, or keep it float"});
         continue;
       }
       const int inner = editor_.op(quantize).outputs[0];
@@ -44,7 +47,9 @@ class Boundary {
       if (editor_.tensor(output).type != Type::FLOAT32) continue;
       const int dequantize = editor_.producer_of_kind(output, Op::DEQUANTIZE);
       if (dequantize == kNoProducer || editor_.tensor(editor_.op(dequantize).inputs[0]).type != Type::INT8) {
-        problems.push_back({"output '" + editor_.tensor(output).name + "' is computed in float and has no scale", "", {},
+        problems.push_back({"output '" + editor_.tensor(output).name + "' is computed in float and has no scale",
+                            "",
+                            {},
                             "put a FakeQuant behind the last operator, or keep the output float"});
         continue;
       }

@@ -61,7 +61,8 @@ int split_islands(Subgraph& subgraph) {
     for (size_t i = others ? 0 : 1; i < islands.size(); ++i) {
       Operator copy = editor.op(o);
       copy.outputs = {editor.add_tensor(editor.tensor(value))};
-      for (const Use& use : islands[i].second) editor.set_input(use.op, static_cast<size_t>(use.input), copy.outputs[0]);
+      for (const Use& use : islands[i].second)
+        editor.set_input(use.op, static_cast<size_t>(use.input), copy.outputs[0]);
       editor.add_operator(std::move(copy));
       ++changes;
     }

@@ -11,12 +11,36 @@ namespace {
 
 // Input and output must share scale and zero point.
 constexpr auto kSameScale = std::to_array<Op>({
-    Op::AVERAGE_POOL_2D, Op::MAX_POOL_2D, Op::CONCATENATION,    Op::RESHAPE,          Op::SQUEEZE,
-    Op::TRANSPOSE,       Op::PAD,         Op::PADV2,            Op::MIRROR_PAD,       Op::RESIZE_BILINEAR,
-    Op::GATHER,          Op::SLICE,       Op::STRIDED_SLICE,    Op::SPLIT,            Op::SPLIT_V,
-    Op::PACK,            Op::UNPACK,      Op::MAXIMUM,          Op::MINIMUM,          Op::RESIZE_NEAREST_NEIGHBOR,
-    Op::SPACE_TO_DEPTH,  Op::SELECT,      Op::DEPTH_TO_SPACE,   Op::BATCH_TO_SPACE_ND, Op::SPACE_TO_BATCH_ND,
-    Op::BROADCAST_TO,    Op::REDUCE_MAX,  Op::REDUCE_MIN,       Op::TILE,             Op::EXPAND_DIMS,
+    Op::AVERAGE_POOL_2D,
+    Op::MAX_POOL_2D,
+    Op::CONCATENATION,
+    Op::RESHAPE,
+    Op::SQUEEZE,
+    Op::TRANSPOSE,
+    Op::PAD,
+    Op::PADV2,
+    Op::MIRROR_PAD,
+    Op::RESIZE_BILINEAR,
+    Op::GATHER,
+    Op::SLICE,
+    Op::STRIDED_SLICE,
+    Op::SPLIT,
+    Op::SPLIT_V,
+    Op::PACK,
+    Op::UNPACK,
+    Op::MAXIMUM,
+    Op::MINIMUM,
+    Op::RESIZE_NEAREST_NEIGHBOR,
+    Op::SPACE_TO_DEPTH,
+    Op::SELECT,
+    Op::DEPTH_TO_SPACE,
+    Op::BATCH_TO_SPACE_ND,
+    Op::SPACE_TO_BATCH_ND,
+    Op::BROADCAST_TO,
+    Op::REDUCE_MAX,
+    Op::REDUCE_MIN,
+    Op::TILE,
+    Op::EXPAND_DIMS,
 });
 
 struct FixedScale {
@@ -42,11 +66,16 @@ struct Integers {
 
 Integers range_of(Type type) {
   switch (type) {
-    case Type::INT4: return {-8, 7};
-    case Type::INT8: return {-128, 127};
-    case Type::UINT8: return {0, 255};
-    case Type::INT16: return {-32768, 32767};
-    default: return {std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::max()};
+    case Type::INT4:
+      return {-8, 7};
+    case Type::INT8:
+      return {-128, 127};
+    case Type::UINT8:
+      return {0, 255};
+    case Type::INT16:
+      return {-32768, 32767};
+    default:
+      return {std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::max()};
   }
 }
 
@@ -54,17 +83,21 @@ void check_tensor(const Checker& checker, const Tensor& tensor) {
   const Quantization& q = tensor.quantization;
   if (q.empty()) return;
   if (tensor.type == Type::FLOAT32) return;  // Informative only.
-  const auto report = [&](const std::string& what) { checker.report(fmt::format("tensor '{}': {}", tensor.name, what)); };
+  const auto report = [&](const std::string& what) {
+    checker.report(fmt::format("tensor '{}': {}", tensor.name, what));
+  };
   if (q.zero_point.size() != q.scale.size()) return report("there is not one zero point for each scale");
   if (q.per_channel()) {
     const int dim = q.quantized_dimension;
-    if (dim < 0 || dim >= tensor.rank() || static_cast<size_t>(tensor.shape[static_cast<size_t>(dim)]) != q.scale.size()) {
+    if (dim < 0 || dim >= tensor.rank() ||
+        static_cast<size_t>(tensor.shape[static_cast<size_t>(dim)]) != q.scale.size()) {
       return report(fmt::format("{} scales do not fit dimension {}", q.scale.size(), dim));
     }
   }
   const Integers range = range_of(tensor.type);
   for (size_t i = 0; i < q.scale.size(); ++i) {
-    if (!std::isfinite(q.scale[i]) || q.scale[i] <= 0.0F) return report(fmt::format("the scale {} is illegal", q.scale[i]));
+    if (!std::isfinite(q.scale[i]) || q.scale[i] <= 0.0F)
+      return report(fmt::format("the scale {} is illegal", q.scale[i]));
     if (q.zero_point[i] < range.low || q.zero_point[i] > range.high) {
       return report(fmt::format("the zero point {} is outside {}", q.zero_point[i], to_string(tensor.type)));
     }
@@ -91,7 +124,8 @@ void check_ties(const Checker& checker, const Operator& op) {
       const Tensor* tensor = checker.tensor(id);
       if (!is_integer_activation(tensor) || tensor->type != out->type) continue;
       if (!same(tensor->quantization, out->quantization)) {
-        checker.report(op, fmt::format("'{}' and '{}' must have the same scale and zero point", tensor->name, out->name));
+        checker.report(op,
+                       fmt::format("'{}' and '{}' must have the same scale and zero point", tensor->name, out->name));
       }
     }
   }
@@ -165,9 +199,27 @@ void check_operands_have_scales(const Checker& checker, const Operator& op) {
 
 // Operators that compute with real values, so that 8-bit and 16-bit operands need scales.
 constexpr auto kComputes = std::to_array<Op>({
-    Op::ADD,     Op::SUB,        Op::MUL,        Op::CONV_2D,  Op::DEPTHWISE_CONV_2D, Op::FULLY_CONNECTED, Op::TRANSPOSE_CONV,
-    Op::MEAN,    Op::LOGISTIC,   Op::TANH,       Op::SOFTMAX,  Op::AVERAGE_POOL_2D,   Op::MAX_POOL_2D,     Op::CONCATENATION,
-    Op::QUANTIZE, Op::DEQUANTIZE, Op::HARD_SWISH, Op::LEAKY_RELU, Op::PRELU,          Op::BATCH_MATMUL,    Op::ELU,
+    Op::ADD,
+    Op::SUB,
+    Op::MUL,
+    Op::CONV_2D,
+    Op::DEPTHWISE_CONV_2D,
+    Op::FULLY_CONNECTED,
+    Op::TRANSPOSE_CONV,
+    Op::MEAN,
+    Op::LOGISTIC,
+    Op::TANH,
+    Op::SOFTMAX,
+    Op::AVERAGE_POOL_2D,
+    Op::MAX_POOL_2D,
+    Op::CONCATENATION,
+    Op::QUANTIZE,
+    Op::DEQUANTIZE,
+    Op::HARD_SWISH,
+    Op::LEAKY_RELU,
+    Op::PRELU,
+    Op::BATCH_MATMUL,
+    Op::ELU,
 });
 
 }  // namespace
@@ -175,7 +227,8 @@ constexpr auto kComputes = std::to_array<Op>({
 void check_quantization(const Checker& checker) {
   for (const Tensor& tensor : checker.subgraph.tensors) check_tensor(checker, tensor);
   for (const Operator& op : checker.subgraph.operators) {
-    if (std::find(kComputes.begin(), kComputes.end(), op.op) != kComputes.end()) check_operands_have_scales(checker, op);
+    if (std::find(kComputes.begin(), kComputes.end(), op.op) != kComputes.end())
+      check_operands_have_scales(checker, op);
     check_ties(checker, op);
     check_fixed_scale(checker, op);
     check_weights(checker, op);

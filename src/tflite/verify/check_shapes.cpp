@@ -29,16 +29,54 @@ void check_output_shapes(const Checker& checker, const Operator& op) {
 
 // Operators whose operands and results all have one element type.
 constexpr auto kOneType = std::to_array<Op>({
-    Op::ADD,          Op::SUB,        Op::MUL,       Op::DIV,         Op::MAXIMUM,      Op::MINIMUM, Op::CONCATENATION, Op::PACK,
-    Op::AVERAGE_POOL_2D, Op::MAX_POOL_2D, Op::RELU,  Op::RELU6,       Op::RELU_N1_TO_1, Op::PRELU,   Op::HARD_SWISH,    Op::LOGISTIC,
-    Op::TANH,         Op::SOFTMAX,    Op::LEAKY_RELU, Op::ELU,        Op::GELU,         Op::POW,     Op::SQUARED_DIFFERENCE,
+    Op::ADD,
+    Op::SUB,
+    Op::MUL,
+    Op::DIV,
+    Op::MAXIMUM,
+    Op::MINIMUM,
+    Op::CONCATENATION,
+    Op::PACK,
+    Op::AVERAGE_POOL_2D,
+    Op::MAX_POOL_2D,
+    Op::RELU,
+    Op::RELU6,
+    Op::RELU_N1_TO_1,
+    Op::PRELU,
+    Op::HARD_SWISH,
+    Op::LOGISTIC,
+    Op::TANH,
+    Op::SOFTMAX,
+    Op::LEAKY_RELU,
+    Op::ELU,
+    Op::GELU,
+    Op::POW,
+    Op::SQUARED_DIFFERENCE,
 });
 
 // Operators whose first operand and results have one element type (the other operands are indices, sizes, axes).
 constexpr auto kFirstType = std::to_array<Op>({
-    Op::RESHAPE, Op::SQUEEZE, Op::TRANSPOSE, Op::PAD, Op::PADV2, Op::MIRROR_PAD, Op::SLICE, Op::STRIDED_SLICE, Op::GATHER,
-    Op::MEAN, Op::SUM, Op::REDUCE_MAX, Op::REDUCE_MIN, Op::RESIZE_BILINEAR, Op::RESIZE_NEAREST_NEIGHBOR,
-    Op::DEPTH_TO_SPACE, Op::SPACE_TO_DEPTH, Op::UNPACK, Op::SPLIT_V, Op::TILE, Op::BROADCAST_TO,
+    Op::RESHAPE,
+    Op::SQUEEZE,
+    Op::TRANSPOSE,
+    Op::PAD,
+    Op::PADV2,
+    Op::MIRROR_PAD,
+    Op::SLICE,
+    Op::STRIDED_SLICE,
+    Op::GATHER,
+    Op::MEAN,
+    Op::SUM,
+    Op::REDUCE_MAX,
+    Op::REDUCE_MIN,
+    Op::RESIZE_BILINEAR,
+    Op::RESIZE_NEAREST_NEIGHBOR,
+    Op::DEPTH_TO_SPACE,
+    Op::SPACE_TO_DEPTH,
+    Op::UNPACK,
+    Op::SPLIT_V,
+    Op::TILE,
+    Op::BROADCAST_TO,
 });
 
 template <typename Table>
@@ -51,8 +89,8 @@ void check_types(const Checker& checker, const Operator& op) {
   if (out == nullptr) return;
   const auto require = [&](const Tensor* tensor, Type type) {
     if (tensor != nullptr && tensor->type != type) {
-      checker.report(op, fmt::format("'{}' is {} where {} is needed", tensor->name, to_string(tensor->type),
-                                     to_string(type)));
+      checker.report(
+          op, fmt::format("'{}' is {} where {} is needed", tensor->name, to_string(tensor->type), to_string(type)));
     }
   };
   if (contains(kOneType, op.op)) {

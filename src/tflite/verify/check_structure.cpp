@@ -89,7 +89,8 @@ struct EnumCheck {
   const Operator& op;
 
   void value(const char* name, int number, int limit) const {
-    if (number < 0 || number > limit) checker.report(op, fmt::format("option {} has the undefined value {}", name, number));
+    if (number < 0 || number > limit)
+      checker.report(op, fmt::format("option {} has the undefined value {}", name, number));
   }
   template <typename O>
   void operator()(const O& options) const {
@@ -124,7 +125,8 @@ void check_options(const Checker& checker, const Operator& op) {
 }
 
 void check_operand_count(const Checker& checker, const Operator& op) {
-  const auto* row = std::find_if(kOperands.begin(), kOperands.end(), [&](const OperandCount& r) { return r.op == op.op; });
+  const auto* row =
+      std::find_if(kOperands.begin(), kOperands.end(), [&](const OperandCount& r) { return r.op == op.op; });
   if (row == kOperands.end()) return;
   if (op.inputs.size() < row->inputs_min || op.inputs.size() > row->inputs_max) {
     checker.report(op, fmt::format("it has {} inputs", op.inputs.size()));

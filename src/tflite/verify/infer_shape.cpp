@@ -127,7 +127,8 @@ Result batch_matmul(const Checker& checker, const Operator& op) {
 
 Result reshape(const Checker& checker, const Operator& op) {
   const Tensor* out = checker.output(op, 0);
-  if (element_count(out->shape) != element_count(shape_of(checker, op, 0))) throw Error("the number of elements changes");
+  if (element_count(out->shape) != element_count(shape_of(checker, op, 0)))
+    throw Error("the number of elements changes");
   return std::nullopt;
 }
 
@@ -315,10 +316,15 @@ const std::map<Op, Rule>& rules() {
                   Op::PRELU, Op::LESS, Op::LESS_EQUAL, Op::GREATER, Op::GREATER_EQUAL, Op::EQUAL, Op::NOT_EQUAL}) {
       rows[op] = elementwise;
     }
-    for (Op op : {Op::RELU,  Op::RELU6,   Op::RELU_N1_TO_1, Op::RELU_0_TO_1, Op::LEAKY_RELU, Op::ELU,      Op::GELU,
-                  Op::TANH,  Op::SOFTMAX, Op::LOG_SOFTMAX,  Op::HARD_SWISH,  Op::LOGISTIC,   Op::QUANTIZE, Op::DEQUANTIZE,
-                  Op::CAST,  Op::EXP,     Op::LOG,          Op::SQRT,        Op::RSQRT,      Op::ABS,      Op::NEG,
-                  Op::FLOOR, Op::SIN,     Op::COS,          Op::SQUARE,      Op::CUMSUM,     Op::L2_NORMALIZATION}) {
+    for (Op op : {Op::RELU,        Op::RELU6,      Op::RELU_N1_TO_1,
+                  Op::RELU_0_TO_1, Op::LEAKY_RELU, Op::ELU,
+                  Op::GELU,        Op::TANH,       Op::SOFTMAX,
+                  Op::LOG_SOFTMAX, Op::HARD_SWISH, Op::LOGISTIC,
+                  Op::QUANTIZE,    Op::DEQUANTIZE, Op::CAST,
+                  Op::EXP,         Op::LOG,        Op::SQRT,
+                  Op::RSQRT,       Op::ABS,        Op::NEG,
+                  Op::FLOOR,       Op::SIN,        Op::COS,
+                  Op::SQUARE,      Op::CUMSUM,     Op::L2_NORMALIZATION}) {
       rows[op] = same_as_input;
     }
     return rows;

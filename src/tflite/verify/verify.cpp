@@ -1,10 +1,9 @@
-#include "tinyml/tflite_verify.h"
-
 #include <algorithm>
 
 #include "tflite/options_codec.h"
 #include "tflite/verify/checker.h"
 #include "tflite/versions.h"
+#include "tinyml/tflite_verify.h"
 
 namespace tinyml::tflite {
 
@@ -34,7 +33,8 @@ void verify_file(std::span<const std::byte> file) {
     const Checker checker{model, model.subgraphs[s], violations};
     for (size_t i = 0; i < model.subgraphs[s].operators.size(); ++i) {
       const Operator& op = model.subgraphs[s].operators[i];
-      const auto* stored = source.subgraphs()->Get(static_cast<uint32_t>(s))->operators()->Get(static_cast<uint32_t>(i));
+      const auto* stored =
+          source.subgraphs()->Get(static_cast<uint32_t>(s))->operators()->Get(static_cast<uint32_t>(i));
       const int version = source.operator_codes()->Get(stored->opcode_index())->version();
       const int needed = op.op == Op::CUSTOM ? 1 : operator_version(model.subgraphs[s], op);
       if (version < needed) {
