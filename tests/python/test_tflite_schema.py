@@ -34,7 +34,7 @@ def enum_of(name: str) -> dict[str, int]:
 def pairs_in_header(macro: str) -> dict[str, int]:
     text = (ROOT / "include/tinyml/tflite_ops.h").read_text()
     body = text[text.index(f"#define {macro}(X)") :].split("\n\n")[0]
-    found = re.findall(r"X\((\w+), (\d+)(?:, \d+)?\)", body)
+    found = re.findall(r"X\((\w+),[\s\\]*(\d+)(?:,[\s\\]*\d+)?\)", body)
     return {name: int(number) for name, number in found}
 
 
