@@ -10,8 +10,9 @@ namespace tinyml {
 
 struct CodegenOptions {
   std::string class_name = "Model";  ///< Of the generated root class; a Python identifier.
-  /// Where the generated `load` function finds the weights by default, relative to the generated file; "" for no default.
-  /// A name that ends in ".safetensors" is read by a few lines of the generated file itself, any other by torch.load.
+  /// Where the generated `load` function finds the weights by default, relative to the generated file; "" for no
+  /// default. A name that ends in ".safetensors" is read by a few lines of the generated file itself, any other by
+  /// torch.load.
   std::string weights_path;
 };
 
@@ -24,21 +25,21 @@ struct PythonModule {
   NamedTensors weights;
 };
 
-/// The model as Python source that needs only torch: one class for each kind of module of the original, `nn` modules where the
-/// original had them and functional calls where not. Its state_dict has the original's keys, train() and eval() work as they do
-/// in the original, and `load(path)` in the same file returns the model with its weights.
+/// The model as Python source that needs only torch: one class for each kind of module of the original, `nn` modules
+/// where the original had them and functional calls where not. Its state_dict has the original's keys, train() and
+/// eval() work as they do in the original, and `load(path)` in the same file returns the model with its weights.
 /// Constructor arguments are derived from the graph's nodes and weights alone, so an edited graph prints as it now is.
 /// Equal graphs give equal text. An operator without a form of its own is printed as a call of `torch.ops`.
 /// Throws Error for what has no Python form: control-flow operators, pytrees of user-defined types.
 PythonModule generate_python(const Graph& graph, const CodegenOptions& options = {});
 
-/// Writes the safetensors layout (an 8-byte little-endian header length, a JSON header padded to 64 bytes, raw bytes): the
-/// format other tools know that needs neither a pickle nor torch and can be memory-mapped. The file appears only when all is
-/// written. Throws Error when that fails.
+/// Writes the safetensors layout (an 8-byte little-endian header length, a JSON header padded to 64 bytes, raw bytes):
+/// the format other tools know that needs neither a pickle nor torch and can be memory-mapped. The file appears only
+/// when all is written. Throws Error when that fails.
 void write_safetensors(const NamedTensors& tensors, const std::string& path);
 
-/// generate_python to `py_path`, its weights to `weights_path`, which must end in ".safetensors". (From Python, where torch is
-/// at hand, any other ending is written by torch.save.)
+/// generate_python to `py_path`, its weights to `weights_path`, which must end in ".safetensors". (From Python, where
+/// torch is at hand, any other ending is written by torch.save.)
 void generate_code(const Graph& graph, const std::string& py_path, const std::string& weights_path,
                    const std::string& class_name = "Model");
 

@@ -97,7 +97,9 @@ Aliases::Aliases(const Graph& graph) {
 
 const std::string& Aliases::canonical_name(const std::string& fqn) const { return canonical_.at(fqn); }
 
-const std::vector<std::string>& Aliases::names_of(const std::string& fqn) const { return names_.at(canonical_.at(fqn)); }
+const std::vector<std::string>& Aliases::names_of(const std::string& fqn) const {
+  return names_.at(canonical_.at(fqn));
+}
 
 std::string Aliases::canonical_path(const std::string& path) const {
   for (const auto& [alias, target] : module_aliases_) {

@@ -110,8 +110,8 @@ std::string to_string(const CallText& call) {
   size_t last_positional = 0;
   for (size_t i = 0; i < call.arguments.size(); ++i) {
     const CallArgument& argument = call.arguments[i];
-    if (argument.style == ArgumentStyle::kPositional ||
-        (argument.style == ArgumentStyle::kOptionalPositional && !same_literal(argument.value, argument.default_value))) {
+    if (argument.style == ArgumentStyle::kPositional || (argument.style == ArgumentStyle::kOptionalPositional &&
+                                                         !same_literal(argument.value, argument.default_value))) {
       last_positional = i + 1;
     }
   }

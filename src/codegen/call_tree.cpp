@@ -33,7 +33,8 @@ std::map<NodeId, std::vector<ModuleCall>> module_stacks(const Graph& graph) {
 }  // namespace
 
 bool is_inside(std::string_view path, std::string_view module) {
-  return module.empty() || path == module || (path.size() > module.size() && path.starts_with(module) && path[module.size()] == '.');
+  return module.empty() || path == module ||
+         (path.size() > module.size() && path.starts_with(module) && path[module.size()] == '.');
 }
 
 std::string relative_path(std::string_view path, std::string_view module) {
@@ -62,7 +63,8 @@ CallTree::CallTree(const Graph& graph, const Aliases& aliases) {
     for (; level < stack.size(); ++level) {
       const CallId id = calls_.size();
       const CallId parent = open.back();
-      calls_.push_back(Call{stack[level].key, aliases.canonical_path(stack[level].path), stack[level].type, parent, false, {}});
+      calls_.push_back(
+          Call{stack[level].key, aliases.canonical_path(stack[level].path), stack[level].type, parent, false, {}});
       calls_[parent].items.push_back(Item{.kind = Item::Kind::kCall, .call = id});
       by_key[stack[level].key].push_back(id);
       open.push_back(id);

@@ -11,7 +11,8 @@ std::string class_key(const std::string& type, const std::string& base, const st
                       const Body& body) {
   std::string key = class_name_of(type) + "\n" + base + "\n";
   for (const Statement& statement : statements) {
-    key += statement.target + "=" + statement.text + (statement.has_construct ? skeleton_of(statement.construct) : "") + "\n";
+    key += statement.target + "=" + statement.text + (statement.has_construct ? skeleton_of(statement.construct) : "") +
+           "\n";
   }
   key += join(body.parameters, ",") + "\n" + join(body.lines, "\n") + "\n" + body.shape.output_pattern;
   return key;
@@ -100,7 +101,8 @@ bool ClassBuilder::build_composite(const std::string& path, const std::vector<Ca
   }
   for (size_t i = 0; i < ids.size(); ++i) shapes_[ids[i]] = bodies[i].shape;
   Instance& instance = instances_.at(path);
-  const bool named = std::all_of(info.children.begin(), info.children.end(), [](const auto& name) { return is_identifier(name); });
+  const bool named =
+      std::all_of(info.children.begin(), info.children.end(), [](const auto& name) { return is_identifier(name); });
   if (type == kSequentialType) {
     instance.kind = Kind::kSequential;
     return true;
@@ -165,7 +167,8 @@ ClassText ClassBuilder::make_class(const std::string& name, const std::vector<st
   for (size_t s = 0; s < slots[0].size(); ++s) {
     std::vector<std::string> column;
     for (const auto& own : slots) column.push_back(own[s].value);
-    const bool constant = std::all_of(column.begin(), column.end(), [&](const auto& value) { return value == column[0]; });
+    const bool constant =
+        std::all_of(column.begin(), column.end(), [&](const auto& value) { return value == column[0]; });
     if (!constant && std::find(varying.begin(), varying.end(), column) == varying.end()) {
       varying.push_back(column);
       ++uses[slots[0][s].name];
@@ -225,9 +228,9 @@ ClassText ClassBuilder::build_root(const RootSignature& signature, std::map<Valu
   for (const auto& [alias, target] : aliases_.module_aliases()) {
     const auto [parent, name] = split_path(alias);
     const std::string holder = modules_.access("", parent);
-    const std::string text = is_identifier(name) ? holder + "." + name + " = " + modules_.access("", target)
-                                                 : holder + ".add_module(" + string_literal(name) + ", " +
-                                                       modules_.access("", target) + ")";
+    const std::string text =
+        is_identifier(name) ? holder + "." + name + " = " + modules_.access("", target)
+                            : holder + ".add_module(" + string_literal(name) + ", " + modules_.access("", target) + ")";
     root.statements.push_back(Statement{"", text, {}, false});
   }
   for (const Binding& binding : graph_.bindings()) {

@@ -11,9 +11,10 @@ constexpr int64_t kLargestLiteral = 16;
 /// Names that nn.ModuleDict has methods or attributes of its own for.
 bool clashes_with_module(const std::string& name) {
   static const std::set<std::string> names = {
-      "keys",  "values", "items",   "pop",    "clear", "update",   "type",    "forward", "train",   "eval",   "children",
-      "apply", "cpu",    "cuda",    "to",     "float", "double",   "half",    "modules", "buffers", "parameters",
-      "training", "add_module", "register_buffer", "state_dict", "zero_grad", "share_memory", "compile", "extra_repr"};
+      "keys",       "values",    "items",        "pop",     "clear",      "update",   "type",       "forward",
+      "train",      "eval",      "children",     "apply",   "cpu",        "cuda",     "to",         "float",
+      "double",     "half",      "modules",      "buffers", "parameters", "training", "add_module", "register_buffer",
+      "state_dict", "zero_grad", "share_memory", "compile", "extra_repr"};
   return names.count(name) > 0;
 }
 
@@ -81,18 +82,19 @@ bool ClassBuilder::can_be_dictionary(const std::string& path) const {
 bool ClassBuilder::is_empty(const std::string& path) const {
   if (instances_.at(path).kind != Kind::kHolder) return false;
   const ModuleInfo& info = modules_.info(path);
-  return info.tensors.empty() && std::all_of(info.children.begin(), info.children.end(), [&](const std::string& name) {
-           return is_empty(path + "." + name);
-         });
+  return info.tensors.empty() && std::all_of(info.children.begin(), info.children.end(),
+                                             [&](const std::string& name) { return is_empty(path + "." + name); });
 }
 
-void ClassBuilder::register_tensors(const std::string& path, const std::string& self, std::vector<Statement>& statements) {
+void ClassBuilder::register_tensors(const std::string& path, const std::string& self,
+                                    std::vector<Statement>& statements) {
   for (const OwnTensor& tensor : modules_.info(path).tensors) {
     const Tensor& data = tensor.binding->data;
     const bool named = is_identifier(tensor.name);
     if (tensor.binding->kind == BindingKind::kParameter) {
       const bool trainable = is_floating_point(data.type());
-      Construct construct = wrap("nn.Parameter(", empty_tensor(data, tensor.name), trainable ? ")" : ", requires_grad=False)");
+      Construct construct =
+          wrap("nn.Parameter(", empty_tensor(data, tensor.name), trainable ? ")" : ", requires_grad=False)");
       if (named) {
         statements.push_back(Statement{self + "." + tensor.name, "", std::move(construct), true});
       } else {
@@ -138,19 +140,23 @@ Construct ClassBuilder::sequential(const std::string& callee, const std::string&
                                    std::vector<Statement>& deferred) {
   if (modules_.is_list(path)) return numbered(callee, Construct::Kind::kSequence, path, self, deferred);
   const ModuleInfo& info = modules_.info(path);
-  const bool named = std::all_of(info.children.begin(), info.children.end(), [](const auto& name) { return is_identifier(name); });
+  const bool named =
+      std::all_of(info.children.begin(), info.children.end(), [](const auto& name) { return is_identifier(name); });
   Construct construct;
   construct.kind = named ? Construct::Kind::kOrdered : Construct::Kind::kPairs;
   construct.callee = callee;
   for (const std::string& name : info.children) {
     const std::string child = path.empty() ? name : path + "." + name;
-    if (!is_empty(child)) construct.children.emplace_back(name, construct_of(child, modules_.access_child(path, self, name), deferred));
+    if (!is_empty(child))
+      construct.children.emplace_back(name, construct_of(child, modules_.access_child(path, self, name), deferred));
   }
   return construct;
 }
 
-/// `deferred`: what must be registered in a bare nn.Module after it has been made; `self` is the module's own access text.
-Construct ClassBuilder::construct_of(const std::string& path, const std::string& self, std::vector<Statement>& deferred) {
+/// `deferred`: what must be registered in a bare nn.Module after it has been made; `self` is the module's own access
+/// text.
+Construct ClassBuilder::construct_of(const std::string& path, const std::string& self,
+                                     std::vector<Statement>& deferred) {
   const Instance& instance = instances_.at(path);
   const ModuleInfo& info = modules_.info(path);
   if (instance.kind == Kind::kLeaf || instance.kind == Kind::kClass) return instance.construct;
@@ -162,7 +168,8 @@ Construct ClassBuilder::construct_of(const std::string& path, const std::string&
     construct.callee = "nn.ModuleDict";
     for (const std::string& name : info.children) {
       if (is_empty(path + "." + name)) continue;
-      construct.children.emplace_back(name, construct_of(path + "." + name, modules_.access_child(path, self, name), deferred));
+      construct.children.emplace_back(
+          name, construct_of(path + "." + name, modules_.access_child(path, self, name), deferred));
     }
     return construct;
   }
@@ -172,7 +179,8 @@ Construct ClassBuilder::construct_of(const std::string& path, const std::string&
   return construct;
 }
 
-void ClassBuilder::register_children(const std::string& path, const std::string& self, std::vector<Statement>& statements) {
+void ClassBuilder::register_children(const std::string& path, const std::string& self,
+                                     std::vector<Statement>& statements) {
   for (const std::string& name : modules_.info(path).children) {
     const std::string child = path.empty() ? name : path + "." + name;
     if (is_empty(child)) continue;

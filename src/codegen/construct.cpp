@@ -95,7 +95,8 @@ void append_construct(std::string& out, int indent, const std::string& prefix, c
   const Brackets brackets = brackets_of(construct.kind);
   append_line(out, indent, prefix + construct.callee + brackets.open);
   for (const auto& [name, child] : construct.children) {
-    append_construct(out, indent + 4, child_prefix(construct, name), child_suffix(construct) + ",", child, values, next);
+    append_construct(out, indent + 4, child_prefix(construct, name), child_suffix(construct) + ",", child, values,
+                     next);
   }
   append_line(out, indent, brackets.close + suffix);
 }

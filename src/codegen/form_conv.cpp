@@ -60,7 +60,8 @@ std::optional<ModuleForm> conv_form(const LeafGroup& group) {
   std::string padding_mode = "zeros";
   if (group.size() == 2) {
     const Node& pad = group.node(0);
-    if (pad.op != "aten.pad.default" || pad.output() != form.inputs[0] || !pad.arg("pad").is_int_list()) return std::nullopt;
+    if (pad.op != "aten.pad.default" || pad.output() != form.inputs[0] || !pad.arg("pad").is_int_list())
+      return std::nullopt;
     padding_mode = pad.arg("mode").as_string();
     const auto symmetric = symmetric_padding(pad.arg("pad").as_ints());
     if (padding_mode == "constant" || !symmetric || symmetric->size() != spatial || !all_zero(conv.arg("padding"))) {

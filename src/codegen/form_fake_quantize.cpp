@@ -19,8 +19,10 @@ std::optional<std::vector<std::string>> known_tensors(const LeafGroup& group) {
 }
 
 void add_range(CallText& call, const Node& node, const char* lowest) {
-  call.arguments.push_back({"quant_min", argument_text(node.arg("quant_min"), {}), ArgumentStyle::kOptionalPositional, lowest});
-  call.arguments.push_back({"quant_max", argument_text(node.arg("quant_max"), {}), ArgumentStyle::kOptionalPositional, "127"});
+  call.arguments.push_back(
+      {"quant_min", argument_text(node.arg("quant_min"), {}), ArgumentStyle::kOptionalPositional, lowest});
+  call.arguments.push_back(
+      {"quant_max", argument_text(node.arg("quant_max"), {}), ArgumentStyle::kOptionalPositional, "127"});
 }
 
 std::string setting(const Node& node, const std::string& name, const std::string& otherwise) {
@@ -34,11 +36,14 @@ bool owns_scale(const LeafGroup& group, const Node& node) {
 }
 
 void add_fixed(CallText& call, const Node& node) {
-  call.keyword("fixed", "(" + float_literal(node.arg("scale").as_double()) + ", " +
-                            std::to_string(node.arg("zero_point").as_int()) + ")", "None");
+  call.keyword(
+      "fixed",
+      "(" + float_literal(node.arg("scale").as_double()) + ", " + std::to_string(node.arg("zero_point").as_int()) + ")",
+      "None");
 }
 
-/// An activation's, with settings of its observer from the node's notes or, in a capture of a training step, its arguments.
+/// An activation's, with settings of its observer from the node's notes or, in a capture of a training step, its
+/// arguments.
 bool activation_form(const LeafGroup& group, const Node& node, ModuleForm& form) {
   CallText& call = form.constructor;
   add_range(call, node, "-128");
@@ -48,7 +53,8 @@ bool activation_form(const LeafGroup& group, const Node& node, ModuleForm& form)
   }
   if (!owns_scale(group, node)) return false;
   const bool training = node.op == "aten.fused_moving_avg_obs_fake_quant.default";
-  const std::string observer = setting(node, "observer", group.own("histogram") != nullptr ? "histogram" : "moving_average");
+  const std::string observer =
+      setting(node, "observer", group.own("histogram") != nullptr ? "histogram" : "moving_average");
   std::string momentum = setting(node, "momentum", "0.01");
   if (training) momentum = float_literal(node.arg("averaging_const").as_double());
   call.keyword("symmetric", setting(node, "symmetric", "false") == "true" ? "True" : "False", "False");
@@ -73,7 +79,8 @@ bool weight_form(const LeafGroup& group, const Node& node, ModuleForm& form) {
 std::optional<ModuleForm> fake_quantize_form(const LeafGroup& group) {
   if (group.size() != 1 || !group.mutations.empty()) return std::nullopt;
   const Node& node = group.node(0);
-  const bool known = node.op.starts_with("aten.fake_quantize_per_") || node.op == "aten.fused_moving_avg_obs_fake_quant.default";
+  const bool known =
+      node.op.starts_with("aten.fake_quantize_per_") || node.op == "aten.fused_moving_avg_obs_fake_quant.default";
   const auto tensors = known_tensors(group);
   if (!known || !tensors) return std::nullopt;
   const std::string name = class_name_of(group.type);

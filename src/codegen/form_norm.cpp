@@ -93,7 +93,8 @@ std::optional<ModuleForm> layer_norm_form(const LeafGroup& group) {
   const bool rms = group.is_single("aten.rms_norm.default");
   if (!rms && !group.is_single("aten.layer_norm.default")) return std::nullopt;
   const Node& node = group.node(0);
-  if (!node.arg("normalized_shape").is_int_list() || !group.is_own_or_none(node.arg("weight"), "weight")) return std::nullopt;
+  if (!node.arg("normalized_shape").is_int_list() || !group.is_own_or_none(node.arg("weight"), "weight"))
+    return std::nullopt;
   if (!rms && !group.is_own_or_none(node.arg("bias"), "bias")) return std::nullopt;
   const std::vector<int64_t> shape = node.arg("normalized_shape").as_ints();
   const bool affine = group.own("weight") != nullptr;

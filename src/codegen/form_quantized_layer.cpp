@@ -24,7 +24,7 @@ const Node* find_single(const LeafGroup& group, Test test) {
 /// Whether the nodes besides the layer and the weight's FakeQuant are arithmetic that folds a batch norm.
 bool folds_only(const LeafGroup& group) {
   static const std::set<std::string, std::less<>> folding = {
-      "aten.add.Tensor",      "aten.sub.Tensor",     "aten.mul.Tensor",     "aten.neg.default",
+      "aten.add.Tensor",      "aten.sub.Tensor",    "aten.mul.Tensor",   "aten.neg.default",
       "aten.reshape.default", "aten.rsqrt.default", "aten.view.default",
   };
   for (size_t i = 0; i < group.size(); ++i) {
@@ -49,11 +49,16 @@ void add_batch_norm(const LeafGroup& group, const Node& layer, const Node& shift
 /// Tensors the class makes: all of its weight's and batch norm's, of which a graph may lack those no node reads.
 bool knows_tensors(const std::vector<std::string>& names) {
   static const std::set<std::string, std::less<>> known = {
-      "weight",           "bias",
-      "bn.weight",        "bn.bias",
-      "bn.running_mean",  "bn.running_var",
-      "weight_fq.scale",  "weight_fq.zero_point",
-      "weight_fq.observer_enabled", "weight_fq.fake_quant_enabled",
+      "weight",
+      "bias",
+      "bn.weight",
+      "bn.bias",
+      "bn.running_mean",
+      "bn.running_var",
+      "weight_fq.scale",
+      "weight_fq.zero_point",
+      "weight_fq.observer_enabled",
+      "weight_fq.fake_quant_enabled",
       "bn.num_batches_tracked",
   };
   return std::all_of(names.begin(), names.end(), [&](const std::string& name) { return known.count(name) > 0; });
@@ -67,7 +72,8 @@ std::optional<ModuleForm> quantized_layer_form(const LeafGroup& group) {
   const Node* fake = find_single(group, [](const Node& node) { return is_fake_quantize(node.op); });
   const size_t plain = fake == nullptr ? 1 : 2;
   if (layer == nullptr || group.own("weight") == nullptr || !group.mutations.empty()) return std::nullopt;
-  if (!knows_tensors(group.own_names()) || !folds_only(group) || (!folded && group.size() != plain)) return std::nullopt;
+  if (!knows_tensors(group.own_names()) || !folds_only(group) || (!folded && group.size() != plain))
+    return std::nullopt;
   if (fake == nullptr && group.own("weight_fq.scale") != nullptr) return std::nullopt;
 
   const std::string callee = "qnn." + class_name_of(group.type);

@@ -63,7 +63,8 @@ std::optional<ModuleForm> recurrent_form(const LeafGroup& group) {
   call.positional("input_size", std::to_string(input_weight->data.size(1)));
   call.positional("hidden_size", std::to_string(hidden_weight->data.size(0) / gates));
   call.keyword("num_layers", std::to_string(layers), "1");
-  if (name == "RNN") call.keyword("nonlinearity", node.op == "aten.rnn_relu.input" ? "\"relu\"" : "\"tanh\"", "\"tanh\"");
+  if (name == "RNN")
+    call.keyword("nonlinearity", node.op == "aten.rnn_relu.input" ? "\"relu\"" : "\"tanh\"", "\"tanh\"");
   call.keyword("bias", bool_literal(bias), "True");
   call.keyword("batch_first", bool_literal(node.arg("batch_first").as_bool()), "False");
   call.keyword("dropout", float_literal(node.arg("dropout").as_double()), "0.0");

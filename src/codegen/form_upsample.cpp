@@ -38,7 +38,8 @@ std::optional<CallText> interpolate_call(const Node& node, const std::string& ca
     call.keyword("scale_factor", argument_text(equal ? list[0] : factors, value_text), "None");
   }
   call.keyword("mode", string_literal(mode), "\"nearest\"");
-  if (node.has_arg("align_corners")) call.keyword("align_corners", argument_text(node.arg("align_corners"), value_text), "False");
+  if (node.has_arg("align_corners"))
+    call.keyword("align_corners", argument_text(node.arg("align_corners"), value_text), "False");
   return call;
 }
 

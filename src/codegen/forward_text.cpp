@@ -3,25 +3,11 @@
 #include <algorithm>
 #include <set>
 
+#include "codegen/forward_frame.h"
 #include "codegen/node_text.h"
 
 namespace tinyml::codegen {
 namespace {
-
-/// Readable variable names for operators whose own name means something else in Python.
-std::string variable_of_op(const std::string& op) {
-  static const std::map<std::string, std::string, std::less<>> names = {
-      {"sum", "total"}, {"max", "largest"},  {"min", "smallest"}, {"slice", "part"},   {"pow", "power"},
-      {"abs", "size"},  {"round", "rounded"}, {"sym_size", "size"}, {"select", "item"}, {"index", "item"},
-      {"t", "transposed"}, {"all", "every"}, {"any", "some"},     {"to", "cast"},      {"detach", "detached"},
-  };
-  const std::vector<std::string> parts = split(op, '.');
-  std::string name = parts.size() > 1 ? parts[1] : op;
-  while (name.ends_with('_')) name.pop_back();
-  while (name.starts_with('_')) name.erase(0, 1);
-  const auto renamed = names.find(name);
-  return to_identifier(renamed == names.end() ? name : renamed->second);
-}
 
 std::string fill_pattern(const std::string& pattern, const std::vector<std::string>& items) {
   if (pattern.empty()) return join(items, ", ");
@@ -38,34 +24,7 @@ std::string fill_pattern(const std::string& pattern, const std::vector<std::stri
   return out;
 }
 
-class NameSet {
- public:
-  NameSet() : taken_{"self", "torch", "nn", "F", "OrderedDict", "Path", "math"} {}
-  std::string add(const std::string& base) {
-    std::string name = base;
-    for (int suffix = 1; !taken_.insert(name).second; ++suffix) name = base + "_" + std::to_string(suffix);
-    return name;
-  }
-
- private:
-  std::set<std::string> taken_;
-};
-
 }  // namespace
-
-struct ForwardWriter::Frame {
-  CallId call = kRootCall;
-  bool single = true;
-  std::vector<ValueId> inputs;    ///< Read inside, made outside.
-  std::vector<ValueId> produced;  ///< In order.
-  std::vector<ValueId> outputs;   ///< Made inside, read outside.
-  std::map<ValueId, size_t> last_use;
-  std::map<ValueId, std::string> names;
-  std::vector<std::string> reserved;
-  std::string device_of;
-  std::vector<const Binding*> constants;
-  std::map<ValueId, std::string> constant_names;
-};
 
 std::vector<ValueId> ForwardWriter::reads(const Item& item) const {
   std::vector<ValueId> values;
@@ -145,68 +104,6 @@ void ForwardWriter::collect(Frame& frame) const {
   }
 }
 
-std::string ForwardWriter::item_name(const Item& item) const {
-  if (item.kind == Item::Kind::kNode) return variable_of_op(graph_.node(item.node).op);
-  const Call& call = calls_.call(item.call);
-  const auto [parent, name] = split_path(call.path);
-  if (!is_index(name)) return to_identifier(name);
-  const std::string list = split_path(parent).second;
-  if (list.empty() || is_index(list)) return to_identifier(to_snake_case(split_path(call.type).second));
-  return to_identifier(list + "_" + name);
-}
-
-/// A value takes over the variable of an input that is not needed any more; a variable that lives through several steps is `out`.
-void ForwardWriter::assign_names(Frame& frame) const {
-  const std::vector<Item>& items = calls_.call(frame.call).items;
-  std::map<ValueId, size_t> variable;
-  std::vector<std::string> base;
-  std::vector<size_t> steps;
-  NameSet names;
-  for (const std::string& name : frame.reserved) names.add(name);
-  const auto new_variable = [&](const std::string& name) {
-    base.push_back(name);
-    steps.push_back(0);
-    return base.size() - 1;
-  };
-  std::vector<std::string> fixed;
-  for (const ValueId input : frame.inputs) {
-    const auto given = frame.names.find(input);
-    variable[input] = new_variable("");
-    fixed.resize(base.size());
-    fixed.back() = given == frame.names.end() ? "" : given->second;
-  }
-  const auto is_output = [&](ValueId value) {
-    return std::find(frame.outputs.begin(), frame.outputs.end(), value) != frame.outputs.end();
-  };
-  for (size_t i = 0; i < items.size(); ++i) {
-    std::vector<ValueId> outputs;
-    for (const ValueId value : writes(items[i])) {
-      if (value != kNoValue) outputs.push_back(value);
-    }
-    for (size_t k = 0; k < outputs.size(); ++k) {
-      std::optional<size_t> taken;
-      if (outputs.size() == 1) {
-        for (const ValueId input : reads(items[i])) {
-          if (taken || variable.count(input) == 0 || frame.last_use.at(input) != i || is_output(input)) continue;
-          if (graph_.value(input).kind == graph_.value(outputs[0]).kind) taken = variable.at(input);
-        }
-      }
-      const std::string name = item_name(items[i]) + (outputs.size() > 1 ? "_" + std::to_string(k) : "");
-      variable[outputs[k]] = taken ? *taken : new_variable(name);
-      fixed.resize(base.size());
-      ++steps[variable[outputs[k]]];
-    }
-  }
-  std::vector<std::string> text(base.size());
-  for (size_t v = 0; v < base.size(); ++v) {
-    if (!fixed[v].empty()) text[v] = fixed[v];
-  }
-  for (size_t v = 0; v < base.size(); ++v) {
-    if (text[v].empty()) text[v] = names.add(steps[v] > 1 ? "out" : base[v]);
-  }
-  for (const auto& [value, v] : variable) frame.names[value] = text[v];
-}
-
 void ForwardWriter::write_lines(Frame& frame, Body& body, bool is_root) {
   const std::vector<Item>& items = calls_.call(frame.call).items;
   const std::string& path = calls_.call(frame.call).path;
@@ -222,7 +119,8 @@ void ForwardWriter::write_lines(Frame& frame, Body& body, bool is_root) {
     const Item& item = items[i];
     if (item.kind == Item::Kind::kMutation) {
       const bool buffer = graph_.binding_of(item.target) != nullptr;
-      body.lines.push_back(value_text(item.target) + ".copy_(" + value_text(item.value) + (buffer ? ".detach())" : ")"));
+      body.lines.push_back(value_text(item.target) + ".copy_(" + value_text(item.value) +
+                           (buffer ? ".detach())" : ")"));
       continue;
     }
     std::string right;
@@ -233,7 +131,8 @@ void ForwardWriter::write_lines(Frame& frame, Body& body, bool is_root) {
       const CallShape& shape = shapes_.at(item.call);
       std::vector<std::string> arguments;
       for (const ValueId input : shape.inputs) arguments.push_back(value_text(input));
-      right = modules_.access(path, calls_.call(item.call).path) + "(" + fill_pattern(shape.input_pattern, arguments) + ")";
+      right =
+          modules_.access(path, calls_.call(item.call).path) + "(" + fill_pattern(shape.input_pattern, arguments) + ")";
       pattern = shape.output_pattern;
     }
     const std::vector<ValueId> outputs = writes(item);
@@ -255,7 +154,8 @@ void ForwardWriter::write_lines(Frame& frame, Body& body, bool is_root) {
     std::vector<std::string> left;
     for (const ValueId value : outputs) left.push_back(is_used(value) ? value_text(value) : "_");
     std::string target = fill_pattern(pattern, left);
-    if (item.kind == Item::Kind::kNode && graph_.node(item.node).returns_list && left.size() == 1) target = "(" + target + ",)";
+    if (item.kind == Item::Kind::kNode && graph_.node(item.node).returns_list && left.size() == 1)
+      target = "(" + target + ",)";
     if (target != right) body.lines.push_back(target + " = " + right);
   }
   if (is_root) return;
@@ -331,8 +231,10 @@ Body ForwardWriter::write_root(const RootSignature& signature, std::map<ValueId,
     if (output.kind != OutputKind::kUser && output.kind != OutputKind::kLoss) continue;
     output.value.for_each_value([&](ValueId value) {
       const auto named = frame.names.find(value);
-      if (named != frame.names.end()) names_out[value] = named->second;
-      else if (const auto own = own_text(frame, value)) names_out[value] = *own;
+      if (named != frame.names.end())
+        names_out[value] = named->second;
+      else if (const auto own = own_text(frame, value))
+        names_out[value] = *own;
     });
   }
   body.constants = frame.constants;
@@ -350,7 +252,8 @@ bool ForwardWriter::is_chain(CallId call) const {
     const std::string expected = path.empty() ? info.children[i] : path + "." + info.children[i];
     const CallShape& shape = shapes_.at(items[i].call);
     if (calls_.call(items[i].call).path != expected) return false;
-    if (shape.inputs.size() != 1 || shape.outputs.size() != 1 || !shape.input_pattern.empty() || !shape.output_pattern.empty()) {
+    if (shape.inputs.size() != 1 || shape.outputs.size() != 1 || !shape.input_pattern.empty() ||
+        !shape.output_pattern.empty()) {
       return false;
     }
     if (i > 0 && shape.inputs[0] != previous) return false;

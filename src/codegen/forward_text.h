@@ -14,7 +14,7 @@ namespace tinyml::codegen {
 struct CallShape {
   std::vector<ValueId> inputs;
   std::vector<ValueId> outputs;
-  std::string input_pattern;   ///< See ModuleForm.
+  std::string input_pattern;  ///< See ModuleForm.
   std::string output_pattern;
 };
 
@@ -40,7 +40,8 @@ class ForwardWriter {
                 const std::map<CallId, CallShape>& shapes)
       : graph_(graph), aliases_(aliases), calls_(calls), modules_(modules), shapes_(shapes) {}
 
-  /// The body of one call of a module. `single` says whether it is the module's only call, so that constants may be its own.
+  /// The body of one call of a module. `single` says whether it is the module's only call, so that constants may be its
+  /// own.
   Body write(CallId call, bool single);
   /// The root's; `names_out` receives the text of every value that an output may need.
   Body write_root(const RootSignature& signature, std::map<ValueId, std::string>& names_out);

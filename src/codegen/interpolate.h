@@ -4,7 +4,8 @@
 
 namespace tinyml::codegen {
 
-/// The arguments of F.interpolate or nn.Upsample, the input left out, for an `upsample_*.vec` node; nullopt for another operator.
+/// The arguments of F.interpolate or nn.Upsample, the input left out, for an `upsample_*.vec` node; nullopt for another
+/// operator.
 std::optional<CallText> interpolate_call(const Node& node, const std::string& callee, const ValueText& value_text);
 
 }  // namespace tinyml::codegen

@@ -61,7 +61,8 @@ bool inputs_are(const LeafGroup& group, const ModuleForm& form) {
         const bool own = std::any_of(form.tensors.begin(), form.tensors.end(), [&](const std::string& name) {
           return group.is_own_or_none(Argument(value), name);
         });
-        known = known && (value == kNoValue || own || std::find(allowed.begin(), allowed.end(), value) != allowed.end());
+        known =
+            known && (value == kNoValue || own || std::find(allowed.begin(), allowed.end(), value) != allowed.end());
       });
       if (!known) return false;
     }
@@ -75,7 +76,8 @@ bool outputs_are(const LeafGroup& group, const ModuleForm& form) {
   for (const Item& mutation : group.mutations) written.push_back(mutation.value);
   for (const NodeId id : group.node_ids) {
     for (const ValueId value : group.graph.node(id).outputs) {
-      if (value == kNoValue || std::find(form.outputs.begin(), form.outputs.end(), value) != form.outputs.end()) continue;
+      if (value == kNoValue || std::find(form.outputs.begin(), form.outputs.end(), value) != form.outputs.end())
+        continue;
       for (const NodeId user : group.graph.value(value).users) {
         if (std::find(group.node_ids.begin(), group.node_ids.end(), user) == group.node_ids.end()) return false;
       }
@@ -109,7 +111,8 @@ bool LeafGroup::is_own_or_none(const Argument& argument, const std::string& name
 std::vector<std::string> LeafGroup::own_names() const {
   std::vector<std::string> names;
   for (const Binding& binding : graph.bindings()) {
-    if (binding.kind != BindingKind::kConstant && is_inside(binding.fqn, path)) names.push_back(relative_path(binding.fqn, path));
+    if (binding.kind != BindingKind::kConstant && is_inside(binding.fqn, path))
+      names.push_back(relative_path(binding.fqn, path));
   }
   return names;
 }

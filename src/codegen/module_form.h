@@ -48,7 +48,8 @@ struct ModuleForm {
   std::string output_pattern;
 };
 
-/// The form of a call of a module of `group.type`, or nullopt if the type has none or the nodes are not what that module runs.
+/// The form of a call of a module of `group.type`, or nullopt if the type has none or the nodes are not what that
+/// module runs.
 std::optional<ModuleForm> find_module_form(const LeafGroup& group);
 
 /// The last part of "torch.nn.modules.conv.Conv2d".

@@ -31,7 +31,8 @@ ModuleTree::ModuleTree(const Graph& graph, const Aliases& aliases, const CallTre
     if (binding.kind == BindingKind::kParameter) note(by_parameter, path);
   }
   for (const NodeId node : graph.nodes()) {
-    for (const ModuleCall& call : graph.node(node).metadata.module_stack) note(by_call, aliases.canonical_path(call.path));
+    for (const ModuleCall& call : graph.node(node).metadata.module_stack)
+      note(by_call, aliases.canonical_path(call.path));
   }
   for (const std::string& path : calls.paths()) add_path(path);
   std::vector<std::string> all;
@@ -52,7 +53,8 @@ void ModuleTree::order_children(const std::string& path, const std::map<std::str
                                 const std::map<std::string, size_t>& by_call) {
   std::vector<std::string>& children = modules_.at(path).children;
   if (std::all_of(children.begin(), children.end(), [](const std::string& name) { return is_index(name); })) {
-    std::sort(children.begin(), children.end(), [](const auto& a, const auto& b) { return std::stol(a) < std::stol(b); });
+    std::sort(children.begin(), children.end(),
+              [](const auto& a, const auto& b) { return std::stol(a) < std::stol(b); });
     return;
   }
   const auto rank = [&](const std::map<std::string, size_t>& order, const std::string& name) {
@@ -90,11 +92,11 @@ void ModuleTree::visit(const std::string& path) {
 
 bool ModuleTree::is_list(const std::string& path) const {
   const ModuleInfo& info = modules_.at(path);
-  const bool bare = std::all_of(info.tensors.begin(), info.tensors.end(), [](const OwnTensor& tensor) {
-    return tensor.binding->kind == BindingKind::kConstant;
-  });
+  const bool bare = std::all_of(info.tensors.begin(), info.tensors.end(),
+                                [](const OwnTensor& tensor) { return tensor.binding->kind == BindingKind::kConstant; });
   return !info.children.empty() && bare &&
-         std::all_of(info.children.begin(), info.children.end(), [](const std::string& name) { return is_index(name); });
+         std::all_of(info.children.begin(), info.children.end(),
+                     [](const std::string& name) { return is_index(name); });
 }
 
 std::string ModuleTree::add_constant(const std::string& path, const Binding& binding) {
@@ -119,7 +121,8 @@ void ModuleTree::drop_constants(const std::string& path) {
                 [](const OwnTensor& tensor) { return tensor.binding->kind == BindingKind::kConstant; });
 }
 
-std::string ModuleTree::access_child(const std::string& parent, const std::string& self, const std::string& name) const {
+std::string ModuleTree::access_child(const std::string& parent, const std::string& self,
+                                     const std::string& name) const {
   if (is_index(name) && modules_.count(parent) > 0 && is_list(parent)) return self + "[" + name + "]";
   if (is_identifier(name)) return self + "." + name;
   if (is_dictionary(parent)) return self + "[" + string_literal(name) + "]";

@@ -31,7 +31,8 @@ class ModuleTree {
   const std::vector<std::string>& paths() const { return paths_; }
   /// Whether the module's children are numbered and it holds nothing else but constants: reached by `[0]`.
   bool is_list(const std::string& path) const;
-  /// Says that the module will be an nn.ModuleDict, whose children are reached by `["0"]` where they are no identifiers.
+  /// Says that the module will be an nn.ModuleDict, whose children are reached by `["0"]` where they are no
+  /// identifiers.
   void set_dictionary(const std::string& path) { dictionaries_.insert(path); }
   bool is_dictionary(const std::string& path) const { return dictionaries_.count(path) > 0; }
   /// Registers a captured constant in a module under a new name, which is returned.

@@ -66,7 +66,8 @@ std::optional<Node> with_open_device(const Node& node, const ValueText& value_te
   Node copy = node;
   const bool known = !value_text(kDeviceValue).empty();
   for (NamedArgument& argument : copy.args) {
-    if (std::holds_alternative<Device>(argument.value.data)) argument.value = known ? Argument(kDeviceValue) : Argument();
+    if (std::holds_alternative<Device>(argument.value.data))
+      argument.value = known ? Argument(kDeviceValue) : Argument();
   }
   return copy;
 }

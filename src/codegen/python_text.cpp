@@ -13,9 +13,10 @@ constexpr size_t kLineLimit = 100;
 constexpr int kIndent = 4;
 
 constexpr std::array<std::string_view, 35> kKeywords = {
-    "False",    "None",   "True",  "and",    "as",   "assert", "async", "await", "break",    "class", "continue", "def",
-    "del",      "elif",   "else",  "except", "finally", "for", "from",  "global", "if",      "import", "in",      "is",
-    "lambda",   "nonlocal", "not", "or",     "pass", "raise",  "return", "try",  "while",    "with",  "yield"};
+    "False", "None",     "True",  "and",    "as",   "assert", "async",  "await",    "break",
+    "class", "continue", "def",   "del",    "elif", "else",   "except", "finally",  "for",
+    "from",  "global",   "if",    "import", "in",   "is",     "lambda", "nonlocal", "not",
+    "or",    "pass",     "raise", "return", "try",  "while",  "with",   "yield"};
 
 std::string memory_format_text(MemoryFormat format) {
   switch (format) {
@@ -68,8 +69,10 @@ std::vector<std::string> split_arguments(std::string_view text) {
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (quote != 0) {
-      if (c == '\\') ++i;
-      else if (c == quote) quote = 0;
+      if (c == '\\')
+        ++i;
+      else if (c == quote)
+        quote = 0;
       continue;
     }
     if (c == '"' || c == '\'') quote = c;
@@ -85,7 +88,8 @@ std::vector<std::string> split_arguments(std::string_view text) {
   return items;
 }
 
-/// Position of the bracket that the line's last closing bracket closes; npos if nothing but punctuation may follow it fails.
+/// Position of the bracket that the line's last closing bracket closes; npos if nothing but punctuation may follow it
+/// fails.
 size_t last_group(std::string_view text, size_t* close) {
   size_t end = text.size();
   while (end > 0 && (text[end - 1] == ':' || text[end - 1] == ',')) --end;
@@ -96,8 +100,10 @@ size_t last_group(std::string_view text, size_t* close) {
   for (size_t i = 0; i < end; ++i) {
     const char c = text[i];
     if (quote != 0) {
-      if (c == '\\') ++i;
-      else if (c == quote) quote = 0;
+      if (c == '\\')
+        ++i;
+      else if (c == quote)
+        quote = 0;
       continue;
     }
     if (c == '"' || c == '\'') quote = c;
@@ -188,14 +194,14 @@ std::string argument_text(const Argument& argument, const ValueText& value_text)
 
 bool is_identifier(std::string_view text) {
   if (text.empty() || std::isdigit(static_cast<unsigned char>(text[0])) != 0) return false;
-  const bool word = std::all_of(text.begin(), text.end(), [](char c) {
-    return c == '_' || std::isalnum(static_cast<unsigned char>(c)) != 0;
-  });
+  const bool word = std::all_of(text.begin(), text.end(),
+                                [](char c) { return c == '_' || std::isalnum(static_cast<unsigned char>(c)) != 0; });
   return word && std::find(kKeywords.begin(), kKeywords.end(), text) == kKeywords.end();
 }
 
 bool is_index(std::string_view text) {
-  const bool digits = !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+  const bool digits =
+      !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
   return digits && text.size() <= 6 && (text.size() == 1 || text[0] != '0');
 }
 

@@ -101,7 +101,8 @@ std::string reshape_text(const Graph& graph, const Node& node, const ValueText& 
   for (const AxisGroup& group : groups) {
     if (group.is_kept()) {
       const std::string size = self + ".size(" + std::to_string(group.in_begin) + ")";
-      parts.push_back(out[group.out_begin].is_static() && out[group.out_begin].hint() == 1 && group.in_begin > 0 ? "1" : size);
+      parts.push_back(
+          out[group.out_begin].is_static() && out[group.out_begin].hint() == 1 && group.in_begin > 0 ? "1" : size);
     } else if (changes == 1) {
       const std::vector<std::string> open = sizes_with_one_open(out, group.out_begin, group.out_end);
       parts.insert(parts.end(), open.begin(), open.end());

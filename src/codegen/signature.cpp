@@ -28,7 +28,8 @@ Tree parse_tree(const Json& json, int depth) {
   if (depth > 32) throw Error("The model's inputs or outputs nest deeper than 32 containers.");
   Tree tree;
   if (!json.is_object()) throw Error("The archive's input or output specification cannot be read.");
-  for (const Json& child : json.value("children_spec", Json::array())) tree.children.push_back(parse_tree(child, depth + 1));
+  for (const Json& child : json.value("children_spec", Json::array()))
+    tree.children.push_back(parse_tree(child, depth + 1));
   const auto type = json.find("type");
   if (type == json.end() || type->is_null()) return tree;
   const std::string name = type->get<std::string>();
@@ -109,10 +110,11 @@ class InputWriter {
     const std::vector<std::string> original = original_names(graph_);
     for (size_t i = 0; i < arguments.size(); ++i) {
       if (original.size() == arguments.size() && !original[i].empty()) names[i] = original[i];
-      if (names[i].empty()) names[i] = next_ + count_leaves(arguments[i]) <= graph_.inputs().size() &&
-                                               arguments[i].kind == Tree::Kind::kLeaf
-                                           ? graph_.inputs()[next_].name
-                                           : "argument_" + std::to_string(i);
+      if (names[i].empty())
+        names[i] =
+            next_ + count_leaves(arguments[i]) <= graph_.inputs().size() && arguments[i].kind == Tree::Kind::kLeaf
+                ? graph_.inputs()[next_].name
+                : "argument_" + std::to_string(i);
       write_argument(unique(to_identifier(names[i])), arguments[i]);
     }
     order_defaults(positional);
@@ -129,8 +131,10 @@ class InputWriter {
     for (size_t i = parameters.size(); i-- > 0;) {
       if (!has_default(parameters[i])) required = true;
       if (!has_default(parameters[i]) || !required) continue;
-      if (i >= positional) mixed = true;
-      else parameters[i].resize(parameters[i].find('='));
+      if (i >= positional)
+        mixed = true;
+      else
+        parameters[i].resize(parameters[i].find('='));
     }
     if (mixed) parameters.insert(parameters.begin() + static_cast<std::ptrdiff_t>(positional), "*");
   }
@@ -150,7 +154,8 @@ class InputWriter {
     }
     const Input& input = graph_.inputs()[next_++];
     if (input.value == kNoValue) {
-      result_.parameters.push_back(name + "=" + argument_text(input.constant, [](ValueId) { return std::string("None"); }));
+      result_.parameters.push_back(name + "=" +
+                                   argument_text(input.constant, [](ValueId) { return std::string("None"); }));
       return;
     }
     const bool tensor = graph_.value(input.value).kind == ValueKind::kTensor;

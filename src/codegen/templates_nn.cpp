@@ -18,8 +18,7 @@ constexpr OpTemplate kTemplates[] = {
      "F.conv_transpose3d(input, weight, bias=None, stride#=1, padding#=0, output_padding#=0, groups=1, dilation#=1)"},
     {"aten.linear.default", "F.linear(input, weight, bias=None)"},
     {"aten.bilinear.default", "F.bilinear(input1, input2, weight, bias=None)"},
-    {"aten.embedding.default",
-     "F.embedding(indices, weight) [padding_idx=-1, scale_grad_by_freq=False, sparse=False]"},
+    {"aten.embedding.default", "F.embedding(indices, weight) [padding_idx=-1, scale_grad_by_freq=False, sparse=False]"},
     {"aten.batch_norm.default",
      "F.batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, eps=1e-05) "
      "[running_mean=None, momentum=0.1]"},

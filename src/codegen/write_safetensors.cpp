@@ -33,7 +33,8 @@ const char* type_name(ScalarType type, const std::string& tensor) {
     case ScalarType::kBool:
       return "BOOL";
     default:
-      throw Error("Tensor '" + tensor + "' of type " + std::string(name_of(type)) + " has no form in a safetensors file.");
+      throw Error("Tensor '" + tensor + "' of type " + std::string(name_of(type)) +
+                  " has no form in a safetensors file.");
   }
 }
 

@@ -1,11 +1,10 @@
-#include "tinyml/codegen.h"
-
 #include <gtest/gtest.h>
 
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
+#include "tinyml/codegen.h"
 #include "tinyml/schema.h"
 
 namespace tinyml {
@@ -21,8 +20,8 @@ class Builder {
   ValueId parameter(const std::string& fqn, std::vector<int64_t> shape) {
     return graph.add_binding(BindingKind::kParameter, fqn, Tensor(ScalarType::kFloat32, std::move(shape)));
   }
-  ValueId add(const char* op, std::vector<NamedArgument> args, const std::vector<int64_t>& sizes, const std::string& path = "",
-              const std::string& type = "") {
+  ValueId add(const char* op, std::vector<NamedArgument> args, const std::vector<int64_t>& sizes,
+              const std::string& path = "", const std::string& type = "") {
     last = graph.add_operator(op, make_args(op, std::move(args)), floats(sizes));
     std::vector<ModuleCall>& stack = graph.metadata(graph.value(last).producer).module_stack;
     stack.push_back({"root", "", "Net"});
@@ -42,11 +41,16 @@ TEST(GeneratePython, DerivesArgumentsFromNodeAndWeights) {
   Builder b({1, 4, 8, 8});
   const ValueId weight = b.parameter("conv.weight", {6, 2, 3, 3});
   b.add("aten.conv2d.default",
-        {{"input", b.last}, {"weight", weight}, {"stride", Argument::ints({2, 2})}, {"padding", Argument::ints({1, 0})}, {"groups", 2}},
+        {{"input", b.last},
+         {"weight", weight},
+         {"stride", Argument::ints({2, 2})},
+         {"padding", Argument::ints({1, 0})},
+         {"groups", 2}},
         {1, 6, 4, 3}, "conv", "torch.nn.modules.conv.Conv2d");
   b.add("aten.relu.default", {{"self", b.last}}, {1, 6, 4, 3}, "act", "torch.nn.modules.activation.ReLU");
   const std::string source = b.source();
-  EXPECT_NE(source.find("self.conv = nn.Conv2d(4, 6, 3, stride=2, padding=(1, 0), groups=2, bias=False)\n"), std::string::npos)
+  EXPECT_NE(source.find("self.conv = nn.Conv2d(4, 6, 3, stride=2, padding=(1, 0), groups=2, bias=False)\n"),
+            std::string::npos)
       << source;
   EXPECT_NE(source.find("        self.act = nn.ReLU()\n"), std::string::npos) << source;
   EXPECT_NE(source.find("    def forward(self, x: torch.Tensor) -> torch.Tensor:\n"
@@ -59,7 +63,8 @@ TEST(GeneratePython, DerivesArgumentsFromNodeAndWeights) {
 TEST(GeneratePython, WritesOutAModuleThatIsNotWhatItsClassRuns) {
   Builder b({2, 4});
   const ValueId weight = b.parameter("fc.weight", {3, 4});
-  const ValueId scaled = b.add("aten.mul.Tensor", {{"self", weight}, {"other", 0.5}}, {3, 4}, "fc", "torch.nn.modules.linear.Linear");
+  const ValueId scaled =
+      b.add("aten.mul.Tensor", {{"self", weight}, {"other", 0.5}}, {3, 4}, "fc", "torch.nn.modules.linear.Linear");
   b.graph.metadata(b.graph.value(scaled).producer).module_stack[1].key = "fc";
   b.add("aten.linear.default", {{"input", b.graph.inputs()[0].value}, {"weight", scaled}}, {2, 3}, "fc",
         "torch.nn.modules.linear.Linear");

@@ -38,7 +38,8 @@ TEST(SnakeCase, SplitsAtCapitals) {
 
 TEST(ArgumentText, PrintsNestedArguments) {
   const ValueText names = [](ValueId id) { return "v" + std::to_string(index_of(id)); };
-  const Argument list(Argument::List{Argument(ValueId{3}), Argument(), Argument(Argument::List{Argument(1), Argument(2)})});
+  const Argument list(
+      Argument::List{Argument(ValueId{3}), Argument(), Argument(Argument::List{Argument(1), Argument(2)})});
   EXPECT_EQ(argument_text(list, names), "[v3, None, (1, 2)]");
   EXPECT_EQ(argument_text(Argument::ints({7}), names), "(7,)");
   EXPECT_EQ(argument_text(Argument(ScalarType::kBFloat16), names), "torch.bfloat16");
