@@ -45,10 +45,11 @@ struct QuantizationScheme {
   std::vector<LayerRule> layers;
 };
 
-/// Reads a configuration: YAML, of which JSON is a part. Keys: backend, asymmetric, per_tensor, bits, observer, momentum,
-/// ignore (a list of patterns), layers (pattern -> {ignore, bits, asymmetric, per_tensor, observer, momentum}). `bits` and
-/// `asymmetric` are for both kinds of tensors or a mapping {activation: ..., weight: ...}. `force_overwrite` is for whoever writes
-/// files. Throws Error listing every unknown key (with the nearest known one) and every bad value.
+/// Reads a configuration: YAML, of which JSON is a part. Keys: backend, asymmetric, per_tensor, bits, observer,
+/// momentum, ignore (a list of patterns), layers (pattern -> {ignore, bits, asymmetric, per_tensor, observer,
+/// momentum}). `bits` and `asymmetric` are for both kinds of tensors or a mapping {activation: ..., weight: ...}.
+/// `force_overwrite` is for whoever writes files. Throws Error listing every unknown key (with the nearest known one)
+/// and every bad value.
 QuantizationScheme parse_scheme(const std::string& text);
 
 /// An operator that stays float, and why.
@@ -69,32 +70,34 @@ struct QuantizationReport {
   std::string to_string() const;
 };
 
-/// Folds each batch norm that follows a convolution, transposed convolution or linear layer (in modules of torch.nn, neither
-/// of them shared, the layer's result read by nothing else) into the layer: the result computes weight * gamma / sqrt(var + eps)
-/// and the bias that belongs to it, from the same parameters, in nodes of one module of class tinyml.nn.qat_conv.ConvBn2d
-/// (ConvBn1d, ConvTransposeBn2d, LinearBn1d) at the layer's path; the batch norm's tensors become "<layer>.bn.<name>". The
-/// momentum is kept in the layer node's metadata.other["tinyml.bn_momentum"]. Inference results are equal up to rounding.
+/// Folds each batch norm that follows a convolution, transposed convolution or linear layer (in modules of torch.nn,
+/// neither of them shared, the layer's result read by nothing else) into the layer: the result computes weight * gamma
+/// / sqrt(var + eps) and the bias that belongs to it, from the same parameters, in nodes of one module of class
+/// tinyml.nn.qat_conv.ConvBn2d (ConvBn1d, ConvTransposeBn2d, LinearBn1d) at the layer's path; the batch norm's tensors
+/// become "<layer>.bn.<name>". The momentum is kept in the layer node's metadata.other["tinyml.bn_momentum"]. Inference
+/// results are equal up to rounding.
 Graph fuse(const Graph& graph);
 
 /// Adds FakeQuant nodes so that as much as possible can run on integers.
 ///
-/// A FakeQuant of an activation is `aten.fake_quantize_per_tensor_affine.tensor_qparams` with float32 scale and int32 zero
-/// point buffers of shape [1], in a module of class tinyml.nn.fake_quantize.FakeQuantize ("<module>.fq_<name>"); where the
-/// target fixes the scale (sigmoid, softmax: 1/256, -128; tanh: 1/128, 0) it is `.default` with the two as numbers. A weight's
-/// is `aten.fake_quantize_per_channel_affine` (or per tensor) in a tinyml.nn.fake_quantize.WeightFakeQuantize inside a
-/// tinyml.nn.quant_layers.Quant* or tinyml.nn.qat_conv.*Bn* module, or standing alone where the weight is not a plain parameter of a
-/// torch.nn layer. Average pooling and bilinear resize round to the grid of their input: a tinyml.nn.fake_quantize.Requantize whose node
-/// has the input's scale. Settings that the node cannot carry are in its metadata.other: "tinyml.observer", "tinyml.momentum",
-/// "tinyml.symmetric".
+/// A FakeQuant of an activation is `aten.fake_quantize_per_tensor_affine.tensor_qparams` with float32 scale and int32
+/// zero point buffers of shape [1], in a module of class tinyml.nn.fake_quantize.FakeQuantize ("<module>.fq_<name>");
+/// where the target fixes the scale (sigmoid, softmax: 1/256, -128; tanh: 1/128, 0) it is `.default` with the two as
+/// numbers. A weight's is `aten.fake_quantize_per_channel_affine` (or per tensor) in a
+/// tinyml.nn.fake_quantize.WeightFakeQuantize inside a tinyml.nn.quant_layers.Quant* or tinyml.nn.qat_conv.*Bn* module,
+/// or standing alone where the weight is not a plain parameter of a torch.nn layer. Average pooling and bilinear resize
+/// round to the grid of their input: a tinyml.nn.fake_quantize.Requantize whose node has the input's scale. Settings
+/// that the node cannot carry are in its metadata.other: "tinyml.observer", "tinyml.momentum", "tinyml.symmetric".
 ///
-/// Placement: a value that an integer operator reads or writes has a scale. Operators that only move data, max pooling and so on
-/// tie their results to their input, which alone gets the FakeQuant. A ReLU, ReLU6 or clamp(-1, 1) that is the only reader of
-/// a convolution, linear layer, batch norm, addition, subtraction or multiplication is part of it. A concatenation's result has its
-/// own scale; an input that is computed for it alone has no FakeQuant (it takes the result's scale), any other keeps its own and
-/// is requantized. Biases are int32 and need none.
+/// Placement: a value that an integer operator reads or writes has a scale. Operators that only move data, max pooling
+/// and so on tie their results to their input, which alone gets the FakeQuant. A ReLU, ReLU6 or clamp(-1, 1) that is
+/// the only reader of a convolution, linear layer, batch norm, addition, subtraction or multiplication is part of it. A
+/// concatenation's result has its own scale; an input that is computed for it alone has no FakeQuant (it takes the
+/// result's scale), any other keeps its own and is requantized. Biases are int32 and need none.
 ///
-/// Scales of weights are computed from the weights; those of activations are 1 until calibrated. Operators without a rule and
-/// those the scheme ignores stay float and are listed in `report`. Throws Error when the graph has FakeQuants already.
+/// Scales of weights are computed from the weights; those of activations are 1 until calibrated. Operators without a
+/// rule and those the scheme ignores stay float and are listed in `report`. Throws Error when the graph has FakeQuants
+/// already.
 Graph quantize(const Graph& graph, const QuantizationScheme& scheme = {}, QuantizationReport* report = nullptr);
 
 struct ScaleZeroPoint {
@@ -102,29 +105,30 @@ struct ScaleZeroPoint {
   int32_t zero_point = 0;
 };
 
-/// Scale and zero point for values in [low, high], widened to contain 0, which is represented exactly. A range of no width
-/// gives the smallest scale, 2^-40. Throws Error for bounds that are not finite.
+/// Scale and zero point for values in [low, high], widened to contain 0, which is represented exactly. A range of no
+/// width gives the smallest scale, 2^-40. Throws Error for bounds that are not finite.
 ScaleZeroPoint choose_scale(double low, double high, const TensorScheme& scheme);
 
 /// Symmetric float32 scales of a weight: one for each index of `axis`, or one for all (axis < 0).
 std::vector<float> choose_weight_scales(const Tensor& weight, int64_t axis, const TensorScheme& scheme);
 
-/// Adds values to a histogram of equal bins over [low, high] (low > high: empty). Values outside widen the range; the old counts
-/// move to the bins that now cover them. Not finite values are skipped.
+/// Adds values to a histogram of equal bins over [low, high] (low > high: empty). Values outside widen the range; the
+/// old counts move to the bins that now cover them. Not finite values are skipped.
 void observe_histogram(std::span<const float> values, std::span<float> counts, float& low, float& high);
 
-/// The part of [low, high] whose quantization has the least mean squared error over the histogram, rounding and clipping
-/// together; found by a search over clipped bounds. Returns (low, high).
-std::pair<double, double> best_range(std::span<const float> counts, double low, double high, const TensorScheme& scheme);
+/// The part of [low, high] whose quantization has the least mean squared error over the histogram, rounding and
+/// clipping together; found by a search over clipped bounds. Returns (low, high).
+std::pair<double, double> best_range(std::span<const float> counts, double low, double high,
+                                     const TensorScheme& scheme);
 
 /// Whether a graph has a FakeQuant.
 bool is_quantized(const Graph& graph);
 
 /// Sets the scales and zero points of the activations' FakeQuants from example inputs, which run through the reference
-/// evaluator with nothing rounded: post-training quantization without PyTorch. `samples`: for each run the graph's inputs, as
-/// evaluate() takes them; `on_sample` is called after each. Observers are those of the scheme the FakeQuants were made with,
-/// kHistogram where the graph does not say. Throws Error when there is no sample or no FakeQuant, and for one that no finite
-/// value reached.
+/// evaluator with nothing rounded: post-training quantization without PyTorch. `samples`: for each run the graph's
+/// inputs, as evaluate() takes them; `on_sample` is called after each. Observers are those of the scheme the FakeQuants
+/// were made with, kHistogram where the graph does not say. Throws Error when there is no sample or no FakeQuant, and
+/// for one that no finite value reached.
 Graph calibrate(const Graph& graph, const std::vector<std::vector<Tensor>>& samples,
                 const std::function<void(size_t)>& on_sample = {});
 

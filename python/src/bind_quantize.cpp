@@ -36,8 +36,9 @@ void bind_quantize(nb::module_& module) {
       .def_ro("quantized_operators", &QuantizationReport::quantized_operators)
       .def_ro("float_operators", &QuantizationReport::float_operators)
       .def("__str__", &QuantizationReport::to_string);
-  module.def("check_quantization_config", [](const std::string& config) { (void)parse_scheme(config); }, nb::arg("config"),
-             "Raise tinyml.Error listing every problem of a configuration (YAML or JSON text).");
+  module.def(
+      "check_quantization_config", [](const std::string& config) { (void)parse_scheme(config); }, nb::arg("config"),
+      "Raise tinyml.Error listing every problem of a configuration (YAML or JSON text).");
   module.def("fuse", &fuse, nb::arg("graph"), "Fold batch norms into the layers before them.");
   module.def("quantize", &quantize_graph, nb::arg("graph"), nb::arg("config") = "",
              "Fuse, then add FakeQuants. Returns (graph, report).");
@@ -46,7 +47,8 @@ void bind_quantize(nb::module_& module) {
       [](const ConstFloats& values, const Floats& counts, const Floats& low, const Floats& high) {
         observe_histogram(span_of(values), {counts.data(), counts.size()}, low.data()[0], high.data()[0]);
       },
-      nb::arg("values").noconvert(), nb::arg("counts").noconvert(), nb::arg("low").noconvert(), nb::arg("high").noconvert(),
+      nb::arg("values").noconvert(), nb::arg("counts").noconvert(), nb::arg("low").noconvert(),
+      nb::arg("high").noconvert(),
       "Add values to the histogram `counts` over [low[0], high[0]], which widens; all three change in place.");
   module.def(
       "best_range",

@@ -54,7 +54,8 @@ class Fuser {
     }
   }
 
-  /// Whether the node is all that its module does, and the argument is the module's own tensor of that name, read by it alone.
+  /// Whether the node is all that its module does, and the argument is the module's own tensor of that name, read by it
+  /// alone.
   bool owns(const Node& node, std::string_view argument) const {
     if (node.metadata.module_stack.empty() || nodes_in_.at(node.module_path()) != 1) return false;
     const Argument& value = node.arg(argument);
@@ -71,7 +72,8 @@ class Fuser {
     }
     if (norm.arg("weight").is_none() != norm.arg("bias").is_none()) return std::nullopt;
     if (!norm.arg("running_mean").is_value() || !norm.arg("running_var").is_value()) return std::nullopt;
-    if (!norm.metadata.module_stack.back().type.starts_with("torch.nn.modules.batchnorm.BatchNorm")) return std::nullopt;
+    if (!norm.metadata.module_stack.back().type.starts_with("torch.nn.modules.batchnorm.BatchNorm"))
+      return std::nullopt;
     if (!norm.arg("training").is_bool() || norm.arg("training").as_bool()) return std::nullopt;
     const ValueId between = norm.arg("input").as_value();
     const Value& value = graph_.value(between);

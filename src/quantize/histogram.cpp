@@ -29,8 +29,8 @@ double squared_error(std::span<const float> counts, double low, double high, con
   const double scale = static_cast<double>(quantization.scale);
   const double smallest = static_cast<double>(scheme.quant_min - quantization.zero_point) * scale;
   const double largest = static_cast<double>(scheme.quant_max - quantization.zero_point) * scale;
-  // Inside the range the rounding error is uniform over a step, where a step is wider than a bin; a narrower one is taken at the
-  // bin's middle, which is exact for the clipped part that decides.
+  // Inside the range the rounding error is uniform over a step, where a step is wider than a bin; a narrower one is
+  // taken at the bin's middle, which is exact for the clipped part that decides.
   const double rounding = scale * scale / 12.0;
   double error = 0.0;
   for (size_t i = 0; i < counts.size(); ++i) {
@@ -63,19 +63,22 @@ void observe_histogram(std::span<const float> values, std::span<float> counts, f
     new_high += margin;
   }
   if (!empty && (new_low < low || new_high > high)) {
-    widen(counts, static_cast<double>(low), static_cast<double>(high), static_cast<double>(new_low), static_cast<double>(new_high));
+    widen(counts, static_cast<double>(low), static_cast<double>(high), static_cast<double>(new_low),
+          static_cast<double>(new_high));
   }
   low = new_low;
   high = new_high;
   const double scale = static_cast<double>(counts.size()) / (static_cast<double>(high) - static_cast<double>(low));
   for (const float value : values) {
     if (!std::isfinite(value)) continue;
-    const auto bin = static_cast<size_t>(std::max(0.0, (static_cast<double>(value) - static_cast<double>(low)) * scale));
+    const auto bin =
+        static_cast<size_t>(std::max(0.0, (static_cast<double>(value) - static_cast<double>(low)) * scale));
     counts[std::min(bin, counts.size() - 1)] += 1.0f;
   }
 }
 
-std::pair<double, double> best_range(std::span<const float> counts, double low, double high, const TensorScheme& scheme) {
+std::pair<double, double> best_range(std::span<const float> counts, double low, double high,
+                                     const TensorScheme& scheme) {
   if (low > high) throw Error("A range is asked of a histogram that has observed nothing.");
   constexpr int kSteps = 128;
   std::pair<double, double> best = {std::min(low, 0.0), std::max(high, 0.0)};

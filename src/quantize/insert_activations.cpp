@@ -34,8 +34,8 @@ class ActivationInserter {
       args.push_back({"scale", static_cast<double>(site.fixed.scale)});
       args.push_back({"zero_point", int64_t{site.fixed.zero_point}});
     } else {
-      const Buffers& buffers = site.kind == Site::Kind::kObserved ? own_buffers(site, stack.back().path)
-                                                                  : buffers_.at(site.source);
+      const Buffers& buffers =
+          site.kind == Site::Kind::kObserved ? own_buffers(stack.back().path) : buffers_.at(site.source);
       if (site.kind == Site::Kind::kObserved) buffers_[site.value] = buffers;
       args.push_back({"scale", buffers.scale});
       args.push_back({"zero_point", buffers.zero_point});
@@ -60,12 +60,10 @@ class ActivationInserter {
     return names_.call_after(graph_.node(producer), shares ? "requant_" : "fq_", type);
   }
 
-  const Buffers& own_buffers(const Site& site, const std::string& path) {
+  const Buffers& own_buffers(const std::string& path) {
     const auto [entry, inserted] = by_path_.try_emplace(path);
     if (inserted) {
-      (void)site;
-      entry->second.scale =
-          graph_.add_binding(BindingKind::kBuffer, path + ".scale", Tensor::from<float>({1.0f}, {1}));
+      entry->second.scale = graph_.add_binding(BindingKind::kBuffer, path + ".scale", Tensor::from<float>({1.0f}, {1}));
       entry->second.zero_point =
           graph_.add_binding(BindingKind::kBuffer, path + ".zero_point", Tensor::from<int32_t>({0}, {1}));
     }

@@ -46,7 +46,8 @@ ModuleNames::ModuleNames(const Graph& graph) {
 std::vector<ModuleCall> ModuleNames::call_after(const Node& node, std::string_view prefix, std::string_view type) {
   std::vector<ModuleCall> stack = enclosing_calls(node);
   const bool in_layer = stack.size() < node.metadata.module_stack.size();
-  std::string name = in_layer ? std::string(last_component(node.metadata.module_stack[stack.size()].path)) : base_name(node.op);
+  std::string name =
+      in_layer ? std::string(last_component(node.metadata.module_stack[stack.size()].path)) : base_name(node.op);
   while (name.starts_with('_')) name.erase(0, 1);
   if (stack.empty()) stack = root_;
   return call_in(std::move(stack), std::string(prefix) + name, type);
@@ -56,7 +57,8 @@ std::vector<ModuleCall> ModuleNames::call_in_root(std::string_view name, std::st
   return call_in(root_, std::string(name), type);
 }
 
-std::vector<ModuleCall> ModuleNames::call_inside(std::vector<ModuleCall> stack, std::string_view name, std::string_view type) {
+std::vector<ModuleCall> ModuleNames::call_inside(std::vector<ModuleCall> stack, std::string_view name,
+                                                 std::string_view type) {
   TINYML_CHECK(!stack.empty());
   const ModuleCall& parent = stack.back();
   const std::string path = parent.path.empty() ? std::string(name) : fmt::format("{}.{}", parent.path, name);

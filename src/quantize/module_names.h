@@ -26,8 +26,8 @@ std::string_view last_component(std::string_view path);
 /// "add" for "aten.add.Tensor".
 std::string base_name(std::string_view op);
 
-/// Gives each inserted module its path. A module called twice (a shared one) gives the same names in the same order in both
-/// calls, so that its FakeQuants are shared like the rest of it.
+/// Gives each inserted module its path. A module called twice (a shared one) gives the same names in the same order in
+/// both calls, so that its FakeQuants are shared like the rest of it.
 class ModuleNames {
  public:
   explicit ModuleNames(const Graph& graph);
@@ -37,7 +37,8 @@ class ModuleNames {
   /// The stack of a new module in the root.
   std::vector<ModuleCall> call_in_root(std::string_view name, std::string_view type);
   /// The stack of a new module `name` in the innermost module of `stack`.
-  static std::vector<ModuleCall> call_inside(std::vector<ModuleCall> stack, std::string_view name, std::string_view type);
+  static std::vector<ModuleCall> call_inside(std::vector<ModuleCall> stack, std::string_view name,
+                                             std::string_view type);
 
  private:
   std::vector<ModuleCall> call_in(std::vector<ModuleCall> stack, std::string name, std::string_view type);

@@ -22,17 +22,20 @@ class SchemeReader {
     }
     QuantizationScheme scheme;
     if (!root.IsDefined() || root.IsNull()) return scheme;
-    read_mapping(root, "", {
-        {"backend", [&](const YAML::Node& node) { read_backend(node, scheme); }},
-        {"ignore", [&](const YAML::Node& node) { read_ignore(node, scheme); }},
-        {"layers", [&](const YAML::Node& node) { layers_ = node; }},
-        {"bits", [&](const YAML::Node& node) { read_bits(node, "bits", scheme.activation, scheme.weight); }},
-        {"asymmetric", [&](const YAML::Node& node) { read_asymmetric(node, "asymmetric", scheme.activation, scheme.weight); }},
-        {"per_tensor", [&](const YAML::Node& node) { scheme.weight.per_channel = !read_bool(node, "per_tensor"); }},
-        {"observer", [&](const YAML::Node& node) { scheme.activation.observer = read_observer(node, "observer"); }},
-        {"momentum", [&](const YAML::Node& node) { scheme.activation.momentum = read_momentum(node, "momentum"); }},
-        {"force_overwrite", [&](const YAML::Node& node) { read_bool(node, "force_overwrite"); }},
-    });
+    read_mapping(
+        root, "",
+        {
+            {"backend", [&](const YAML::Node& node) { read_backend(node, scheme); }},
+            {"ignore", [&](const YAML::Node& node) { read_ignore(node, scheme); }},
+            {"layers", [&](const YAML::Node& node) { layers_ = node; }},
+            {"bits", [&](const YAML::Node& node) { read_bits(node, "bits", scheme.activation, scheme.weight); }},
+            {"asymmetric",
+             [&](const YAML::Node& node) { read_asymmetric(node, "asymmetric", scheme.activation, scheme.weight); }},
+            {"per_tensor", [&](const YAML::Node& node) { scheme.weight.per_channel = !read_bool(node, "per_tensor"); }},
+            {"observer", [&](const YAML::Node& node) { scheme.activation.observer = read_observer(node, "observer"); }},
+            {"momentum", [&](const YAML::Node& node) { scheme.activation.momentum = read_momentum(node, "momentum"); }},
+            {"force_overwrite", [&](const YAML::Node& node) { read_bool(node, "force_overwrite"); }},
+        });
     if (layers_.IsDefined() && !layers_.IsNull()) read_layers(scheme);  // last: they start from the settings above
     if (!problems_.empty()) throw Error("The quantization configuration is not valid.", std::move(problems_));
     return scheme;
@@ -41,7 +44,9 @@ class SchemeReader {
  private:
   using Handlers = std::map<std::string, std::function<void(const YAML::Node&)>>;
 
-  void problem(std::string what, std::string remedy = "") { problems_.push_back({std::move(what), "", {}, std::move(remedy)}); }
+  void problem(std::string what, std::string remedy = "") {
+    problems_.push_back({std::move(what), "", {}, std::move(remedy)});
+  }
 
   void read_mapping(const YAML::Node& node, const std::string& where, const Handlers& handlers) {
     if (!node.IsMap()) {
@@ -76,11 +81,14 @@ class SchemeReader {
       return fallback;
     }
   }
-  bool read_bool(const YAML::Node& node, const std::string& where) { return scalar<bool>(node, where, "true or false", false); }
+  bool read_bool(const YAML::Node& node, const std::string& where) {
+    return scalar<bool>(node, where, "true or false", false);
+  }
 
   void read_backend(const YAML::Node& node, QuantizationScheme& scheme) {
     scheme.backend = scalar<std::string>(node, "backend", "a name", "");
-    if (scheme.backend != "tflite") problem(fmt::format("unknown backend '{}'", scheme.backend), "the only one is 'tflite'");
+    if (scheme.backend != "tflite")
+      problem(fmt::format("unknown backend '{}'", scheme.backend), "the only one is 'tflite'");
   }
 
   double read_momentum(const YAML::Node& node, const std::string& where) {
@@ -101,7 +109,8 @@ class SchemeReader {
   void set_bits(TensorScheme& scheme, const YAML::Node& node, const std::string& where, bool weight) {
     const int bits = scalar<int>(node, where, "a number of bits", 8);
     if (bits < 2 || bits > 16 || (weight && bits > 8)) {
-      problem(fmt::format("'{}' is {}; {} have 2 to {} bits", where, bits, weight ? "weights" : "activations", weight ? 8 : 16));
+      problem(fmt::format("'{}' is {}; {} have 2 to {} bits", where, bits, weight ? "weights" : "activations",
+                          weight ? 8 : 16));
       return;
     }
     scheme.quant_max = (int64_t{1} << (bits - 1)) - 1;
@@ -111,16 +120,19 @@ class SchemeReader {
 
   /// `read(scheme, node, name, is_weight)` for one value for both kinds of tensors, or a mapping of one for each.
   template <typename Read>
-  void read_both(const YAML::Node& node, const std::string& where, TensorScheme& activation, TensorScheme& weight, Read read) {
+  void read_both(const YAML::Node& node, const std::string& where, TensorScheme& activation, TensorScheme& weight,
+                 Read read) {
     if (!node.IsMap()) {
       read(activation, node, where, false);
       read(weight, node, where, true);
       return;
     }
-    read_mapping(node, where, {
-        {"activation", [&](const YAML::Node& value) { read(activation, value, where + ".activation", false); }},
-        {"weight", [&](const YAML::Node& value) { read(weight, value, where + ".weight", true); }},
-    });
+    read_mapping(
+        node, where,
+        {
+            {"activation", [&](const YAML::Node& value) { read(activation, value, where + ".activation", false); }},
+            {"weight", [&](const YAML::Node& value) { read(weight, value, where + ".weight", true); }},
+        });
   }
 
   void read_bits(const YAML::Node& node, const std::string& where, TensorScheme& activation, TensorScheme& weight) {
@@ -134,7 +146,8 @@ class SchemeReader {
               });
   }
 
-  void read_asymmetric(const YAML::Node& node, const std::string& where, TensorScheme& activation, TensorScheme& weight) {
+  void read_asymmetric(const YAML::Node& node, const std::string& where, TensorScheme& activation,
+                       TensorScheme& weight) {
     if (!node.IsMap()) {  // the target's weights are symmetric whatever the activations are
       activation.symmetric = !read_bool(node, where);
       return;
@@ -142,7 +155,8 @@ class SchemeReader {
     read_both(node, where, activation, weight,
               [this](TensorScheme& scheme, const YAML::Node& value, const std::string& name, bool is_weight) {
                 scheme.symmetric = !read_bool(value, name);
-                if (is_weight && !scheme.symmetric) problem(fmt::format("'{}' is true; the target's weights are symmetric", name));
+                if (is_weight && !scheme.symmetric)
+                  problem(fmt::format("'{}' is true; the target's weights are symmetric", name));
               });
   }
 
@@ -170,14 +184,20 @@ class SchemeReader {
       const std::string where = "layers." + rule.pattern;
       TensorScheme activation = scheme.activation;
       TensorScheme weight = scheme.weight;
-      read_mapping(entry.second, where, {
-          {"ignore", [&](const YAML::Node& node) { rule.ignore = read_bool(node, where + ".ignore"); }},
-          {"bits", [&](const YAML::Node& node) { read_bits(node, where + ".bits", activation, weight); }},
-          {"asymmetric", [&](const YAML::Node& node) { read_asymmetric(node, where + ".asymmetric", activation, weight); }},
-          {"per_tensor", [&](const YAML::Node& node) { weight.per_channel = !read_bool(node, where + ".per_tensor"); }},
-          {"observer", [&](const YAML::Node& node) { activation.observer = read_observer(node, where + ".observer"); }},
-          {"momentum", [&](const YAML::Node& node) { activation.momentum = read_momentum(node, where + ".momentum"); }},
-      });
+      read_mapping(
+          entry.second, where,
+          {
+              {"ignore", [&](const YAML::Node& node) { rule.ignore = read_bool(node, where + ".ignore"); }},
+              {"bits", [&](const YAML::Node& node) { read_bits(node, where + ".bits", activation, weight); }},
+              {"asymmetric",
+               [&](const YAML::Node& node) { read_asymmetric(node, where + ".asymmetric", activation, weight); }},
+              {"per_tensor",
+               [&](const YAML::Node& node) { weight.per_channel = !read_bool(node, where + ".per_tensor"); }},
+              {"observer",
+               [&](const YAML::Node& node) { activation.observer = read_observer(node, where + ".observer"); }},
+              {"momentum",
+               [&](const YAML::Node& node) { activation.momentum = read_momentum(node, where + ".momentum"); }},
+          });
       if (!(activation == scheme.activation)) rule.activation = activation;
       if (!(weight == scheme.weight)) rule.weight = weight;
       scheme.layers.push_back(std::move(rule));

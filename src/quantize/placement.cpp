@@ -30,8 +30,12 @@ class ScaleClasses {
 class Solver {
  public:
   Solver(const Graph& graph, const QuantizationScheme& scheme)
-      : graph_(graph), scheme_(scheme), classes_(graph.value_limit()), dynamic_(graph.value_limit()),
-        needed_(graph.value_limit()), pulled_(graph.value_limit()) {}
+      : graph_(graph),
+        scheme_(scheme),
+        classes_(graph.value_limit()),
+        dynamic_(graph.value_limit()),
+        needed_(graph.value_limit()),
+        pulled_(graph.value_limit()) {}
 
   Placement solve() {
     mark_dynamic();
@@ -89,7 +93,8 @@ class Solver {
   void classify() {
     for (const NodeId id : graph_.nodes()) {
       const Node& node = graph_.node(id);
-      const bool makes_data = std::any_of(node.outputs.begin(), node.outputs.end(), [&](ValueId v) { return is_dynamic(v); });
+      const bool makes_data =
+          std::any_of(node.outputs.begin(), node.outputs.end(), [&](ValueId v) { return is_dynamic(v); });
       if (!makes_data) continue;
       TieRule found = tie_rule(graph_, node);
       if (is_ignored(scheme_, node)) found = stays_float("the configuration ignores it");
@@ -265,7 +270,8 @@ class Solver {
     const Node& node = graph_.node(id);
     const TensorScheme scheme = weight_scheme(scheme_, node);
     if (rule(id).tie == Tie::kLayer) {
-      placement_.weights.push_back({id, node.arg_index("weight"), scheme.per_channel ? channel_axis(node) : -1, scheme});
+      placement_.weights.push_back(
+          {id, node.arg_index("weight"), scheme.per_channel ? channel_axis(node) : -1, scheme});
       return;
     }
     for (size_t i = 0; i < static_cast<size_t>(rule(id).data_args); ++i) {
@@ -289,15 +295,17 @@ class Solver {
   ScaleClasses classes_;
   std::vector<bool> dynamic_;
   std::vector<bool> needed_;
-  std::vector<bool> pulled_;                ///< Takes the scale of the concatenation that reads it.
+  std::vector<bool> pulled_;  ///< Takes the scale of the concatenation that reads it.
   std::map<NodeId, TieRule> rules_;
-  std::map<ValueId, NodeId> merged_;        ///< Results read only by an activation -> that activation.
-  std::set<NodeId> tied_cats_;              ///< Concatenations of values that share a scale already.
+  std::map<ValueId, NodeId> merged_;  ///< Results read only by an activation -> that activation.
+  std::set<NodeId> tied_cats_;        ///< Concatenations of values that share a scale already.
   Placement placement_;
 };
 
 }  // namespace
 
-Placement solve_placement(const Graph& graph, const QuantizationScheme& scheme) { return Solver(graph, scheme).solve(); }
+Placement solve_placement(const Graph& graph, const QuantizationScheme& scheme) {
+  return Solver(graph, scheme).solve();
+}
 
 }  // namespace tinyml::quantization

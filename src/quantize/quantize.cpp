@@ -37,8 +37,11 @@ void check_rules(const Graph& graph, const QuantizationScheme& scheme) {
     }
     if (used) continue;
     const std::string nearest = nearest_name(rule.pattern, paths);
-    problems.push_back({fmt::format("'{}' names no module, class or operator of the model", rule.pattern), "", {},
-                        nearest.empty() ? "print the model's modules and operators" : fmt::format("is '{}' meant?", nearest)});
+    problems.push_back(
+        {fmt::format("'{}' names no module, class or operator of the model", rule.pattern),
+         "",
+         {},
+         nearest.empty() ? "print the model's modules and operators" : fmt::format("is '{}' meant?", nearest)});
   }
   if (!problems.empty()) throw Error("The quantization configuration does not fit the model.", std::move(problems));
 }
@@ -47,9 +50,12 @@ void check_rules(const Graph& graph, const QuantizationScheme& scheme) {
 
 std::string_view name_of(Observer observer) {
   switch (observer) {
-    case Observer::kMovingAverage: return "moving_average";
-    case Observer::kMinMax: return "min_max";
-    case Observer::kHistogram: return "histogram";
+    case Observer::kMovingAverage:
+      return "moving_average";
+    case Observer::kMinMax:
+      return "min_max";
+    case Observer::kHistogram:
+      return "histogram";
   }
   report_internal_error("observer is known", __FILE__, __LINE__);
 }
@@ -66,7 +72,8 @@ Graph quantize(const Graph& graph, const QuantizationScheme& scheme, Quantizatio
 }
 
 std::string QuantizationReport::to_string() const {
-  std::string text = fmt::format("{} operators quantized, {} stay float\n", quantized_operators, float_operators.size());
+  std::string text =
+      fmt::format("{} operators quantized, {} stay float\n", quantized_operators, float_operators.size());
   for (const FloatOperator& item : float_operators) {
     text += fmt::format("  {} ({}", item.name, item.op);
     if (!item.module_path.empty()) text += fmt::format(", {}", item.module_path);

@@ -31,28 +31,77 @@ constexpr const char* kLookup = "table lookup has no arithmetic to quantize";
 /// Keyed by the operator's name without namespace and overload.
 Table make_table() {
   Table table;
-  add(table, {.tie = Tie::kLayer, .fuses_activation = true},
-      {"conv1d", "conv2d", "conv_transpose2d", "linear"});
+  add(table, {.tie = Tie::kLayer, .fuses_activation = true}, {"conv1d", "conv2d", "conv_transpose2d", "linear"});
   add(table, {.tie = Tie::kCompute, .fuses_activation = true}, {"batch_norm"});
   add(table, {.tie = Tie::kCompute, .data_args = 2, .fuses_activation = true}, {"add", "sub", "mul"});
   add(table, {.tie = Tie::kCompute, .data_args = 2}, {"div", "maximum", "minimum"});
   add(table, {.tie = Tie::kCompute},
-      {"relu",    "relu6",   "hardtanh", "clamp",      "clamp_min", "clamp_max", "leaky_relu", "prelu", "elu",   "selu", "celu",
-       "silu",    "hardswish", "gelu",   "mish",       "softplus",  "softsign", "exp",        "sqrt",  "rsqrt", "log",  "abs",
-       "neg",     "square",  "pow",      "reciprocal", "rsub",      "mean",     "sum"});
+      {"relu", "relu6", "hardtanh",  "clamp",  "clamp_min", "clamp_max",  "leaky_relu", "prelu", "elu",  "selu",
+       "celu", "silu",  "hardswish", "gelu",   "mish",      "softplus",   "softsign",   "exp",   "sqrt", "rsqrt",
+       "log",  "abs",   "neg",       "square", "pow",       "reciprocal", "rsub",       "mean",  "sum"});
   add(table, {.tie = Tie::kFixed, .fixed = {1.0f / 256.0f, -128}}, {"sigmoid", "softmax"});
   add(table, {.tie = Tie::kFixed, .fixed = {1.0f / 255.0f, -128}}, {"hardsigmoid"});
   add(table, {.tie = Tie::kFixed, .fixed = {1.0f / 128.0f, 0}}, {"tanh"});
   add(table, {.tie = Tie::kFixed, .fixed = {16.0f / 256.0f, 127}}, {"log_softmax"});
   add(table, {.tie = Tie::kMove},
-      {"max_pool1d",   "max_pool2d", "adaptive_max_pool2d", "amax",          "amin",          "flatten",    "reshape",
-       "view",         "unflatten",  "squeeze",             "unsqueeze",     "permute",       "transpose",  "t",
-       "movedim",      "slice",      "select",              "narrow",        "split",         "split_with_sizes", "chunk",
-       "unbind",       "expand",     "expand_as",           "repeat",        "tile",          "flip",       "roll",
-       "index_select", "view_as",    "reshape_as",          "pad",           "constant_pad_nd", "reflection_pad1d", "reflection_pad2d",
-       "replication_pad1d", "replication_pad2d", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "native_channel_shuffle",
-       "upsample_nearest1d", "upsample_nearest2d", "contiguous", "clone", "detach", "alias", "dropout", "dropout1d", "dropout2d",
-       "feature_dropout", "alpha_dropout", "to", "_to_copy", "type_as", "lift_fresh_copy", "unsafe_split", "unsafe_chunk"});
+      {"max_pool1d",
+       "max_pool2d",
+       "adaptive_max_pool2d",
+       "amax",
+       "amin",
+       "flatten",
+       "reshape",
+       "view",
+       "unflatten",
+       "squeeze",
+       "unsqueeze",
+       "permute",
+       "transpose",
+       "t",
+       "movedim",
+       "slice",
+       "select",
+       "narrow",
+       "split",
+       "split_with_sizes",
+       "chunk",
+       "unbind",
+       "expand",
+       "expand_as",
+       "repeat",
+       "tile",
+       "flip",
+       "roll",
+       "index_select",
+       "view_as",
+       "reshape_as",
+       "pad",
+       "constant_pad_nd",
+       "reflection_pad1d",
+       "reflection_pad2d",
+       "replication_pad1d",
+       "replication_pad2d",
+       "pixel_shuffle",
+       "pixel_unshuffle",
+       "channel_shuffle",
+       "native_channel_shuffle",
+       "upsample_nearest1d",
+       "upsample_nearest2d",
+       "contiguous",
+       "clone",
+       "detach",
+       "alias",
+       "dropout",
+       "dropout1d",
+       "dropout2d",
+       "feature_dropout",
+       "alpha_dropout",
+       "to",
+       "_to_copy",
+       "type_as",
+       "lift_fresh_copy",
+       "unsafe_split",
+       "unsafe_chunk"});
   add(table, {.tie = Tie::kRound}, {"avg_pool1d", "avg_pool2d", "upsample_bilinear2d"});
   add(table, {.tie = Tie::kRound}, {"adaptive_avg_pool1d", "adaptive_avg_pool2d"});
   add(table, {.tie = Tie::kConcat}, {"cat", "stack", "concat"});

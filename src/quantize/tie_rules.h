@@ -9,21 +9,21 @@
 namespace tinyml::quantization {
 
 enum class Tie : uint8_t {
-  kLayer,       ///< Convolution, linear: the result has a scale of its own; the second argument is a weight.
-  kCompute,     ///< The result has a scale of its own.
-  kFixed,       ///< The result has a scale that the target prescribes.
-  kMove,        ///< The same numbers elsewhere: results have the input's scale.
-  kRound,       ///< Results have the input's scale and are rounded to it.
-  kConcat,      ///< The inputs, a list, share the result's scale.
-  kFloat,       ///< No integer form.
+  kLayer,    ///< Convolution, linear: the result has a scale of its own; the second argument is a weight.
+  kCompute,  ///< The result has a scale of its own.
+  kFixed,    ///< The result has a scale that the target prescribes.
+  kMove,     ///< The same numbers elsewhere: results have the input's scale.
+  kRound,    ///< Results have the input's scale and are rounded to it.
+  kConcat,   ///< The inputs, a list, share the result's scale.
+  kFloat,    ///< No integer form.
 };
 
 struct TieRule {
   Tie tie = Tie::kFloat;
-  int data_args = 1;                ///< The first so many arguments carry data.
-  bool fuses_activation = false;    ///< A ReLU that alone reads the result becomes part of the operator.
-  ScaleZeroPoint fixed = {};        ///< kFixed, for int8.
-  const char* reason = nullptr;     ///< kFloat: why.
+  int data_args = 1;              ///< The first so many arguments carry data.
+  bool fuses_activation = false;  ///< A ReLU that alone reads the result becomes part of the operator.
+  ScaleZeroPoint fixed = {};      ///< kFixed, for int8.
+  const char* reason = nullptr;   ///< kFloat: why.
 };
 
 /// The rule of what stays float.

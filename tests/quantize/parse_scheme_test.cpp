@@ -46,7 +46,9 @@ layers:
   EXPECT_FALSE(scheme.layers[1].weight.has_value());
 }
 
-TEST(ParseScheme, JsonIsYaml) { EXPECT_FALSE(parse_scheme(R"({"per_tensor": true, "ignore": ["fc"]})").weight.per_channel); }
+TEST(ParseScheme, JsonIsYaml) {
+  EXPECT_FALSE(parse_scheme(R"({"per_tensor": true, "ignore": ["fc"]})").weight.per_channel);
+}
 
 TEST(ParseScheme, ListsEveryProblemWithTheNearestKey) {
   const std::string message = message_of("{per_tenser: true, observer: median, layers: {conv: {bit: 4}}, bits: 32}");

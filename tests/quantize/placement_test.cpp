@@ -57,8 +57,8 @@ TEST(Placement, MovingOperatorsShareTheirInputsScale) {
   const ValueId relu = b.relu(b.conv(x, "conv", 4));
   const ValueId pooled = b.max_pool(relu);
   const ValueId flat = b.call("aten.flatten.using_ints", {{"self", pooled}, {"start_dim", 1}}, {1, 64});
-  const ValueId linear = b.call("aten.linear.default", {{"input", flat}, {"weight", b.parameter("fc.weight", {5, 64})}}, {1, 5},
-                                "fc", "torch.nn.modules.linear.Linear");
+  const ValueId linear = b.call("aten.linear.default", {{"input", flat}, {"weight", b.parameter("fc.weight", {5, 64})}},
+                                {1, 5}, "fc", "torch.nn.modules.linear.Linear");
   b.output(linear);
   EXPECT_EQ(sites_of(solve_placement(b.graph, {})), (std::set<ValueId>{x, relu, linear}));
 }
@@ -124,7 +124,8 @@ TEST(Placement, PartsOfOneTensorJoinedAgainKeepItsScale) {
   const ValueId x = b.input("x", {1, 4, 8, 8});
   const ValueId conv = b.conv(x, "conv", 4);
   const auto part = [&](int64_t start) {
-    return b.call("aten.slice.Tensor", {{"self", conv}, {"dim", 1}, {"start", start}, {"end", start + 2}}, {1, 2, 8, 8});
+    return b.call("aten.slice.Tensor", {{"self", conv}, {"dim", 1}, {"start", start}, {"end", start + 2}},
+                  {1, 2, 8, 8});
   };
   const ValueId first = part(0);
   const ValueId swapped = b.cat({part(2), first});

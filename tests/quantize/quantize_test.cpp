@@ -90,7 +90,9 @@ TEST(Quantize, WeightScalesReachTheLargestFoldedWeight) {
 TEST(Quantize, ASharedActivationModuleGetsAFakeQuantForEachCall) {
   GraphBuilder b;
   const ValueId x = b.input("x", {1, 4, 8, 8});
-  const auto act = [&](ValueId v) { return b.call("aten.relu.default", {{"self", v}}, {1, 4, 8, 8}, "act", "torch.nn.modules.activation.ReLU"); };
+  const auto act = [&](ValueId v) {
+    return b.call("aten.relu.default", {{"self", v}}, {1, 4, 8, 8}, "act", "torch.nn.modules.activation.ReLU");
+  };
   b.output(act(b.conv(act(b.conv(x, "a", 4)), "b", 4)));
   const Graph quantized = quantize(b.graph);
   EXPECT_NE(quantized.find_binding("fq_act.scale"), nullptr);

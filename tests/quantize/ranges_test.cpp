@@ -76,7 +76,8 @@ TEST(Histogram, BestRangeClipsAnOutlierOnlyWhereItPays) {
     double sum = 0.0;
     for (const float value : values) {
       const double scale = static_cast<double>(q.scale);
-      const double integer = std::clamp(std::nearbyint(static_cast<double>(value) / scale) + q.zero_point, -128.0, 127.0);
+      const double integer =
+          std::clamp(std::nearbyint(static_cast<double>(value) / scale) + q.zero_point, -128.0, 127.0);
       sum += std::pow((integer - q.zero_point) * scale - static_cast<double>(value), 2);
     }
     return sum;
@@ -85,7 +86,8 @@ TEST(Histogram, BestRangeClipsAnOutlierOnlyWhereItPays) {
   EXPECT_LT(best.second, 60.0);
   // No other upper bound of a fine scan of the data itself is better by more than a few percent.
   double least = std::numeric_limits<double>::infinity();
-  for (double bound = 2.0; bound <= 60.0; bound += 0.5) least = std::min(least, error({static_cast<double>(low), bound}));
+  for (double bound = 2.0; bound <= 60.0; bound += 0.5)
+    least = std::min(least, error({static_cast<double>(low), bound}));
   EXPECT_LT(error(best), 1.05 * least);
 }
 
