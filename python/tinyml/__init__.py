@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from tinyml._core import Diagnostic, Error, Graph, ModelCost
+from tinyml._core import Diagnostic, Error, Graph, ModelCost, lowerable_operators
 
 # Public name -> the module that defines it; resolved on first use because it imports torch.
 _LAZY: dict[str, str] = {
@@ -20,7 +20,7 @@ _LAZY: dict[str, str] = {
 }
 
 __version__ = "0.1.0"
-__all__ = ["Diagnostic", "Error", "Graph", "ModelCost", *sorted(_LAZY)]
+__all__ = ["Diagnostic", "Error", "Graph", "lowerable_operators", "ModelCost", *sorted(_LAZY)]
 
 
 def __getattr__(name: str) -> Any:

@@ -42,7 +42,8 @@ PassDump::PassDump(std::filesystem::path directory) : directory_(std::move(direc
   if (directory_.empty()) return;
   std::error_code failure;
   std::filesystem::create_directories(directory_, failure);
-  if (failure) throw tinyml::Error(fmt::format("cannot create the directory {}: {}", directory_.string(), failure.message()));
+  if (failure)
+    throw tinyml::Error(fmt::format("cannot create the directory {}: {}", directory_.string(), failure.message()));
 }
 
 void PassDump::write(const std::string& pass, const tflite::Model& model) const {

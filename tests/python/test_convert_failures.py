@@ -93,3 +93,9 @@ def test_arguments_that_are_missing_are_named():
         TFLiteConverter(nn.Linear(4, 4))
     with pytest.raises(Error, match="dummy_input"):
         TFLiteConverter("model.pt2", verify=True)
+
+
+def test_what_can_be_converted_is_listed():
+    operators = tinyml.lowerable_operators()
+    assert operators == sorted(operators)
+    assert "aten.conv2d.default" in operators
