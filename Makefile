@@ -6,7 +6,7 @@ RUN := PYTHONPATH=$(BUILD)/python $(PYTHON)
 CPP_SOURCES = $(shell git ls-files 'include/*.h' 'src/*.h' 'src/*.cpp' 'apps/*.h' 'apps/*.cpp' 'examples/*.cpp' \
 	'bench/*.cpp' 'python/src/*.h' 'python/src/*.cpp' 'tests/*.h' 'tests/*.cpp')
 
-.PHONY: help setup build quickstart test lint format tidy bench wheel clean
+.PHONY: help setup build quickstart test lint format tidy bench fuzz wheel clean
 
 help:
 	@echo 'make setup       install missing system packages (as root) and .venv'
@@ -15,6 +15,7 @@ help:
 	@echo 'make test        run every test, C++ and Python'
 	@echo 'make lint        check style: ruff, mypy, clang-format'
 	@echo 'make bench       print the benchmarks'
+	@echo 'make fuzz        fuzz the readers, SECONDS_EACH=60 by default (needs clang)'
 	@echo 'make wheel       build a wheel into dist/'
 
 setup:
@@ -49,6 +50,9 @@ bench: setup
 	@cmake -S . -B $(BUILD) -G Ninja -DTINYML_PYTHON=ON -DTINYML_BENCHMARKS=ON -DPython_EXECUTABLE=$(abspath $(PYTHON))
 	@cmake --build $(BUILD)
 	@$(RUN) bench/run.py $(BUILD)
+
+fuzz: setup
+	@bash scripts/fuzz.sh $(SECONDS_EACH)
 
 wheel: setup
 	$(PYTHON) -m pip wheel . --no-deps --no-build-isolation -w dist

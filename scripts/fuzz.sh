@@ -18,7 +18,7 @@ cmake --build build-fuzz --target fuzz_archive fuzz_program
 for name in archive program; do
   mkdir -p "build-fuzz/corpus/$name"
   echo "== fuzz_$name: $seconds s"
-  nice "build-fuzz/tests/fuzz/fuzz_$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=200000 \
+  nice "build-fuzz/tests/fuzz/fuzz_$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=60000 \
     -dict=tests/fuzz/json.dict -print_final_stats=1 -artifact_prefix="build-fuzz/$name-" \
     "build-fuzz/corpus/$name" "build-fuzz/seeds/$name"
 done
