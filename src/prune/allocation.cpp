@@ -55,6 +55,19 @@ std::string last_linear_weight(const Graph& graph) {
   return result;
 }
 
+/// Whether every row (all indices but the last) keeps equally many.
+bool has_equal_rows(const EqualCount& constraint, const std::vector<bool>& kept) {
+  const int64_t row = constraint.shape.back();
+  int64_t first = -1;
+  for (auto begin = constraint.units->begin(); begin != constraint.units->end(); begin += row) {
+    const int64_t count = std::count_if(
+        begin, begin + row, [&](UnitId unit) { return unit == kPinnedUnit || kept[static_cast<size_t>(unit)]; });
+    if (first >= 0 && count != first) return false;
+    first = count;
+  }
+  return true;
+}
+
 }  // namespace
 
 Allocation::Allocation(const Graph& graph, const DependencyGraph& dependencies, const PruningConfig& config,
@@ -79,6 +92,16 @@ Allocation::Allocation(const Graph& graph, const DependencyGraph& dependencies, 
     }
     if (constrained.cells.empty()) continue;
     constrained.steps = common;
+    // Rows may hold unequal numbers of channels that must stay. Counts are linear in the share kept, so one share
+    // tells.
+    if (common > 1) {
+      std::vector<bool> kept(part_of_unit_.size(), true);
+      keep(constrained, common - 1, kept);
+      const bool equal = std::all_of(subgraph.constraints.begin(), subgraph.constraints.end(), [&](size_t index) {
+        return has_equal_rows(dependencies.constraints[index], kept);
+      });
+      if (!equal) constrained.steps = 1;
+    }
     parts_.push_back(std::move(constrained));
   }
   for (size_t i = 0; i < parts_.size(); ++i) {
