@@ -7,6 +7,7 @@
 
 #include "tinyml/archive.h"
 #include "tinyml/convert.h"
+#include "tinyml/evaluate.h"
 #include "tinyml/functionalize.h"
 #include "tinyml/prune.h"
 #include "tinyml/tflite.h"
@@ -48,12 +49,26 @@ void convert_and_serialize(benchmark::State& state, const char* name) {
   for (auto _ : state) benchmark::DoNotOptimize(tflite::serialize_tflite(convert(graph).model));
 }
 
+/// The proof of a pruning plan runs this twice.
+void evaluate_in_float64(benchmark::State& state, const char* name) {
+  const Graph graph = normalize(read_pt2(model_path(name)));
+  EvaluateOptions options;
+  options.float64 = true;
+  std::vector<Tensor> inputs;
+  for (const Input& input : graph.inputs()) {
+    const TensorType& type = graph.tensor_type(input.value);
+    inputs.emplace_back(type.type, type.sizes());
+  }
+  for (auto _ : state) benchmark::DoNotOptimize(evaluate(graph, inputs, options));
+}
+
 BENCHMARK_CAPTURE(read_archive, mobilenet_v2, "mobilenet_v2.pt2")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(read_archive, resnet50, "resnet50.pt2")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(normalize_graph, mobilenet_v2, "mobilenet_v2.pt2")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(analyze, resnet50, "resnet50.pt2")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(analyze_and_plan, resnet50, "resnet50.pt2")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(convert_and_serialize, mobilenet_v2, "mobilenet_v2.pt2")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(evaluate_in_float64, resnet50, "resnet50.pt2")->Unit(benchmark::kMillisecond);
 
 }  // namespace
 

@@ -3,15 +3,11 @@
 
 #include "evaluate/elementwise.h"
 #include "evaluate/registry.h"
+#include "evaluate/scalar_math.h"
 #include "evaluate/view.h"
 
 namespace tinyml::evaluation {
 namespace {
-
-template <typename T>
-T logistic(T x) {
-  return 1 / (1 + std::exp(-x));
-}
 
 /// Keeps NaN, as PyTorch does.
 template <typename T>

@@ -3,6 +3,7 @@
 
 #include "evaluate/matrix_multiply.h"
 #include "evaluate/registry.h"
+#include "evaluate/scalar_math.h"
 #include "evaluate/view.h"
 
 namespace tinyml::evaluation {
@@ -11,11 +12,6 @@ namespace {
 enum class Cell { kLstm, kGru, kTanh, kRelu };
 
 int64_t gate_count(Cell cell) { return cell == Cell::kLstm ? 4 : (cell == Cell::kGru ? 3 : 1); }
-
-template <typename T>
-T logistic(T x) {
-  return 1 / (1 + std::exp(-x));
-}
 
 /// One step of one sequence. `x` and `h`: what the input and the previous state contribute to the gates; `hidden` and
 /// `memory` (LSTM) are updated.

@@ -1,5 +1,4 @@
 // softmax, log_softmax and running sums: functions of the rows of one dimension that keep their length.
-#include "evaluate/softmax.h"
 
 #include <cmath>
 
@@ -12,6 +11,23 @@ namespace {
 template <typename T>
 T largest(const T* in, int64_t length) {
   return *std::max_element(in, in + length);
+}
+
+Tensor softmax(const Tensor& tensor, int64_t dim) {
+  return dispatch_floating(tensor.type(),
+                           [&](auto zero) {
+                             using T = decltype(zero);
+                             return map_rows<T, T>(tensor.to(scalar_type_of<T>()), dim,
+                                                   [](const T* in, T* out, int64_t length) {
+                                                     const T shift = largest(in, length);
+                                                     double total = 0;
+                                                     for (int64_t i = 0; i < length; ++i)
+                                                       total += out[i] = std::exp(in[i] - shift);
+                                                     for (int64_t i = 0; i < length; ++i)
+                                                       out[i] = static_cast<T>(out[i] / total);
+                                                   });
+                           })
+      .to(tensor.type());
 }
 
 template <bool kLog>
@@ -66,23 +82,6 @@ constexpr OperatorEntry kOperators[] = {
 };
 
 }  // namespace
-
-Tensor softmax(const Tensor& tensor, int64_t dim) {
-  return dispatch_floating(tensor.type(),
-                           [&](auto zero) {
-                             using T = decltype(zero);
-                             return map_rows<T, T>(tensor.to(scalar_type_of<T>()), dim,
-                                                   [](const T* in, T* out, int64_t length) {
-                                                     const T shift = largest(in, length);
-                                                     double total = 0;
-                                                     for (int64_t i = 0; i < length; ++i)
-                                                       total += out[i] = std::exp(in[i] - shift);
-                                                     for (int64_t i = 0; i < length; ++i)
-                                                       out[i] = static_cast<T>(out[i] / total);
-                                                   });
-                           })
-      .to(tensor.type());
-}
 
 std::span<const OperatorEntry> softmax_operators() { return kOperators; }
 

@@ -5,6 +5,7 @@
 
 #include "evaluate/dispatch.h"
 #include "evaluate/registry.h"
+#include "evaluate/scalar_math.h"
 
 namespace tinyml::evaluation {
 namespace {
@@ -65,12 +66,7 @@ Tensor choose(const OperatorCall& call) { return call.operand_at(real(call.opera
 
 constexpr auto kFloorDivide = [](auto a, auto b) {
   if (b == 0) throw Error("division by zero");
-  if constexpr (std::is_same_v<decltype(a), double>) {
-    return std::floor(a / b);
-  } else {
-    const auto quotient = a / b;
-    return a % b != 0 && (a < 0) != (b < 0) ? quotient - 1 : quotient;
-  }
+  return floor_divide(a, b);
 };
 constexpr auto kModulo = [](auto a, auto b) { return a - kFloorDivide(a, b) * b; };
 constexpr auto kPower = [](auto a, auto b) { return static_cast<decltype(a)>(std::pow(a, b)); };

@@ -117,6 +117,9 @@ constexpr auto kAcos = [](auto x) { return std::acos(x); };
 constexpr auto kAtan = [](auto x) { return std::atan(x); };
 constexpr auto kSinh = [](auto x) { return std::sinh(x); };
 constexpr auto kCosh = [](auto x) { return std::cosh(x); };
+constexpr auto kAsinh = [](auto x) { return std::asinh(x); };
+constexpr auto kAcosh = [](auto x) { return std::acosh(x); };
+constexpr auto kAtanh = [](auto x) { return std::atanh(x); };
 constexpr auto kErf = [](auto x) { return std::erf(x); };
 constexpr auto kErfc = [](auto x) { return std::erfc(x); };
 constexpr auto kFloor = [](auto x) { return std::floor(x); };
@@ -149,6 +152,9 @@ constexpr OperatorEntry kOperators[] = {
     {"aten.atan.default", floating<kAtan>},
     {"aten.sinh.default", floating<kSinh>},
     {"aten.cosh.default", floating<kCosh>},
+    {"aten.asinh.default", floating<kAsinh>},
+    {"aten.acosh.default", floating<kAcosh>},
+    {"aten.atanh.default", floating<kAtanh>},
     {"aten.erf.default", floating<kErf>},
     {"aten.erfc.default", floating<kErfc>},
     {"aten.special_erf.default", floating<kErf>},

@@ -60,13 +60,14 @@ Tensor permute(const OperatorCall& call) {
   return self.permuted(order);
 }
 
+template <const char* kFirst, const char* kSecond>
 Tensor transpose_dims(const OperatorCall& call) {
-  return transpose(call.tensor("self"), call.integer("dim0"), call.integer("dim1"));
+  return transpose(call.tensor("self"), call.integer(kFirst), call.integer(kSecond));
 }
-
-Tensor swap_axes(const OperatorCall& call) {
-  return transpose(call.tensor("self"), call.integer("axis0"), call.integer("axis1"));
-}
+constexpr char kDim0[] = "dim0";
+constexpr char kDim1[] = "dim1";
+constexpr char kAxis0[] = "axis0";
+constexpr char kAxis1[] = "axis1";
 
 Tensor transpose_matrix(const OperatorCall& call) {
   const Tensor self = call.tensor("self");
@@ -198,12 +199,15 @@ constexpr OperatorEntry kOperators[] = {
     {"aten.flatten.using_ints", flatten},
     {"aten.unflatten.int", unflatten},
     {"aten.permute.default", permute},
-    {"aten.transpose.int", transpose_dims},
-    {"aten.swapaxes.default", swap_axes},
+    {"aten.transpose.int", transpose_dims<kDim0, kDim1>},
+    {"aten.swapdims.default", transpose_dims<kDim0, kDim1>},
+    {"aten.swapaxes.default", transpose_dims<kAxis0, kAxis1>},
     {"aten.t.default", transpose_matrix},
     {"aten.numpy_T.default", numpy_transpose},
     {"aten.movedim.int", movedim},
     {"aten.movedim.intlist", movedim},
+    {"aten.moveaxis.int", movedim},
+    {"aten.moveaxis.intlist", movedim},
     {"aten.squeeze.default", squeeze},
     {"aten.squeeze.dim", squeeze},
     {"aten.squeeze.dims", squeeze},

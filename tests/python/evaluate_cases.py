@@ -74,7 +74,8 @@ CASES = {
             "-x", "x.abs()", "x.square()", "x.sign()", "p.sqrt()", "p.rsqrt()", "p.reciprocal()",
             "x.exp()", "x.exp2()", "x.expm1()", "p.log()", "p.log2()", "p.log10()", "p.log1p()",
             "x.sin()", "x.cos()", "x.tan()", "x.tanh().asin()", "x.tanh().acos()", "x.atan()",
-            "x.sinh()", "x.cosh()", "x.erf()", "x.erfc()", "(3 * x).floor()", "(3 * x).ceil()",
+            "x.sinh()", "x.asinh()", "(p + 1).acosh()", "x.tanh().atanh()",
+            "x.cosh()", "x.erf()", "x.erfc()", "(3 * x).floor()", "(3 * x).ceil()",
             "(3 * x).trunc()", "(3 * x).round()", "(3 * x).frac()", "torch.round(x, decimals=1)",
             "x.clamp(-0.5, 0.5)", "x.clamp(min=0.1)", "x.clamp(max=0)", "x.clamp(p * 0.1, p)",
             "i.clamp(-2, 2)", "i.clamp(min=0.5)", "i.clamp(max=3)", "-i", "i.abs()", "i.sign()",
@@ -216,6 +217,7 @@ CASES = {
             "torch.broadcast_to(y, (2, 3, 1, 5))", "x.split(2, 1)", "x.split([1, 5], 1)",
             "x.chunk(4, 1)", "x.chunk(3, -1)", "x.tensor_split(4, 1)", "x.unbind(2)",
             "x.swapaxes(0, 1)",
+            "x.swapdims(0, 2)", "torch.moveaxis(x, 0, 2)",
         ],
     ),
     "join": Family(
