@@ -26,7 +26,7 @@ Images are NHWC in the file unless --keep-layout is given: a PyTorch input of 1x
 To compare the file with the model, in Python: TFLiteConverter(..., verify=True).convert())";
 
 struct Options {
-  std::string input, output, io = "float32", dump;
+  std::string input, output, io = "float32", target = "litert", dump;
   std::vector<std::string> output_names;
   bool keep_layout = false;
 };
@@ -46,6 +46,7 @@ void run(const Options& options, const Common& common) {
   const ConvertResult result = convert(graph, {.nchw_transpose = !options.keep_layout,
                                                .boundary = parse_boundary_type(options.io),
                                                .output_names = options.output_names,
+                                               .target = tflite::parse_target(options.target),
                                                .dump_passes = options.dump});
   progress.done(fmt::format("converted ({}): {}", result.report.quantized ? "quantized" : "float",
                             operators_text(result.report)));
@@ -57,6 +58,10 @@ void run(const Options& options, const Common& common) {
   for (const RemainingTranspose& transpose : result.report.transposes) {
     fmt::print(stderr, "note: a TRANSPOSE of [{}] stays at {}: {}\n", fmt::join(transpose.shape, ", "),
                transpose.tensor, transpose.reason);
+  }
+  for (const tflite::TargetIssue& issue : result.report.target_issues) {
+    fmt::print(stderr, "note: not on {}: {} at {}: {}\n", options.target, tflite::to_string(issue.op), issue.tensor,
+               issue.reason);
   }
 }
 
@@ -70,6 +75,9 @@ void add_convert(CLI::App& app, const Common& common) {
   command->add_option("-o,--output", options->output, "The .tflite file to write")->required();
   command->add_option("--io", options->io, "Type of a quantized model's inputs and outputs")
       ->check(CLI::IsMember({"float32", "int8", "uint8"}))
+      ->capture_default_str();
+  command->add_option("--target", options->target, "Whose kernels the file is made for")
+      ->check(CLI::IsMember(tflite::target_names()))
       ->capture_default_str();
   command->add_flag("--keep-layout", options->keep_layout, "Keep NCHW inputs and outputs as PyTorch has them");
   command->add_option("--output-names", options->output_names, "Names of the outputs in the file's signature, in order")

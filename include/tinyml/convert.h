@@ -8,6 +8,7 @@
 
 #include "tinyml/graph.h"
 #include "tinyml/tflite.h"
+#include "tinyml/tflite_target.h"
 
 namespace tinyml {
 
@@ -24,6 +25,8 @@ struct ConvertOptions {
   BoundaryType boundary = BoundaryType::kFloat32;
   /// Names of the outputs in the signature; empty: as LowerOptions says.
   std::vector<std::string> output_names;
+  /// Whose kernels the file is made for: it decides the forms of operations that have several.
+  tflite::Target target = tflite::Target::kLitert;
   /// Directory that gets the model in text form after the lowering and after every pass; none when empty.
   std::filesystem::path dump_passes;
 };
@@ -41,6 +44,8 @@ struct ConvertReport {
   /// For each input and output of the file: dimension i is dimension order[i] of the PyTorch tensor.
   std::vector<std::vector<int64_t>> input_orders, output_orders;
   bool quantized = false;  ///< Whether a tensor has a scale.
+  /// What the target does not accept: operators that fall back to the CPU (ethos-u) or that it has no kernel for.
+  std::vector<tflite::TargetIssue> target_issues;
 };
 
 struct ConvertResult {

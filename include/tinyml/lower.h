@@ -5,6 +5,7 @@
 
 #include "tinyml/graph.h"
 #include "tinyml/tflite.h"
+#include "tinyml/tflite_target.h"
 
 namespace tinyml {
 
@@ -13,6 +14,8 @@ struct LowerOptions {
   /// "output_1",
   /// ... for several.
   std::vector<std::string> output_names;
+  /// Whose kernels the operators are chosen for, where there is a choice.
+  tflite::Target target = tflite::Target::kLitert;
 };
 
 /// The model at TFLite level, in logical form (channel-first, see tinyml/tflite.h), for inference: batch norm uses its

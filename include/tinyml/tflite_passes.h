@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tinyml/tflite.h"
+#include "tinyml/tflite_target.h"
 
 namespace tinyml::tflite {
 
@@ -38,9 +39,6 @@ struct LayoutReport {
 /// columns permuted. Models in physical form are welcome too (their TRANSPOSEs are moved and cancelled). Throws Error
 /// on malformed orders.
 LayoutReport assign_layout(Model& model, const LayoutOptions& options = {});
-
-/// Whose kernels the file is made for: which operators stay float between DEQUANTIZE and QUANTIZE is a table by target.
-enum class Target { kLitert };
 
 /// QUANTIZE and DEQUANTIZE pairs (physical form) become INT8 operators: an operator whose activations all come from
 /// DEQUANTIZE and whose result goes to QUANTIZE only runs in INT8 where the target has a good kernel, with INT8 weights

@@ -24,12 +24,14 @@ nb::bytes to_bytes(const tflite::Model& model) {
 }
 
 ConvertResult convert_graph(const Graph& graph, bool nchw_transpose, const std::string& quantize_input_output_type,
-                            const std::vector<std::string>& output_names, const std::string& dump_passes) {
+                            const std::vector<std::string>& output_names, const std::string& dump_passes,
+                            const std::string& target) {
   ConvertOptions options;
   options.nchw_transpose = nchw_transpose;
   options.boundary = parse_boundary_type(quantize_input_output_type);
   options.output_names = output_names;
   options.dump_passes = dump_passes;
+  options.target = tflite::parse_target(target);
   return convert(graph, options);
 }
 
@@ -42,11 +44,20 @@ void bind_convert(nb::module_& module) {
       .def_ro("reason", &RemainingTranspose::reason)
       .def("__repr__", [](const RemainingTranspose& self) { return self.tensor + ": " + self.reason; });
 
+  nb::class_<tflite::TargetIssue>(module, "TargetIssue", "An operator that the target does not accept.")
+      .def_prop_ro("operator", [](const tflite::TargetIssue& self) { return std::string(tflite::to_string(self.op)); })
+      .def_ro("tensor", &tflite::TargetIssue::tensor)
+      .def_ro("reason", &tflite::TargetIssue::reason)
+      .def("__repr__", [](const tflite::TargetIssue& self) {
+        return std::string(tflite::to_string(self.op)) + " " + self.tensor + ": " + self.reason;
+      });
+
   nb::class_<ConvertResult>(module, "ConvertResult", "A converted and verified model.")
       .def_prop_ro("operators", [](const ConvertResult& result) { return result.report.operators; })
       .def_prop_ro("transposes", [](const ConvertResult& result) { return result.report.transposes; })
       .def_prop_ro("input_orders", [](const ConvertResult& result) { return result.report.input_orders; })
       .def_prop_ro("output_orders", [](const ConvertResult& result) { return result.report.output_orders; })
+      .def_prop_ro("target_issues", [](const ConvertResult& result) { return result.report.target_issues; })
       .def_prop_ro("quantized", [](const ConvertResult& result) { return result.report.quantized; })
       .def_prop_ro("input_names",
                    [](const ConvertResult& result) {
@@ -62,8 +73,9 @@ void bind_convert(nb::module_& module) {
 
   module.def("convert", &convert_graph, nb::arg("graph"), nb::kw_only(), nb::arg("nchw_transpose") = true,
              nb::arg("quantize_input_output_type") = "float32", nb::arg("output_names") = std::vector<std::string>(),
-             nb::arg("dump_passes") = "", nb::call_guard<nb::gil_scoped_release>(),
+             nb::arg("dump_passes") = "", nb::arg("target") = "litert", nb::call_guard<nb::gil_scoped_release>(),
              "Converts a graph to a verified TFLite model.");
+  module.def("target_names", &tflite::target_names, "The names of the targets.");
   module.def("lowerable_operators", &lowerable_operators, "The ATen operators that can be converted.");
 }
 

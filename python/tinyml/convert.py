@@ -36,6 +36,9 @@ class Conversion:
     input_orders: list[list[int]]
     """For each input: dimension i of the file's is dimension order[i] of PyTorch's."""
     output_orders: list[list[int]]
+    target: str = "litert"
+    target_issues: list[str] = field(default_factory=list)
+    """Operators that the target does not accept, each with the reason."""
     errors: list[OutputError] = field(default_factory=list)
     """With verify=True: one entry for each output."""
 
@@ -45,6 +48,7 @@ class Conversion:
             f"{self.path}: {self.size} bytes, {sum(self.operators.values())} operators: {counts}"
         ]
         lines += [f"  TRANSPOSE {transpose}" for transpose in self.transposes]
+        lines += [f"  not on {self.target}: {issue}" for issue in self.target_issues]
         lines += [f"  {error}" for error in self.errors]
         return "\n".join(lines)
 
@@ -61,6 +65,8 @@ class TFLiteConverter:
     quantize_input_output_type: "float32" (or None), "int8" or "uint8" for the inputs and outputs
         of a quantized model.
     output_names: names of the outputs in the file's signature.
+    target: whose kernels the file is made for: "litert" (LiteRT with XNNPACK), "litert-builtin"
+        (without a delegate), "tflite-micro" or "ethos-u".
     verify: run the file in LiteRT against PyTorch and raise tinyml.Error when an output is out of
         tolerance.
     tolerance: largest error allowed by `verify`: for float models the maximal error over the
@@ -78,6 +84,7 @@ class TFLiteConverter:
         nchw_transpose: bool = True,
         quantize_input_output_type: str | None = None,
         output_names: Sequence[str] = (),
+        target: str = "litert",
         verify: bool = False,
         tolerance: float | None = None,
         dump_passes: str | os.PathLike[str] | None = None,
@@ -88,9 +95,13 @@ class TFLiteConverter:
         self.nchw_transpose = nchw_transpose
         self.quantize_input_output_type = quantize_input_output_type or "float32"
         self.output_names = list(output_names)
+        self.target = target
         self.verify = verify
         self.tolerance = tolerance
         self.dump_passes = "" if dump_passes is None else os.fspath(dump_passes)
+        if target not in _core.target_names():
+            names = ", ".join(_core.target_names())
+            raise Error(f"'{target}' is no target; use one of {names}")
         if isinstance(model, nn.Module) and dummy_input is None:
             raise Error("dummy_input is missing: the model is captured by running it on an example")
         if verify and dummy_input is None:
@@ -108,6 +119,7 @@ class TFLiteConverter:
             quantize_input_output_type=self.quantize_input_output_type,
             output_names=self.output_names,
             dump_passes=self.dump_passes,
+            target=self.target,
         )
         errors: list[OutputError] = []
         if self.verify:
@@ -122,6 +134,8 @@ class TFLiteConverter:
             [repr(transpose) for transpose in result.transposes],
             result.input_orders,
             result.output_orders,
+            self.target,
+            [repr(issue) for issue in result.target_issues],
             errors,
         )
 

@@ -40,11 +40,12 @@ std::vector<std::vector<int64_t>> wide(const std::vector<tflite::Order>& orders)
 
 ConvertResult convert(const Graph& graph, const ConvertOptions& options) {
   ConvertResult result;
-  result.model = lower(graph, {options.output_names});
+  result.model = lower(graph, {options.output_names, options.target});
   tflite::OptimizeOptions optimization;
   optimization.layout.channels_last_inputs = options.nchw_transpose;
   optimization.layout.channels_last_outputs = options.nchw_transpose;
   optimization.input_type = optimization.output_type = type_of(options.boundary);
+  optimization.target = options.target;
   const lowering::PassDump dump(options.dump_passes);
   dump.write("lower", result.model);
   if (dump.enabled()) {
@@ -53,6 +54,7 @@ ConvertResult convert(const Graph& graph, const ConvertOptions& options) {
   const tflite::LayoutReport orders = tflite::optimize(result.model, optimization);
   tflite::verify(result.model);
   result.report = lowering::report_on(result.model);
+  result.report.target_issues = tflite::check_target(result.model, options.target);
   result.report.input_orders = wide(orders.input_orders);
   result.report.output_orders = wide(orders.output_orders);
   return result;

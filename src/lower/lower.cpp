@@ -154,6 +154,7 @@ tflite::Model lower(const Graph& graph, const LowerOptions& options) {
   const Graph normal = normalize(graph);
   const Graph prepared = lowering::prepare(normal);
   Lowering lowering(prepared);
+  lowering.target = options.target;
   Problems problems;
   for (Diagnostic& diagnostic : lowering::check_mutations(normal)) problems.add(std::move(diagnostic));
   add_inputs(prepared, lowering, problems);

@@ -11,6 +11,7 @@
 
 #include "tinyml/graph.h"
 #include "tinyml/tflite.h"
+#include "tinyml/tflite_target.h"
 
 namespace tinyml::lowering {
 
@@ -125,6 +126,8 @@ class Lowering {
   bool is_bound(ValueId value) const { return tensors_.contains(value); }
 
   tflite::Model model;
+  /// Whose kernels the operators are chosen for.
+  tflite::Target target = tflite::Target::kLitert;
 
  private:
   [[noreturn]] void refuse_dynamic(std::string_view name, const Argument& argument) const;
