@@ -2,19 +2,15 @@
 
 `ZOO[name].build()` is the published size, `ZOO[name].small()` a narrow one for fast tests; both
 have the same topology and random, well-scaled weights with the batch-norm statistics that belong
-to them.
+to them. `ZOO` holds convolutional networks that every stage handles, `DEPLOYED` what the converter
+must take besides.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
-
-import torch
-from torch import nn
-
 from .densenet import densenet121, densenet_small
+from .deployed import DEPLOYED
 from .ds_cnn import DSCNN
 from .efficientnet import EfficientNet
+from .entry import ZooEntry
 from .googlenet import GoogLeNet
 from .mobilenet_v1 import MobileNetV1
 from .mobilenet_v2 import MobileNetV2
@@ -25,37 +21,14 @@ from .squeezenet import SqueezeNet
 from .unet import UNet
 from .weights import calibrate_batch_norm, randomize, randomize_batch_norm
 
-__all__ = ["ZOO", "ZooEntry", "calibrate_batch_norm", "randomize", "randomize_batch_norm"]
-
-
-@dataclass(frozen=True)
-class ZooEntry:
-    """One network: its constructor and the input shapes to test it with."""
-
-    constructor: Callable[..., nn.Module]
-    shape: tuple[int, ...]
-    """Input shape for `small()`."""
-    full_shape: tuple[int, ...]
-    """Input shape of the published network."""
-    parameters: int
-    """Number of parameters of the published network, `constructor()`."""
-    small_arguments: dict[str, Any] = field(default_factory=dict)
-    full_arguments: dict[str, Any] = field(default_factory=dict)
-
-    def build(self, seed: int = 0, **kwargs) -> nn.Module:
-        """The published network with random weights, in eval mode."""
-        model = randomize(self.constructor(**{**self.full_arguments, **kwargs}), seed)
-        return calibrate_batch_norm(model, seed, self.shape).eval()
-
-    def small(self, seed: int = 0, **kwargs) -> nn.Module:
-        """The same topology, narrow, with random weights, in eval mode."""
-        model = randomize(self.constructor(**{**self.small_arguments, **kwargs}), seed)
-        return calibrate_batch_norm(model, seed, self.shape).eval()
-
-    def example_input(self, seed: int = 0, full: bool = False) -> torch.Tensor:
-        """A normally distributed input of `shape` (or `full_shape`)."""
-        generator = torch.Generator().manual_seed(seed)
-        return torch.randn(self.full_shape if full else self.shape, generator=generator)
+__all__ = [
+    "DEPLOYED",
+    "ZOO",
+    "ZooEntry",
+    "calibrate_batch_norm",
+    "randomize",
+    "randomize_batch_norm",
+]
 
 
 _IMAGE, _FAST = (1, 3, 224, 224), (1, 3, 64, 64)
