@@ -6,6 +6,7 @@
 
 #include "commands.h"
 #include "load.h"
+#include "samples.h"
 #include "text.h"
 #include "tinyml/archive.h"
 
@@ -16,7 +17,8 @@ constexpr const char* kFooter = R"(
 Removes whole channels, so that the pruned model is smaller and faster everywhere. Before anything is written it is proved
 that the pruned model computes what the original computes with the removed channels set to zero:
   tinyml prune model.pt2 --sparsity 0.5 -o pruned.pt2        half of each layer's channels
-  tinyml prune model.pt2 --target-flops 0.4 -o pruned.pt2    as many as leave 40 % of the multiply-accumulates
+  tinyml prune model.pt2 --target flops=0.4 -o pruned.pt2    as many as leave 40 % of the multiply-accumulates
+  tinyml prune model.pt2 --target params=0.3 --scope global -o pruned.pt2    the least important channels of all layers
   tinyml prune model.pt2 -c pruning.yaml -o pruned.pt2       sparsity by layer, exclusions, multiples
   tinyml prune model.pt2 --sparsity 0.5 -o pruned.pt2 --save-plan plan.json
   tinyml prune other.pt2 --plan plan.json -o other_pruned.pt2    the same cut of another checkpoint
@@ -25,18 +27,32 @@ Then finetune it: model = torch.export.load("pruned.pt2").module(). Options give
 
 struct Options {
   std::string input, output, config, plan, save_plan;
-  std::optional<double> sparsity, target_flops;
-  std::optional<std::string> metric;
+  std::optional<double> sparsity;
+  std::vector<std::string> targets, calibration;
+  std::optional<std::string> metric, scope;
   std::optional<int64_t> multiple;
   std::optional<uint64_t> seed;
   std::vector<std::string> exclude;
   bool skip_proof = false;
 };
 
+// "flops=0.4", "params=0.3".
+void read_target(const std::string& text, PruningConfig& config) {
+  const size_t equals = text.find('=');
+  const std::string key = text.substr(0, equals);
+  double ratio = 0.0;
+  if (equals == std::string::npos || (key != "flops" && key != "params") ||
+      !CLI::detail::lexical_cast(text.substr(equals + 1), ratio) || !(ratio > 0.0 && ratio <= 1.0)) {
+    throw CLI::ValidationError("--target", "'" + text + "' is not flops=SHARE or params=SHARE, with a share in (0, 1]");
+  }
+  (key == "flops" ? config.target_flops : config.target_parameters) = ratio;
+}
+
 PruningConfig merge_config(const Options& options) {
   PruningConfig config = options.config.empty() ? PruningConfig{} : read_pruning_config(options.config);
   if (options.sparsity) config.sparsity = *options.sparsity;
-  if (options.target_flops) config.target_flops = options.target_flops;
+  for (const std::string& target : options.targets) read_target(target, config);
+  if (options.scope) config.scope = *options.scope;
   if (options.metric) config.metric = *options.metric;
   if (options.multiple) config.multiple = *options.multiple;
   if (options.seed) config.seed = *options.seed;
@@ -65,8 +81,10 @@ void run(const Options& options, const Common& common) {
   Progress progress(common.quiet);
   const Graph graph = load_graph(options.input, progress);
   const DependencyGraph dependencies = analyze_dependencies(graph);
-  const PruningPlan plan =
-      options.plan.empty() ? plan_pruning(graph, dependencies, merge_config(options)) : read_pruning_plan(options.plan);
+  ImportanceData data;
+  if (!options.calibration.empty()) data.batches = read_samples(graph, options.calibration, 0);
+  const PruningPlan plan = options.plan.empty() ? plan_pruning(graph, dependencies, merge_config(options), data)
+                                                : read_pruning_plan(options.plan);
   progress.done(fmt::format("planned: {} cuts in {} subgraphs", plan.cuts.size(), dependencies.subgraphs.size()));
   if (plan.cuts.empty()) {
     throw Error("nothing can be pruned with this configuration",
@@ -96,12 +114,21 @@ void add_prune(CLI::App& app, const Common& common) {
   CLI::Option* sparsity =
       command->add_option("--sparsity", options->sparsity, "Share of each layer's channels to remove, default 0.5")
           ->check(CLI::Range(0.0, 1.0));
-  CLI::Option* target =
-      command->add_option("--target-flops", options->target_flops, "Share of the multiply-accumulates that may remain")
-          ->check(CLI::Range(0.0, 1.0))
-          ->excludes(sparsity);
+  CLI::Option* target = command
+                            ->add_option("--target", options->targets,
+                                         "flops=SHARE or params=SHARE that may remain; both may be given")
+                            ->allow_extra_args(false)
+                            ->excludes(sparsity);
   command->add_option("--metric", options->metric, "Importance of a channel, default l2_norm")
-      ->check(CLI::IsMember({"random", "l1_norm", "l2_norm", "fpgm"}));
+      ->check(CLI::IsMember(
+          {"random", "l1_norm", "l2_norm", "fpgm", "bn_scale", "lamp", "hrank", "apoz"}));
+  command->add_option("--scope", options->scope, "Rank channels layer by layer (uniform, default) or all together")
+      ->check(CLI::IsMember({"uniform", "global"}));
+  command
+      ->add_option("--calibration", options->calibration,
+                   "Example inputs for hrank and apoz: .npy files, one an input")
+      ->allow_extra_args(false)
+      ->check(CLI::ExistingFile);
   command->add_option("--multiple", options->multiple, "Keep multiples of so many channels")
       ->check(CLI::PositiveNumber);
   command->add_option("--exclude", options->exclude, "Modules whose outputs stay whole")

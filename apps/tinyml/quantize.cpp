@@ -9,9 +9,9 @@
 
 #include "commands.h"
 #include "load.h"
+#include "samples.h"
 #include "text.h"
 #include "tinyml/archive.h"
-#include "tinyml/npy.h"
 
 namespace tinyml::cli {
 namespace {
@@ -42,50 +42,6 @@ std::string read_text(const std::string& path) {
   return text.str();
 }
 
-// Cuts arrays of examples into runs of the batch size the model was captured with.
-std::vector<std::vector<Tensor>> make_samples(const Graph& graph, const Options& options) {
-  std::vector<ValueId> inputs;
-  for (const Input& input : graph.inputs()) {
-    if (input.value != kNoValue) inputs.push_back(input.value);
-  }
-  if (inputs.size() != options.calibration.size()) {
-    throw Error(fmt::format("the model has {} inputs, but {} calibration files are given", inputs.size(),
-                            options.calibration.size()),
-                "give --calibration once for each input, in the order of 'tinyml info'");
-  }
-  std::vector<std::vector<Tensor>> samples;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    const Value& value = graph.value(inputs[i]);
-    const std::vector<int64_t> wanted = value.tensor.sizes();
-    const std::string& path = options.calibration[i];
-    const Tensor array = read_npy(path);
-    const bool fits = !wanted.empty() && array.rank() == static_cast<int64_t>(wanted.size()) &&
-                      std::equal(wanted.begin() + 1, wanted.end(), array.shape().begin() + 1);
-    if (!fits) {
-      throw Error(fmt::format("'{}' has the shape [{}], but input '{}' is [{}]", path, fmt::join(array.shape(), ", "),
-                              value.name, fmt::join(wanted, ", ")),
-                  "the first dimension counts the examples, the others are the input's");
-    }
-    const auto batch = static_cast<size_t>(std::max<int64_t>(wanted[0], 1));
-    size_t runs = static_cast<size_t>(array.size(0)) / batch;
-    if (options.limit > 0) runs = std::min(runs, options.limit);
-    if (runs == 0) {
-      throw Error(fmt::format("'{}' has {} examples, but the model runs {} at once", path, array.size(0), batch));
-    }
-    if (i > 0 && runs != samples.size()) {
-      throw Error(fmt::format("'{}' has another number of examples than '{}'", path, options.calibration[0]));
-    }
-    samples.resize(runs);
-    const Tensor typed = array.type() == value.tensor.type ? array : array.to(value.tensor.type);
-    const std::vector<int64_t>& strides = typed.strides();
-    for (size_t run = 0; run < runs; ++run) {
-      samples[run].push_back(Tensor(typed.type(), wanted, strides,
-                                    typed.offset() + static_cast<int64_t>(run * batch) * strides[0], typed.storage()));
-    }
-  }
-  return samples;
-}
-
 void run(const Options& options, const Common& common) {
   require_suffix("--output", options.output, {".pt2"});
   Progress progress(common.quiet);
@@ -99,7 +55,7 @@ void run(const Options& options, const Common& common) {
     throw Error(fmt::format("'{}' needs example inputs to find the ranges of its activations", options.input),
                 "give --calibration examples.npy, or train with tinyml.QATQuantizer in Python");
   }
-  const std::vector<std::vector<Tensor>> samples = make_samples(graph, options);
+  const std::vector<std::vector<Tensor>> samples = read_samples(graph, options.calibration, options.limit);
   QuantizationReport report;
   if (!had_fake_quant) {
     const std::string config = options.config.empty() ? "observer: histogram" : read_text(options.config);

@@ -13,8 +13,18 @@ namespace tinyml {
 
 /// What to remove. Keys of the same names are read from YAML, JSON or a Python dict.
 struct PruningConfig {
-  /// Importance of a channel: "random", "l1_norm", "l2_norm" or "fpgm" (distance to the other channels of its layer).
+  /// Importance of a channel, one of pruning_metrics(); docs/pruning.md says what each measures.
   std::string metric = "l2_norm";
+  /// How the scores of one layer are made comparable with those of others: "none", "mean" (divided by the layer's
+  /// mean), "max", "standard" (zero mean, unit deviation) or "lamp" (Lee et al. 2021: a channel's squared score over the
+  /// sum of all that are not smaller). Empty: "mean" with the global scope, else "none".
+  std::string normalize;
+  /// How the scores of the layers that make one channel together become one: "sum", "mean" or "max".
+  std::string group_reduction = "sum";
+  /// "uniform": every layer loses the same share. "global": the least important channels of the whole model go.
+  std::string scope = "uniform";
+  /// No layer loses more than this share, in (0, 1].
+  double max_sparsity = 1.0;
   /// Share of each layer's channels that is removed, in [0, 1).
   double sparsity = 0.5;
   /// Other shares for modules (by path) or parameters (by name): `sparsity: {default: 0.5, "features.3": 0.2}`. Of
@@ -23,6 +33,8 @@ struct PruningConfig {
   /// `target: {flops: 0.4}`: share of the multiply-accumulates that may remain, in (0, 1]. The smallest common share is
   /// then removed that meets it; layers with a sparsity of their own keep that.
   std::optional<double> target_flops;
+  /// `target: {params: 0.4}`: the same for the number of parameters.
+  std::optional<double> target_parameters;
   int64_t multiple = 1;      ///< Channels kept are multiples of this where the layer has that many.
   int64_t min_channels = 1;  ///< Each layer keeps this many at least.
   /// Leaves the last linear layer's outputs alone, even if they are not the network's.
@@ -30,6 +42,8 @@ struct PruningConfig {
   std::vector<std::string> exclude_ops;  ///< Modules (everything in them) and parameters whose outputs stay whole.
   uint64_t seed = 0;                     ///< For "random".
 };
+/// Names of the metrics.
+const std::vector<std::string>& pruning_metrics();
 /// Reads YAML, of which JSON is a part. Throws Error for unknown keys (naming the nearest known one), wrong types and
 /// ranges.
 PruningConfig parse_pruning_config(const std::string& yaml);
@@ -58,9 +72,28 @@ PruningPlan parse_pruning_plan(const std::string& json);
 void write_pruning_plan(const PruningPlan& plan, const std::string& path);
 PruningPlan read_pruning_plan(const std::string& path);
 
+/// What metrics measure beside weights.
+struct ImportanceData {
+  /// "taylor": the loss's gradient for parameters, by name, each of its parameter's shape.
+  std::map<std::string, Tensor> gradients;
+  /// "hrank", "apoz": batches of example inputs, each as evaluate() takes them.
+  std::vector<std::vector<Tensor>> batches;
+  /// "custom": one number for each index of dimension 0 (1 of transposed convolutions) of a weight, by name.
+  std::map<std::string, std::vector<double>> scores;
+  /// Scores by UnitId, from earlier calls of score_channels; they are used as they are.
+  std::vector<double> unit_scores;
+};
+/// Importance of every unit, by UnitId; larger is more important. Throws Error for an unknown metric, and for a metric
+/// whose data is missing or does not fit, listing every parameter concerned.
+std::vector<double> score_channels(const Graph& graph, const DependencyGraph& dependencies, const PruningConfig& config,
+                                   const ImportanceData& data = {});
+
 /// Chooses what to remove. Deterministic for a config. Throws Error for names in the config that the model does not
-/// have and for a target that cannot be reached, saying how near it comes.
-PruningPlan plan_pruning(const Graph& graph, const DependencyGraph& dependencies, const PruningConfig& config);
+/// have, for a target that cannot be reached, saying how near it comes, and as score_channels does.
+PruningPlan plan_pruning(const Graph& graph, const DependencyGraph& dependencies, const PruningConfig& config,
+                         const ImportanceData& data = {});
+/// The plan that keeps exactly the units with kept[unit].
+PruningPlan plan_from_units(const DependencyGraph& dependencies, const std::vector<bool>& kept, std::string metric);
 
 /// kept[unit] for a plan. Throws Error, listing all problems, if the plan names parameters or sizes the model does not
 /// have or would cut channels apart that depend on each other.

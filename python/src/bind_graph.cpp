@@ -59,6 +59,22 @@ std::vector<NodeInfo> nodes_of(const Graph& graph) {
   return nodes;
 }
 
+/// A copy whose tensors of these names have other contents; types are converted, shapes must agree.
+Graph with_weights(const Graph& graph, const nb::dict& arrays) {
+  Graph result = graph;
+  for (const auto& [key, array] : arrays) {
+    const auto name = nb::cast<std::string>(key);
+    const Binding* binding = graph.find_binding(name);
+    if (binding == nullptr) throw Error("the graph has no tensor '" + name + "'");
+    const Tensor data = to_tensor(array);
+    if (data.shape() != binding->data.shape()) {
+      throw Error("the array for '" + name + "' has another shape than the graph's tensor");
+    }
+    result.set_binding_data(binding->value, data.to(binding->data.type()));
+  }
+  return result;
+}
+
 }  // namespace
 
 void bind_graph(nb::module_& module) {
@@ -98,6 +114,8 @@ void bind_graph(nb::module_& module) {
       .def(
           "parameters", [](const Graph& graph) { return tensors_of(graph, BindingKind::kParameter); },
           "The parameters by name, as read-only views.")
+      .def("with_weights", &with_weights, nb::arg("arrays"),
+           "A copy in which the tensors of these names have the contents of arrays of the same shapes.")
       .def(
           "buffers", [](const Graph& graph) { return tensors_of(graph, BindingKind::kBuffer); },
           "The buffers by name, as read-only views.");

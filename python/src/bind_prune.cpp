@@ -1,14 +1,35 @@
 #include <nanobind/stl/map.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include "arrays.h"
 #include "bindings.h"
 #include "tinyml/prune.h"
 
 namespace tinyml::python {
 
 namespace nb = nanobind;
+
+namespace {
+
+using Scores = std::map<std::string, std::vector<double>>;
+
+ImportanceData importance_data(const nb::dict& gradients, const nb::list& batches, const Scores& scores,
+                               const std::vector<double>& unit_scores) {
+  ImportanceData data;
+  for (const auto& [name, array] : gradients) data.gradients[nb::cast<std::string>(name)] = to_tensor(array);
+  for (nb::handle batch : batches) {
+    std::vector<Tensor>& inputs = data.batches.emplace_back();
+    for (nb::handle array : nb::cast<nb::list>(batch)) inputs.push_back(to_tensor(array));
+  }
+  data.scores = scores;
+  data.unit_scores = unit_scores;
+  return data;
+}
+
+}  // namespace
 
 void bind_prune(nb::module_& module) {
   nb::class_<Cut>(module, "Cut", "One dimension of a parameter, buffer or constant and what stays of it.")
@@ -32,11 +53,39 @@ void bind_prune(nb::module_& module) {
       "Raises tinyml.Error listing every problem of a configuration (YAML or JSON text).");
   module.def(
       "plan_pruning",
-      [](const Graph& graph, const DependencyGraph& dependencies, const std::string& config) {
-        return plan_pruning(graph, dependencies, parse_pruning_config(config));
+      [](const Graph& graph, const DependencyGraph& dependencies, const std::string& config, const nb::dict& gradients,
+         const nb::list& batches, const Scores& scores, const std::vector<double>& unit_scores) {
+        const ImportanceData data = importance_data(gradients, batches, scores, unit_scores);
+        const nb::gil_scoped_release unlock;
+        return plan_pruning(graph, dependencies, parse_pruning_config(config), data);
       },
-      nb::arg("graph"), nb::arg("dependencies"), nb::arg("config") = "", nb::call_guard<nb::gil_scoped_release>(),
+      nb::arg("graph"), nb::arg("dependencies"), nb::arg("config") = "", nb::arg("gradients") = nb::dict(),
+      nb::arg("batches") = nb::list(), nb::arg("scores") = Scores(), nb::arg("unit_scores") = std::vector<double>(),
       "Chooses what to remove.");
+  module.def(
+      "score_channels",
+      [](const Graph& graph, const DependencyGraph& dependencies, const std::string& config, const nb::dict& gradients,
+         const nb::list& batches, const Scores& scores) {
+        const ImportanceData data = importance_data(gradients, batches, scores, {});
+        const nb::gil_scoped_release unlock;
+        return score_channels(graph, dependencies, parse_pruning_config(config), data);
+      },
+      nb::arg("graph"), nb::arg("dependencies"), nb::arg("config") = "", nb::arg("gradients") = nb::dict(),
+      nb::arg("batches") = nb::list(), nb::arg("scores") = Scores(),
+      "Importance of every group of channels that live and die together.");
+  module.def(
+      "producer_axes",
+      [](const DependencyGraph& dependencies) {
+        std::vector<std::tuple<std::string, int64_t, int64_t>> result;
+        for (const BindingAxis& axis : dependencies.axes) {
+          if (axis.role == AxisRole::kProducer) result.emplace_back(axis.fqn, axis.dim, axis.groups);
+        }
+        return result;
+      },
+      nb::arg("dependencies"), "Dimensions of weights that make channels: [(name, dimension, groups)].");
+  module.def(
+      "pruning_metric", [](const std::string& config) { return parse_pruning_config(config).metric; },
+      nb::arg("config"), "The metric that a configuration (YAML or JSON text) names.");
   module.def(
       "apply_plan",
       [](const Graph& graph, const DependencyGraph& dependencies, const PruningPlan& plan) {

@@ -15,6 +15,7 @@ _LAZY: dict[str, str] = {
     "PostQuantizer": "tinyml.quantize",
     "QATQuantizer": "tinyml.quantize",
     "TFLiteConverter": "tinyml.convert",
+    "IdentityChannelPruner": "tinyml.prune",
     "OneShotChannelPruner": "tinyml.prune",
     "trace": "tinyml.capture",
 }

@@ -87,7 +87,7 @@ Allocation::Allocation(const Graph& graph, const DependencyGraph& dependencies, 
         common = std::gcd(common, size);
         constrained.cells.push_back(std::move(cell));
       } else {
-        parts_.push_back({{std::move(cell)}, size, -1.0});
+        parts_.push_back({{std::move(cell)}, size, -1.0, {}});
       }
     }
     if (constrained.cells.empty()) continue;
@@ -110,6 +110,47 @@ Allocation::Allocation(const Graph& graph, const DependencyGraph& dependencies, 
       for (UnitId unit : cell.units) part_of_unit_[static_cast<size_t>(unit)] = i;
     }
   }
+  if (config.scope == "global") rank_steps(scores);
+}
+
+void Allocation::rank_steps(const std::vector<double>& scores) {
+  for (Part& part : parts_) {
+    std::vector<double> sums(static_cast<size_t>(part.steps), 0.0);
+    double units = 0.0, channels = 0.0;
+    for (const Cell& cell : part.cells) {
+      const size_t run = cell.units.size() / sums.size();
+      for (size_t i = 0; i < cell.units.size(); ++i) sums[i / run] += scores[static_cast<size_t>(cell.units[i])];
+      units += static_cast<double>(cell.units.size());
+      channels += static_cast<double>(cell.units.size()) * static_cast<double>(cell.width);
+    }
+    for (double& sum : sums) {
+      sum *= static_cast<double>(part.steps) / units;
+      if (part.own_sparsity < 0.0) ranking_.push_back({sum, channels / static_cast<double>(part.steps)});
+    }
+    part.step_scores = std::move(sums);
+  }
+  std::stable_sort(ranking_.begin(), ranking_.end(),
+                   [](const RankedStep& a, const RankedStep& b) { return a.score < b.score; });
+}
+
+double Allocation::threshold(double sparsity) const {
+  double all = 0.0, below = 0.0;
+  for (const RankedStep& step : ranking_) all += step.channels;
+  for (const RankedStep& step : ranking_) {
+    below += step.channels;
+    if (below > sparsity * all + 1e-9) return step.score;
+  }
+  return ranking_.empty() ? 0.0 : ranking_.back().score;
+}
+
+double Allocation::share_removed(const Part& part, double sparsity, double threshold) const {
+  if (part.own_sparsity >= 0.0) return std::min(part.own_sparsity, config_.max_sparsity);
+  if (config_.scope == "global") {
+    const auto removed = std::count_if(part.step_scores.begin(), part.step_scores.end(),
+                                       [&](double score) { return score < threshold; });
+    sparsity = static_cast<double>(removed) / static_cast<double>(part.steps);
+  }
+  return std::min(sparsity, config_.max_sparsity);
 }
 
 double Allocation::sparsity_of(const DependencyGraph& dependencies, const std::vector<Cell>& cells) const {
@@ -163,8 +204,9 @@ void Allocation::keep(const Part& part, int64_t steps, std::vector<bool>& kept) 
 std::vector<bool> Allocation::choose(double sparsity) const {
   std::vector<bool> kept(part_of_unit_.size(), true);
   std::vector<int64_t> steps(parts_.size());
+  const double limit = ranking_.empty() ? 0.0 : threshold(sparsity);
   for (size_t i = 0; i < parts_.size(); ++i) {
-    steps[i] = steps_kept(parts_[i], parts_[i].own_sparsity >= 0.0 ? parts_[i].own_sparsity : sparsity);
+    steps[i] = steps_kept(parts_[i], share_removed(parts_[i], sparsity, limit));
     keep(parts_[i], steps[i], kept);
   }
   // Every piece of a split keeps an index at least: its best one, and what must be kept along with it.

@@ -14,7 +14,8 @@ class Allocation {
   Allocation(const Graph& graph, const DependencyGraph& dependencies, const PruningConfig& config,
              std::vector<double> scores);
 
-  /// kept[unit]. `sparsity` is for layers that the config gives none of their own.
+  /// kept[unit]. `sparsity` is for layers that the config gives none of their own: of each of them, or of all of them
+  /// together with the global scope.
   std::vector<bool> choose(double sparsity) const;
 
  private:
@@ -23,9 +24,19 @@ class Allocation {
     std::vector<Cell> cells;  ///< Units by descending score.
     int64_t steps = 1;        ///< Shares k/steps of every cell may be kept.
     double own_sparsity = -1.0;
+    std::vector<double> step_scores;  ///< Mean score of what each step adds, descending.
+  };
+  struct RankedStep {
+    double score;
+    double channels;
   };
 
   double sparsity_of(const DependencyGraph& dependencies, const std::vector<Cell>& cells) const;
+  void rank_steps(const std::vector<double>& scores);
+  /// The score below which a step goes, for a share of all channels.
+  double threshold(double sparsity) const;
+  /// Share of a part's steps that the sparsity removes.
+  double share_removed(const Part& part, double sparsity, double threshold) const;
   int64_t steps_kept(const Part& part, double sparsity) const;
   void keep(const Part& part, int64_t steps, std::vector<bool>& kept) const;
 
@@ -34,6 +45,7 @@ class Allocation {
   std::string last_fc_;
   std::vector<Part> parts_;
   std::vector<size_t> part_of_unit_;
+  std::vector<RankedStep> ranking_;  ///< Global scope: every step of every part, by ascending score.
 };
 
 }  // namespace tinyml::prune

@@ -52,4 +52,8 @@ std::vector<double> l2_norms(const AxisRows& rows) {
   return result;
 }
 
+std::vector<double> row_sums(const AxisRows& rows) {
+  return accumulate(rows, [](float x) { return x; });
+}
+
 }  // namespace tinyml::prune

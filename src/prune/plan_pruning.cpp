@@ -1,38 +1,68 @@
 #include <fmt/format.h>
 
+#include <functional>
+
 #include "prune/allocation.h"
 #include "prune/kept_shapes.h"
-#include "prune/metrics.h"
 #include "tinyml/prune.h"
 
 namespace tinyml {
 namespace {
 
-int64_t macs_of(const Graph& graph, const DependencyGraph& dependencies, const std::vector<bool>& kept) {
-  const prune::KeptShapes shapes(graph, dependencies, kept);
-  return count_macs(graph, [&](ValueId value) { return shapes.sizes(value); });
+struct Target {
+  const char* name;
+  double ratio;  ///< Share of the whole that may remain.
+  int64_t whole;
+  std::function<int64_t(const SizesOf&)> count;
+};
+
+std::vector<Target> targets_of(const Graph& graph, const PruningConfig& config) {
+  std::vector<Target> targets;
+  if (!config.target_flops && !config.target_parameters) return targets;
+  const ModelCost cost = count_cost(graph);
+  if (config.target_flops) {
+    targets.push_back({"FLOPs", *config.target_flops, cost.total.macs,
+                       [&graph](const SizesOf& sizes) { return count_macs(graph, sizes); }});
+  }
+  if (config.target_parameters) {
+    targets.push_back({"parameters", *config.target_parameters, cost.parameters,
+                       [&graph](const SizesOf& sizes) { return count_cost(graph, sizes).parameters; }});
+  }
+  return targets;
 }
 
-/// The smallest uniform sparsity that meets the target, by bisection: multiply-accumulates fall as sparsity grows.
-std::vector<bool> meet_target(const Graph& graph, const DependencyGraph& dependencies,
-                              const prune::Allocation& allocation, double ratio) {
-  const int64_t before = macs_of(graph, dependencies, allocation.choose(0.0));
-  const double target = ratio * static_cast<double>(count_cost(graph).total.macs);
-  if (static_cast<double>(before) <= target) return allocation.choose(0.0);
+/// The smallest sparsity that meets every target, by bisection: costs fall as sparsity grows.
+std::vector<bool> meet_targets(const Graph& graph, const DependencyGraph& dependencies,
+                               const prune::Allocation& allocation, const std::vector<Target>& targets) {
+  const auto share = [&](const Target& target, const std::vector<bool>& kept) {
+    const prune::KeptShapes shapes(graph, dependencies, kept);
+    const int64_t count = target.count([&](ValueId value) { return shapes.sizes(value); });
+    return static_cast<double>(count) / static_cast<double>(std::max<int64_t>(target.whole, 1));
+  };
+  const auto meets = [&](const std::vector<bool>& kept) {
+    return std::all_of(targets.begin(), targets.end(),
+                       [&](const Target& target) { return share(target, kept) <= target.ratio; });
+  };
+  std::vector<bool> best = allocation.choose(0.0);
+  if (meets(best)) return best;
   double low = 0.0, high = 0.999999;
-  std::vector<bool> best = allocation.choose(high);
-  const int64_t least = macs_of(graph, dependencies, best);
-  if (static_cast<double>(least) > target) {
-    throw Error(
-        fmt::format("the target of {:.1f} % of the FLOPs cannot be reached: {:.1f} % remain with everything removed "
-                    "that may be",
-                    100.0 * ratio, 100.0 * static_cast<double>(least) * ratio / target),
-        "raise the target, or exclude fewer layers");
+  best = allocation.choose(high);
+  std::vector<Diagnostic> problems;
+  for (const Target& target : targets) {
+    const double least = share(target, best);
+    if (least <= target.ratio) continue;
+    problems.push_back({fmt::format("the target of {:.1f} % of the {} cannot be reached: {:.1f} % remain with "
+                                    "everything removed that may be",
+                                    100.0 * target.ratio, target.name, 100.0 * least),
+                        "",
+                        {},
+                        "raise the target, or exclude fewer layers"});
   }
+  if (!problems.empty()) throw Error("the model cannot be pruned that far", std::move(problems));
   for (int step = 0; step < 24; ++step) {
     const double middle = 0.5 * (low + high);
     std::vector<bool> kept = allocation.choose(middle);
-    if (static_cast<double>(macs_of(graph, dependencies, kept)) <= target) {
+    if (meets(kept)) {
       high = middle;
       best = std::move(kept);
     } else {
@@ -44,14 +74,9 @@ std::vector<bool> meet_target(const Graph& graph, const DependencyGraph& depende
 
 }  // namespace
 
-PruningPlan plan_pruning(const Graph& graph, const DependencyGraph& dependencies, const PruningConfig& config) {
-  const prune::Allocation allocation(graph, dependencies, config,
-                                     prune::score_units(graph, dependencies, config.metric, config.seed));
-  const std::vector<bool> kept = config.target_flops
-                                     ? meet_target(graph, dependencies, allocation, *config.target_flops)
-                                     : allocation.choose(config.sparsity);
+PruningPlan plan_from_units(const DependencyGraph& dependencies, const std::vector<bool>& kept, std::string metric) {
   PruningPlan plan;
-  plan.metric = config.metric;
+  plan.metric = std::move(metric);
   for (const BindingAxis& axis : dependencies.axes) {
     Cut cut{axis.fqn, axis.dim, static_cast<int64_t>(axis.units->size()), axis.groups, {}};
     for (size_t i = 0; i < axis.units->size(); ++i) {
@@ -61,6 +86,16 @@ PruningPlan plan_pruning(const Graph& graph, const DependencyGraph& dependencies
     if (static_cast<int64_t>(cut.kept.size()) < cut.size) plan.cuts.push_back(std::move(cut));
   }
   return plan;
+}
+
+PruningPlan plan_pruning(const Graph& graph, const DependencyGraph& dependencies, const PruningConfig& config,
+                         const ImportanceData& data) {
+  const prune::Allocation allocation(graph, dependencies, config, score_channels(graph, dependencies, config, data));
+  const std::vector<Target> targets = targets_of(graph, config);
+  return plan_from_units(dependencies,
+                         targets.empty() ? allocation.choose(config.sparsity)
+                                         : meet_targets(graph, dependencies, allocation, targets),
+                         config.metric);
 }
 
 }  // namespace tinyml

@@ -2,10 +2,10 @@
 #include <fmt/ranges.h>
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
-#include "prune/metrics.h"
 #include "prune/suggest_remedy.h"
 #include "tinyml/prune.h"
 
@@ -18,8 +18,9 @@ class ConfigReader {
   explicit ConfigReader(PruningConfig& config) : config_(config) {}
 
   void read(const YAML::Node& root) {
-    static const std::vector<std::string> keys = {"sparsity",     "metrics",      "metric",      "target", "multiple",
-                                                  "min_channels", "skip_last_fc", "exclude_ops", "seed"};
+    static const std::vector<std::string> keys = {
+        "sparsity",     "metrics",      "metric", "normalize",       "group_reduction", "scope",       "target",
+        "max_sparsity", "min_channels", "seed",   "skip_last_fc",    "multiple",        "exclude_ops"};
     if (root.IsNull() || !root.IsDefined()) return;
     if (!root.IsMap()) return problem("a pruning config is a mapping of keys to values", "");
     for (const auto& entry : root) {
@@ -28,7 +29,16 @@ class ConfigReader {
       if (key == "sparsity")
         read_sparsity(value);
       else if (key == "metrics" || key == "metric")
-        read_metric(value);
+        choice("metrics", value, config_.metric, pruning_metrics());
+      else if (key == "normalize")
+        choice(key, value, config_.normalize, {"none", "mean", "max", "standard", "lamp"});
+      else if (key == "group_reduction")
+        choice(key, value, config_.group_reduction, {"sum", "mean", "max"});
+      else if (key == "scope")
+        choice(key, value, config_.scope, {"uniform", "global"});
+      else if (key == "max_sparsity")
+        scalar(
+            key, value, config_.max_sparsity, [](double x) { return x > 0.0 && x <= 1.0; }, "a number in (0, 1]");
       else if (key == "target")
         read_target(value);
       else if (key == "multiple")
@@ -82,33 +92,31 @@ class ConfigReader {
       scalar("sparsity." + name, entry.second, out, valid, range);
     }
   }
-  void read_metric(const YAML::Node& value) {
+  void choice(const std::string& key, const YAML::Node& value, std::string& out,
+              const std::vector<std::string>& choices) {
     std::string name;
     scalar(
-        "metrics", value, name, [](const std::string&) { return true; }, "the name of a metric");
-    for (const std::string& known : prune::metric_names()) {
-      if (name == known) {
-        config_.metric = name;
-        return;
-      }
+        key, value, name, [](const std::string&) { return true; }, "a name");
+    if (std::find(choices.begin(), choices.end(), name) != choices.end()) {
+      out = name;
+    } else if (value.IsScalar()) {
+      problem(fmt::format("'{}' does not know '{}'", key, name),
+              prune::suggest_remedy(name, choices, fmt::format("it is one of {}", fmt::join(choices, ", "))));
     }
-    problem(fmt::format("unknown metric '{}'", name),
-            prune::suggest_remedy(name, prune::metric_names(),
-                                  fmt::format("the metrics are {}", fmt::join(prune::metric_names(), ", "))));
   }
   void read_target(const YAML::Node& value) {
     if (!value.IsMap()) return problem("'target' must be a mapping such as {flops: 0.4}", "");
     for (const auto& entry : value) {
       const auto key = entry.first.as<std::string>();
-      if (key != "flops") {
-        unknown("target." + key, {"target.flops"});
+      if (key != "flops" && key != "params") {
+        unknown("target." + key, {"target.flops", "target.params"});
         continue;
       }
       double ratio = 0.0;
       scalar(
-          "target.flops", entry.second, ratio, [](double x) { return x > 0.0 && x <= 1.0; },
-          "a number in (0, 1]: the share of the FLOPs that remains");
-      config_.target_flops = ratio;
+          "target." + key, entry.second, ratio, [](double x) { return x > 0.0 && x <= 1.0; },
+          "a number in (0, 1]: the share that remains");
+      (key == "flops" ? config_.target_flops : config_.target_parameters) = ratio;
     }
   }
   void read_names(const YAML::Node& value) {

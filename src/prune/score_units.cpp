@@ -1,20 +1,14 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <map>
+#include <algorithm>
 
 #include "prune/metrics.h"
 
-namespace tinyml::prune {
+namespace tinyml {
 namespace {
 
-using Metric = std::vector<double> (*)(const AxisRows&);
-
-const std::map<std::string, Metric, std::less<>>& metrics() {
-  static const std::map<std::string, Metric, std::less<>> table = {
-      {"l1_norm", l1_norms}, {"l2_norm", l2_norms}, {"fpgm", geometric_median_distances}};
-  return table;
-}
+using prune::LayerScores;
 
 /// Uniform in [0, 1) from a seed and a counter (splitmix64).
 double uniform(uint64_t seed, uint64_t index) {
@@ -24,59 +18,80 @@ double uniform(uint64_t seed, uint64_t index) {
   return static_cast<double>((x ^ (x >> 31)) >> 11) * 0x1.0p-53;
 }
 
-AxisRows rows_of(const Tensor& data, const BindingAxis& axis) {
-  AxisRows rows;
-  rows.data = reinterpret_cast<const float*>(data.bytes());
-  rows.groups = axis.groups;
-  for (int64_t dim = 0; dim < axis.dim; ++dim) rows.rows = std::max<int64_t>(rows.rows, 1) * data.size(dim);
-  rows.rows = std::max<int64_t>(rows.rows, 1);
-  rows.row_run = rows.rows / axis.groups;
-  rows.size = data.size(axis.dim);
-  for (int64_t dim = axis.dim + 1; dim < data.rank(); ++dim) rows.inner *= data.size(dim);
-  return rows;
+std::vector<double> random_scores(size_t count, uint64_t seed) {
+  std::vector<double> scores(count);
+  for (size_t i = 0; i < count; ++i) scores[i] = uniform(seed, i);
+  return scores;
+}
+
+/// Layers of the weights' own norms for the units that `layers` leaves without a score.
+void score_the_rest(const Graph& graph, const DependencyGraph& dependencies, std::vector<LayerScores>& layers) {
+  std::vector<bool> scored(static_cast<size_t>(dependencies.unit_count), false);
+  for (const LayerScores& layer : layers) {
+    for (const UnitId unit : *layer.units) {
+      if (unit != kPinnedUnit) scored[static_cast<size_t>(unit)] = true;
+    }
+  }
+  for (LayerScores& layer : prune::score_weights(graph, dependencies, prune::l2_norms)) {
+    const bool missing = std::any_of(layer.units->begin(), layer.units->end(), [&](UnitId unit) {
+      return unit != kPinnedUnit && !scored[static_cast<size_t>(unit)];
+    });
+    if (missing) layers.push_back(std::move(layer));
+  }
+}
+
+std::vector<LayerScores> layer_scores(const Graph& graph, const DependencyGraph& dependencies,
+                                      const std::string& metric, const ImportanceData& data) {
+  using prune::ActivationMetric;
+  if (metric == "l1_norm") return prune::score_weights(graph, dependencies, prune::l1_norms);
+  if (metric == "l2_norm" || metric == "lamp") return prune::score_weights(graph, dependencies, prune::l2_norms);
+  if (metric == "fpgm") return prune::score_weights(graph, dependencies, prune::geometric_median_distances);
+  if (metric == "custom") return prune::score_custom(graph, dependencies, data);
+  std::vector<LayerScores> layers;
+  if (metric == "bn_scale") layers = prune::score_norm_scales(graph, dependencies);
+  if (metric == "hrank") layers = prune::score_activations(graph, dependencies, data, ActivationMetric::kRank);
+  if (metric == "apoz") layers = prune::score_activations(graph, dependencies, data, ActivationMetric::kApoz);
+  score_the_rest(graph, dependencies, layers);
+  return layers;
 }
 
 }  // namespace
 
-const std::vector<std::string>& metric_names() {
-  static const std::vector<std::string> names = {"random", "l1_norm", "l2_norm", "fpgm"};
+const std::vector<std::string>& pruning_metrics() {
+  static const std::vector<std::string> names = {"random", "l1_norm", "l2_norm", "fpgm", "bn_scale",
+                                                 "lamp",   "taylor",  "hrank",   "apoz", "custom"};
   return names;
 }
 
-std::vector<double> score_units(const Graph& graph, const DependencyGraph& dependencies, std::string_view metric,
-                                uint64_t seed) {
-  std::vector<double> scores(static_cast<size_t>(dependencies.unit_count), 0.0);
-  if (metric == "random") {
-    for (size_t i = 0; i < scores.size(); ++i) scores[i] = uniform(seed, i);
-    return scores;
+std::vector<double> score_channels(const Graph& graph, const DependencyGraph& dependencies, const PruningConfig& config,
+                                   const ImportanceData& data) {
+  const auto count = static_cast<size_t>(dependencies.unit_count);
+  const std::vector<std::string>& names = pruning_metrics();
+  if (std::find(names.begin(), names.end(), config.metric) == names.end()) {
+    throw Error(fmt::format("unknown pruning metric '{}'", config.metric),
+                fmt::format("use one of {}", fmt::join(names, ", ")));
   }
-  const auto function = metrics().find(metric);
-  if (function == metrics().end()) {
-    throw Error(fmt::format("unknown pruning metric '{}'", metric),
-                fmt::format("use one of {}", fmt::join(metric_names(), ", ")));
-  }
-  std::vector<double> sums(scores.size(), 0.0);
-  std::vector<int64_t> counts(scores.size(), 0);
-  for (const BindingAxis& axis : dependencies.axes) {
-    if (axis.role != AxisRole::kProducer) continue;
-    const Tensor& weight = graph.binding_of(axis.value)->data;
-    const Tensor data = weight.type() == ScalarType::kFloat32 ? weight.contiguous() : weight.to(ScalarType::kFloat32);
-    const std::vector<double> rows = function->second(rows_of(data, axis));
-    for (size_t i = 0; i < rows.size(); ++i) {
-      const UnitId unit = (*axis.units)[i];
-      if (unit == kPinnedUnit) continue;
-      sums[static_cast<size_t>(unit)] += rows[i];
-      ++counts[static_cast<size_t>(unit)];
+  std::string normalize = config.normalize;
+  if (normalize.empty()) normalize = config.metric == "lamp" ? "lamp" : config.scope == "global" ? "mean" : "none";
+  if (!data.unit_scores.empty() || config.metric == "random" || config.metric == "taylor") {
+    if (!data.unit_scores.empty() && data.unit_scores.size() != count) {
+      throw Error(fmt::format("{} scores for {} groups of channels", data.unit_scores.size(), count),
+                  "the scores belong to another model");
     }
-    for (UnitId unit : *axis.units) {
-      if (unit == kPinnedUnit || counts[static_cast<size_t>(unit)] == 0) continue;
-      scores[static_cast<size_t>(unit)] +=
-          sums[static_cast<size_t>(unit)] / static_cast<double>(counts[static_cast<size_t>(unit)]);
-      sums[static_cast<size_t>(unit)] = 0.0;
-      counts[static_cast<size_t>(unit)] = 0;
+    std::vector<double> scores = !data.unit_scores.empty()   ? data.unit_scores
+                                 : config.metric == "random" ? random_scores(count, config.seed)
+                                                             : prune::score_taylor(graph, dependencies, data);
+    if (normalize == "none") return scores;
+    std::vector<LayerScores> layers;
+    for (const Subgraph& subgraph : dependencies.subgraphs) {
+      LayerScores layer{std::make_shared<const std::vector<UnitId>>(subgraph.units), {}};
+      for (const UnitId unit : subgraph.units) layer.values.push_back(scores[static_cast<size_t>(unit)]);
+      layers.push_back(std::move(layer));
     }
+    return prune::reduce_scores(layers, count, normalize, "sum");
   }
-  return scores;
+  return prune::reduce_scores(layer_scores(graph, dependencies, config.metric, data), count, normalize,
+                              config.group_reduction);
 }
 
-}  // namespace tinyml::prune
+}  // namespace tinyml

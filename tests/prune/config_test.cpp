@@ -30,7 +30,20 @@ TEST(PruningConfig, ReadsYamlAndJson) {
   EXPECT_EQ(parse_pruning_config("").metric, "l2_norm");
 }
 
+TEST(PruningConfig, ReadsScopesAndTargets) {
+  const PruningConfig config = parse_pruning_config(
+      "{metrics: taylor, scope: global, normalize: max, group_reduction: mean, max_sparsity: 0.9, target: {params: 0.3}}");
+  EXPECT_EQ(config.metric, "taylor");
+  EXPECT_EQ(config.scope, "global");
+  EXPECT_EQ(config.normalize, "max");
+  EXPECT_EQ(config.group_reduction, "mean");
+  EXPECT_EQ(config.max_sparsity, 0.9);
+  EXPECT_EQ(config.target_parameters, 0.3);
+  EXPECT_FALSE(config.target_flops.has_value());
+}
+
 TEST(PruningConfig, NamesTheNearestKey) {
+  EXPECT_NE(message_of("scope: globl").find("did you mean 'global'?"), std::string::npos);
   EXPECT_NE(message_of("sparcity: 0.5").find("did you mean 'sparsity'?"), std::string::npos);
   EXPECT_NE(message_of("metrics: l1norm").find("did you mean 'l1_norm'?"), std::string::npos);
 }

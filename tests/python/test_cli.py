@@ -251,7 +251,7 @@ def test_quantize_says_what_it_needs(model: Path, tmp_path: Path) -> None:
 
 def test_a_saved_plan_cuts_another_checkpoint_alike(model: Path, tmp_path: Path) -> None:
     plan, other = tmp_path / "plan.json", tmp_path / "other.pt2"
-    succeed("prune", model, "--target-flops", "0.5", "--save-plan", plan, "-o", tmp_path / "a.pt2")
+    succeed("prune", model, "--target", "flops=0.5", "--save-plan", plan, "-o", tmp_path / "a.pt2")
     torch.manual_seed(7)
     export(Net(), torch.randn(1, 3, 8, 8), other)
     succeed("prune", other, "--plan", plan, "-o", tmp_path / "b.pt2")

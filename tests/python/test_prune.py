@@ -12,9 +12,9 @@ from models import ZOO, randomize
 from torch import nn
 
 from prune_topologies import GENERATED, TOPOLOGIES, conv
-from tinyml import Error, OneShotChannelPruner
+from tinyml import Error, IdentityChannelPruner, OneShotChannelPruner
 
-METRICS = ["random", "l1_norm", "l2_norm", "fpgm"]
+METRICS = ["random", "l1_norm", "fpgm", "bn_scale", "lamp", "taylor", "hrank"]
 
 
 def make(name: str) -> tuple[nn.Module, torch.Tensor]:
@@ -72,11 +72,13 @@ def test_pruned_equals_masked(name: str) -> None:
 def prune_and_compare(name: str, metric: str) -> bool:
     """Whether the model itself was pruned, not its generated code."""
     model, x = make(name)
+    if metric == "taylor":
+        sum(leaf.square().sum() for leaf in leaves(model(x))).backward()
     original = copy.deepcopy(model)
     pruner = OneShotChannelPruner(model, x, {"sparsity": 0.5, "metrics": metric})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore" if name in GENERATED else "error", UserWarning)
-        result = pruner.prune()
+        result = pruner.prune(batches=[x])
     if result is not model:
         assert_equal(model(x), original(x), 0.0)
     cost = pruner.calc_flops()
@@ -256,6 +258,79 @@ def test_multiple() -> None:
     OneShotChannelPruner(model, x, {"sparsity": 0.4, "multiple": 8}).prune()
     widths = [m.out_channels for m in model.modules() if isinstance(m, nn.Conv2d)]
     assert all(width % 8 == 0 for width in widths if width >= 8)
+
+
+def test_metrics_of_data() -> None:
+    """Each metric is followed on a network where it must choose other channels than the norm."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 2, 1)
+    ).eval()
+    x = torch.randn(2, 3, 6, 6)
+    with torch.no_grad():
+        model[1].weight.copy_(torch.tensor([4.0, 0.1, 3.0, 0.2]))
+        model[1].bias.copy_(torch.tensor([-90.0, 50.0, 0.0, 50.0]))
+        model[3].weight[:, :2] = 0  # the loss does not depend on channels 0 and 1
+    kept = {}
+    for metric in ("bn_scale", "apoz", "taylor", lambda name, weight: torch.arange(len(weight))):
+        one = copy.deepcopy(model)
+        one.train()(x).square().sum().backward()
+        pruner = OneShotChannelPruner(one.eval(), x, {"metrics": metric, "sparsity": 0.5})
+        pruner.prune(batches=[x])
+        kept[metric if isinstance(metric, str) else "own"] = pruner.plan.cuts[0].kept
+    assert kept == {"bn_scale": [0, 2], "apoz": [1, 3], "taylor": [2, 3], "own": [2, 3]}
+
+
+def test_metrics_say_what_they_need() -> None:
+    model, x = make("Residual")
+    with pytest.raises(Error, match=r"stem\.0\.weight' has no gradient"):
+        OneShotChannelPruner(model, x, {"metrics": "taylor"}).prune()
+    with pytest.raises(Error, match=r"prune\(batches=...\)"):
+        OneShotChannelPruner(model, x, {"metrics": "hrank"}).prune()
+    with pytest.raises(Error, match="one number a channel"):
+        OneShotChannelPruner(model, x, {"metrics": lambda name, weight: weight}).prune()
+
+
+def test_masked_training_then_cut() -> None:
+    model, x = ZOO["resnet8"].small(), ZOO["resnet8"].example_input()
+    original = copy.deepcopy(model)
+    pruner = OneShotChannelPruner(model, x, {"sparsity": 0.5})
+    pruner.register_mask()
+    cost = pruner.calc_flops()
+    assert cost.after.macs == cost.before.macs
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    model.train()
+    for _ in range(3):
+        optimizer.zero_grad()
+        model(torch.cat([x, x.flip(-1)])).square().sum().backward()
+        optimizer.step()
+    model.eval()
+    expected = model(x)
+    assert not torch.allclose(expected, original(x))
+    assert pruner.apply_mask() is model
+    assert pruner.calc_flops().after.macs < 0.5 * cost.before.macs
+    assert_equal(model(x), expected, 1e-4)
+    with pytest.raises(Error, match="no masks"):
+        pruner.apply_mask()
+
+
+def test_identity_pruner_changes_nothing(tmp_path) -> None:
+    model, x = ZOO["resnet8"].small(), ZOO["resnet8"].example_input()
+    before = copy.deepcopy(model.state_dict())
+    pruner = IdentityChannelPruner(model, x)
+    assert pruner.prune() is model
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+    pruner.graph.generate_code(tmp_path / "m.py", tmp_path / "m.pt", "Net")
+    assert pruner.calc_flops().after.macs == pruner.calc_flops().before.macs
+
+
+@pytest.mark.parametrize("scope", ["uniform", "global"])
+def test_parameter_target(scope: str) -> None:
+    model, x = ZOO["mobilenet_v2"].small(), ZOO["mobilenet_v2"].example_input()
+    pruner = OneShotChannelPruner(model, x, {"target": {"params": 0.4}, "scope": scope})
+    pruner.prune()
+    cost = pruner.calc_flops()
+    assert 0.3 < cost.after.parameters / cost.before.parameters <= 0.4
 
 
 def test_the_same_config_gives_the_same_plan() -> None:

@@ -1,0 +1,15 @@
+// Example inputs from files.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tinyml/graph.h"
+
+namespace tinyml::cli {
+
+// Cuts arrays of examples, a .npy file for each input of the model, into runs of the batch size the model was captured
+// with; `limit` of them at most unless it is 0. Throws Error when numbers or shapes do not fit.
+std::vector<std::vector<Tensor>> read_samples(const Graph& graph, const std::vector<std::string>& paths, size_t limit);
+
+}  // namespace tinyml::cli

@@ -1,0 +1,153 @@
+"""A live module and its graph, cut together."""
+
+from __future__ import annotations
+
+import importlib.util
+import linecache
+import os
+import tempfile
+import traceback
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from tinyml import _core
+from tinyml._core import Error, Graph, PruningPlan
+from tinyml.capture import trace
+from tinyml.prune.surgery import Surgery, attribute_of
+
+_TOLERANCE = 1e-3  # of the output's range, float32: live model against the pruned graph
+
+
+class LiveModel:
+    """The module that a pruner works on, and the graph that says what it computes."""
+
+    def __init__(self, module: nn.Module, dummy_input: Any) -> None:
+        self.module = module
+        self.dummy_input = dummy_input if isinstance(dummy_input, tuple) else (dummy_input,)
+        self.graph: Graph = trace(module, self.dummy_input)
+        self.dependencies = _core.analyze_dependencies(self.graph)
+        self.removed: dict[nn.Module, dict[str, dict[int, list[int]]]] = {}
+        """What the last cut removed of each module: {name: {dimension: indices}}."""
+
+    def refresh(self) -> None:
+        """Give the graph the weights that the module has now."""
+        fresh = {}
+        for name, view in {**self.graph.parameters(), **self.graph.buffers()}.items():
+            owner, _, attribute = name.rpartition(".")
+            live, captured = attribute_of(self.module, owner, attribute), torch.from_dlpack(view)
+            if live is None or live.shape != captured.shape:
+                self.graph = trace(self.module, self.dummy_input)
+                self.dependencies = _core.analyze_dependencies(self.graph)
+                return
+            now = live.detach().cpu()
+            if not torch.equal(now, captured):
+                fresh[name] = now.clone()
+        if fresh:
+            self.graph = self.graph.with_weights(fresh)
+
+    def cut(self, plan: PruningPlan) -> None:
+        """Prove the plan, then cut graph and module alike; on any failure nothing is changed.
+
+        A module whose code has sizes written into it cannot run with fewer channels: it is left as
+        it was, a warning names the line, and `module` becomes that of the generated code.
+        """
+        _core.verify_plan(self.graph, self.dependencies, plan)
+        pruned = _core.apply_plan(self.graph, self.dependencies, plan)
+        surgery = Surgery(self.module, plan)
+        removed = surgery.indices()
+        try:
+            surgery.cut(_core.module_sizes(self.graph), _core.module_sizes(pruned))
+            problem = self._difference(pruned, surgery.missing)
+        except BaseException:
+            surgery.restore()
+            raise
+        if problem is not None:
+            surgery.restore()
+            warnings.warn(
+                f"the model's own code cannot run with fewer channels: {problem}. The model was "
+                "left as it was; prune() returns the generated code's module, which is pruned.",
+                stacklevel=3,
+            )
+            self.module = self._generated_module(pruned)
+        self.graph, self.removed = pruned, removed
+        self.dependencies = _core.analyze_dependencies(pruned)
+
+    def _difference(self, pruned: Graph, missing: list[str]) -> str | None:
+        """Why the live model does not compute what the pruned graph does, or None."""
+        if missing:
+            return f"'{missing[0]}' is captured as a constant and no attribute of the model"
+        try:
+            with evaluating(self.module), torch.no_grad():
+                outputs = tensors_in(self.module(*self.dummy_input))
+        except Exception as error:  # The user's code may raise anything.
+            return f"{_user_line(error)}{type(error).__name__}: {error}"
+        inputs = [value.detach().cpu() for value in tensors_in(self.dummy_input)]
+        expected = [value for value in pruned.evaluate(*inputs) if value is not None]
+        if len(outputs) != len(expected):
+            return "it returns another number of outputs"
+        for output, reference in zip(outputs, expected, strict=True):
+            live = output.detach().cpu().to(torch.float64)
+            target = torch.from_dlpack(reference).to(torch.float64)
+            if live.shape != target.shape:
+                return f"an output has the shape {list(live.shape)}, not {list(target.shape)}"
+            scale = target.abs().max().item() if target.numel() else 0.0
+            precision = torch.finfo(output.dtype).eps if output.is_floating_point() else 0.0
+            allowed = max(_TOLERANCE, 16 * precision) * max(scale, 1e-6)
+            if live.numel() and not (live - target).abs().max().item() <= allowed:
+                return "it computes something else (a size in its code selects other channels)"
+        return None
+
+    def _generated_module(self, pruned: Graph) -> nn.Module:
+        directory = Path(tempfile.mkdtemp(prefix="tinyml_pruned_"))
+        source, weights = directory / "pruned_model.py", directory / "pruned_model.pt"
+        pruned.generate_code(source, weights, type(self.module).__name__)
+        spec = importlib.util.spec_from_file_location("pruned_model", source)
+        if spec is None or spec.loader is None:
+            raise Error(f"cannot import the generated code '{source}'")
+        code = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(code)
+        module: nn.Module = code.load(weights)
+        first = next(self.module.parameters(), None)
+        if first is not None:
+            module.to(first.device)
+        return module.train(self.module.training)
+
+
+def tensors_in(value: Any) -> list[torch.Tensor]:
+    """All tensors in nested tuples, lists and dicts, in order."""
+    if isinstance(value, torch.Tensor):
+        return [value]
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (tuple, list)):
+        return [tensor for item in value for tensor in tensors_in(item)]
+    return []
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Eval mode inside; each module's own flag is put back afterwards."""
+    flags = [(module, module.training) for module in model.modules()]
+    try:
+        model.eval()
+        yield
+    finally:
+        for module, training in flags:
+            module.training = training
+
+
+def _user_line(error: Exception) -> str:
+    """The innermost line outside torch that raised, as "file:line (text): "."""
+    torch_root = os.path.dirname(torch.__file__)
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename.startswith(torch_root) or frame.filename == __file__:
+            continue
+        text = frame.line or linecache.getline(frame.filename, frame.lineno or 0).strip()
+        return f"{frame.filename}:{frame.lineno} ({text}): "
+    return ""

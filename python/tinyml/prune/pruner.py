@@ -1,0 +1,187 @@
+"""Pruners that cut once: by importance, or nothing at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from tinyml import _core
+from tinyml._core import Error, Graph, ModelCost, PruningPlan
+from tinyml.prune.importance import Metric, gather
+from tinyml.prune.live import LiveModel
+from tinyml.prune.masks import Masks
+
+Config = Mapping[str, Any] | str | os.PathLike[str] | None
+
+
+@dataclass(frozen=True)
+class PruningCost:
+    """What a model costs before and after pruning."""
+
+    before: ModelCost
+    after: ModelCost
+
+    def __str__(self) -> str:
+        def line(name: str, before: int, after: int) -> str:
+            return f"{name}: {before:,} -> {after:,} ({100 * after / max(before, 1):.1f} %)"
+
+        return "\n".join(
+            [
+                line("MACs", self.before.macs, self.after.macs),
+                line("parameters", self.before.parameters, self.after.parameters),
+            ]
+        )
+
+
+class ChannelPruner:
+    """What all pruners share: the model, its graph, the configuration, cuts and their cost.
+
+    model: the module to prune, changed in place by `prune()`.
+    dummy_input: a tensor or a tuple of the model's arguments.
+    config: a dict, or the path of a YAML or JSON file; docs/pruning.md lists the keys. In a dict
+        `metrics` may be a function of a weight's name and the weight (channels first) that returns
+        one number a channel; larger is more important.
+
+    `graph` is the captured model, after `prune()` the pruned one.
+    """
+
+    def __init__(self, model: nn.Module, dummy_input: Any, config: Config = None) -> None:
+        self.model = model
+        self._metric, self._config = _read_config(config)
+        _core.check_pruning_config(self._config)
+        self._live = LiveModel(model, dummy_input)
+        self._cost = _core.count_cost(self.graph)
+        self._masks: Masks | None = None
+        self.plan: PruningPlan | None = None
+        """What the last cut kept."""
+
+    @property
+    def graph(self) -> Graph:
+        return self._live.graph
+
+    @property
+    def dependencies(self) -> _core.DependencyGraph:
+        return self._live.dependencies
+
+    def calc_flops(self) -> PruningCost:
+        """Cost before and after (the same before `prune()`)."""
+        return PruningCost(self._cost, _core.count_cost(self.graph))
+
+    def pruned_indices(self, module: nn.Module) -> dict[str, dict[int, list[int]]]:
+        """What was removed from a module: {parameter name: {dimension: indices}}."""
+        if self.plan is None:
+            raise Error("nothing has been pruned yet: call prune() first")
+        return self._live.removed.get(module, {})
+
+    def save_plan(self, path: str | os.PathLike[str]) -> None:
+        """Write what stays of every parameter as JSON; `prune(plan=path)` applies it again."""
+        if self.plan is None:
+            raise Error("there is no plan to save: call prune() first")
+        self.plan.save(os.fspath(path))
+
+    def make_plan(self, batches: Iterable[Any] | None = None) -> PruningPlan:
+        """What this configuration would remove now; nothing is changed.
+
+        batches: training data for the metrics of activations (hrank, apoz).
+        """
+        self._live.refresh()
+        data = gather(self._live, self._metric, batches)
+        return _core.plan_pruning(self.graph, self.dependencies, self._config, **data)
+
+    def register_mask(
+        self,
+        plan: PruningPlan | str | os.PathLike[str] | None = None,
+        batches: Iterable[Any] | None = None,
+    ) -> None:
+        """Hold what would be removed at zero, in place; shapes stay until `apply_mask()`.
+
+        A finetune in between adapts the rest. Arguments as those of `prune()`.
+        """
+        if self._masks is not None:
+            raise Error("masks are registered already: call apply_mask() to cut what they hide")
+        plan = self._resolve(plan, batches)
+        _core.verify_plan(self.graph, self.dependencies, plan)
+        self._masks = Masks(self._live.module, plan)
+
+    def apply_mask(self) -> nn.Module:
+        """Cut what `register_mask()` hides; returns the module to go on with."""
+        if self._masks is None:
+            raise Error("there are no masks to apply: call register_mask() first")
+        plan = self._masks.plan
+        self._masks.remove()
+        self._masks = None
+        self._live.refresh()
+        return self._cut(plan)
+
+    def _cut(self, plan: PruningPlan) -> nn.Module:
+        self._live.cut(plan)
+        self.plan = plan
+        return self._live.module
+
+    def _resolve(
+        self, plan: PruningPlan | str | os.PathLike[str] | None, batches: Iterable[Any] | None
+    ) -> PruningPlan:
+        if self.plan is not None:
+            raise Error("this model has been pruned; make a new pruner to prune it further")
+        if plan is None:
+            return self.make_plan(batches)
+        self._live.refresh()
+        return plan if isinstance(plan, PruningPlan) else PruningPlan.load(os.fspath(plan))
+
+
+class OneShotChannelPruner(ChannelPruner):
+    """Removes the least important channels of every layer, at once."""
+
+    def prune(
+        self,
+        plan: PruningPlan | str | os.PathLike[str] | None = None,
+        batches: Iterable[Any] | None = None,
+    ) -> nn.Module:
+        """Prune the model in place and return the module to go on with: the model itself.
+
+        A model whose Python code has sizes written into it cannot run with fewer channels. It is
+        left as it was, a warning names the line, and the module of the generated code is returned.
+
+        plan: one made before (or its file), for another checkpoint of the same model.
+        batches: training data for the metrics of activations (hrank, apoz).
+        """
+        if self._masks is not None:
+            return self.apply_mask()
+        return self._cut(self._resolve(plan, batches))
+
+
+class IdentityChannelPruner(ChannelPruner):
+    """Removes nothing: the graph and its generated code, rewritten as a pruner would leave them."""
+
+    def prune(self) -> nn.Module:
+        """Check that an empty plan leaves the model as it is; returns the model."""
+        self._live.refresh()
+        return self._cut(_core.PruningPlan.from_json(_EMPTY_PLAN))
+
+
+_EMPTY_PLAN = '{"format": "tinyml.pruning_plan", "version": 1, "metric": "none", "cuts": []}'
+
+
+def _read_config(config: Config) -> tuple[str | Metric, str]:
+    """The metric, and the configuration as text."""
+    if config is None:
+        return "l2_norm", ""
+    if isinstance(config, Mapping):
+        settings = dict(config)
+        metric = settings.get("metrics", settings.get("metric", "l2_norm"))
+        if callable(metric):
+            settings.pop("metric", None)
+            settings["metrics"] = "custom"
+        return metric, json.dumps(settings)
+    path = Path(config)
+    if not path.is_file():
+        raise Error(f"there is no pruning config file '{path}'")
+    text = path.read_text(encoding="utf-8")
+    _core.check_pruning_config(text)
+    return _core.pruning_metric(text), text

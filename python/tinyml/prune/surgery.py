@@ -1,0 +1,127 @@
+"""Cutting and masking the tensors of a live module by a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from tinyml import _core
+from tinyml._core import PruningPlan
+
+
+class Surgery:
+    """Cuts a live module by a plan, and can undo it exactly."""
+
+    def __init__(self, model: nn.Module, plan: PruningPlan) -> None:
+        self._model = model
+        self._undo: list[tuple[Any, str, Any]] = []
+        self.missing: list[str] = []
+        """Constants of the plan that no attribute of the model holds."""
+        self._cuts: dict[int, list[_core.Cut]] = {}
+        dimensions: set[tuple[int, int]] = set()
+        for cut in plan.cuts:
+            owner, _, name = cut.parameter.rpartition(".")
+            tensor = attribute_of(model, owner, name)
+            if tensor is None:
+                self.missing.append(cut.parameter)
+            elif (id(tensor), cut.dimension) not in dimensions:  # Tied weights have several names.
+                dimensions.add((id(tensor), cut.dimension))
+                self._cuts.setdefault(id(tensor), []).append(cut)
+
+    def indices(self) -> dict[nn.Module, dict[str, dict[int, list[int]]]]:
+        """What goes, for each module."""
+        result: dict[nn.Module, dict[str, dict[int, list[int]]]] = {}
+        for module, name, tensor in self._slots():
+            for cut in self._cuts[id(tensor)]:
+                kept = set(cut.kept)
+                removed = [index for index in range(cut.size) if index not in kept]
+                result.setdefault(module, {}).setdefault(name, {})[cut.dimension] = removed
+        return result
+
+    def cut(
+        self,
+        before: list[tuple[str, dict[str, int]]],
+        after: list[tuple[str, dict[str, int]]],
+    ) -> None:
+        """Replace tensors and the attributes that repeat their sizes."""
+        made: dict[int, torch.Tensor] = {}  # Shared tensors stay shared.
+        for module, name, tensor in list(self._slots()):
+            if id(tensor) not in made:
+                made[id(tensor)] = _cut_tensor(tensor, self._cuts[id(tensor)])
+            self._set(module, name, made[id(tensor)])
+        sizes = dict(after)
+        for path, attributes in before:
+            module = self._model.get_submodule(path)
+            for name, size in attributes.items():
+                new = sizes.get(path, {}).get(name, size)
+                if new != size and getattr(module, name, None) == size:
+                    self._set(module, name, new)
+
+    def restore(self) -> None:
+        while self._undo:
+            owner, name, value = self._undo.pop()
+            setattr(owner, name, value)
+
+    def _set(self, owner: nn.Module, name: str, value: Any) -> None:
+        self._undo.append((owner, name, getattr(owner, name)))
+        setattr(owner, name, value)
+
+    def _slots(self) -> Iterator[tuple[nn.Module, str, torch.Tensor]]:
+        """Every place in the model that holds a tensor to cut."""
+        for module in self._model.modules():
+            held = [
+                *module.named_parameters(recurse=False, remove_duplicate=False),
+                *module.named_buffers(recurse=False, remove_duplicate=False),
+                *((name, value) for name, value in vars(module).items()),
+            ]
+            for name, value in held:
+                if isinstance(value, torch.Tensor) and id(value) in self._cuts:
+                    yield module, name, value
+
+
+def _cut_tensor(tensor: torch.Tensor, cuts: list[_core.Cut]) -> torch.Tensor:
+    """A new tensor (or Parameter) of what stays; its gradient, if any, is cut alike."""
+
+    def cut_data(data: torch.Tensor) -> torch.Tensor:
+        rows = next((cut.kept for cut in cuts if cut.dimension == 0), list(range(data.shape[0])))
+        grouped = next((cut for cut in cuts if cut.groups > 1), None)
+        if grouped is not None:
+            data = _cut_groups(data, rows, grouped)
+        for cut in cuts:
+            if cut.groups > 1 or (grouped is not None and cut.dimension == 0):
+                continue
+            data = data.index_select(cut.dimension, torch.tensor(cut.kept, device=data.device))
+        return data
+
+    with torch.no_grad():
+        data = cut_data(tensor.detach())
+        if not isinstance(tensor, nn.Parameter):
+            return data
+        parameter = nn.Parameter(data, requires_grad=tensor.requires_grad)
+        if tensor.grad is not None:
+            parameter.grad = cut_data(tensor.grad)
+        return parameter
+
+
+def _cut_groups(data: torch.Tensor, rows: list[int], cut: _core.Cut) -> torch.Tensor:
+    """Each group's remaining rows with the group's own remaining columns."""
+    row_run, column_run = data.shape[0] // cut.groups, cut.size // cut.groups
+    parts = []
+    for group in range(cut.groups):
+        own_rows = [row for row in rows if row // row_run == group]
+        columns = [kept % column_run for kept in cut.kept if kept // column_run == group]
+        if own_rows:
+            part = data.index_select(0, torch.tensor(own_rows, device=data.device))
+            parts.append(part.index_select(1, torch.tensor(columns, device=data.device)))
+    return torch.cat(parts)
+
+
+def attribute_of(model: nn.Module, path: str, name: str) -> torch.Tensor | None:
+    try:
+        value = getattr(model.get_submodule(path), name, None)
+    except AttributeError:
+        return None
+    return value if isinstance(value, torch.Tensor) else None
