@@ -20,15 +20,16 @@ The file is checked (shapes, scales, zero points, versions) before it is written
   tinyml convert model.pt2 -o model.tflite                  a float model gives a float file
   tinyml convert qat.pt2 -o model_q.tflite                  int8 wherever the model has FakeQuant
   tinyml convert qat.pt2 -o model_q.tflite --io int8        int8 inputs and outputs as well
+  tinyml convert model.pt2 -o m.tflite --precision float16  weights of half the size
   tinyml convert model.pt2 -o model.tflite --keep-layout    images stay NCHW
 
 Images are NHWC in the file unless --keep-layout is given: a PyTorch input of 1x3x224x224 becomes 1x224x224x3.
 To compare the file with the model, in Python: TFLiteConverter(..., verify=True).convert())";
 
 struct Options {
-  std::string input, output, io = "float32", target = "litert", dump;
+  std::string input, output, io = "float32", precision = "float32", target = "litert", dump;
   std::vector<std::string> output_names;
-  bool keep_layout = false;
+  bool keep_layout = false, per_tensor_weights = false;
 };
 
 std::string operators_text(const ConvertReport& report) {
@@ -45,6 +46,8 @@ void run(const Options& options, const Common& common) {
   const Graph graph = load_graph(options.input, progress);
   const ConvertResult result = convert(graph, {.nchw_transpose = !options.keep_layout,
                                                .boundary = parse_boundary_type(options.io),
+                                               .weights = {.precision = tflite::parse_precision(options.precision),
+                                                           .per_channel = !options.per_tensor_weights},
                                                .output_names = options.output_names,
                                                .target = tflite::parse_target(options.target),
                                                .dump_passes = options.dump});
@@ -55,6 +58,7 @@ void run(const Options& options, const Common& common) {
   const uintmax_t size = std::filesystem::file_size(options.output, ignored);
   progress.done(fmt::format("wrote {}: {}", options.output, bytes_text(size)));
   if (common.quiet) return;
+  for (const std::string& note : result.report.notes) fmt::print(stderr, "note: {}\n", note);
   for (const RemainingTranspose& transpose : result.report.transposes) {
     fmt::print(stderr, "note: a TRANSPOSE of [{}] stays at {}: {}\n", fmt::join(transpose.shape, ", "),
                transpose.tensor, transpose.reason);
@@ -79,6 +83,13 @@ void add_convert(CLI::App& app, const Common& common) {
   command->add_option("--target", options->target, "Whose kernels the file is made for")
       ->check(CLI::IsMember(tflite::target_names()))
       ->capture_default_str();
+  command->add_option("--precision", options->precision,
+                      "Of what has no FakeQuant: float16 weights, or int8 weights and activations quantized at run time "
+                      "(dynamic_range)")
+      ->check(CLI::IsMember({"float32", "float16", "dynamic_range"}))
+      ->capture_default_str();
+  command->add_flag("--per-tensor-weights", options->per_tensor_weights,
+                    "With --precision dynamic_range: one scale for each weight tensor");
   command->add_flag("--keep-layout", options->keep_layout, "Keep NCHW inputs and outputs as PyTorch has them");
   command->add_option("--output-names", options->output_names, "Names of the outputs in the file's signature, in order")
       ->delimiter(',')

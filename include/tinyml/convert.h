@@ -8,6 +8,7 @@
 
 #include "tinyml/graph.h"
 #include "tinyml/tflite.h"
+#include "tinyml/tflite_precision.h"
 #include "tinyml/tflite_target.h"
 
 namespace tinyml {
@@ -23,6 +24,8 @@ struct ConvertOptions {
   /// kInt8 and kUInt8: inputs that a FakeQuant reads first, and outputs that one writes last, are integers in the
   /// file, with its scale and zero point. Throws Error when the model has none there.
   BoundaryType boundary = BoundaryType::kFloat32;
+  /// How what has no FakeQuant is stored and computed.
+  tflite::WeightOptions weights;
   /// Names of the outputs in the signature; empty: as LowerOptions says.
   std::vector<std::string> output_names;
   /// Whose kernels the file is made for: it decides the forms of operations that have several.
@@ -46,6 +49,7 @@ struct ConvertReport {
   bool quantized = false;  ///< Whether a tensor has a scale.
   /// What the target does not accept: operators that fall back to the CPU (ethos-u) or that it has no kernel for.
   std::vector<tflite::TargetIssue> target_issues;
+  std::vector<std::string> notes;  ///< What could not be done as asked: weights that had to stay FLOAT32, ...
 };
 
 struct ConvertResult {

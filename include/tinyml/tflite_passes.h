@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tinyml/tflite.h"
+#include "tinyml/tflite_precision.h"
 #include "tinyml/tflite_target.h"
 
 namespace tinyml::tflite {
@@ -44,7 +45,9 @@ LayoutReport assign_layout(Model& model, const LayoutOptions& options = {});
 /// DEQUANTIZE and whose result goes to QUANTIZE only runs in INT8 where the target has a good kernel, with INT8 weights
 /// and INT32 bias; operators that only move values carry the scale along; where scales of inputs must agree they are
 /// requantized to the output's. What has no FakeQuant around it stays float, exactly.
-void fold_quantization(Model& model, Target target = Target::kLitert);
+/// With precision kDynamicRange what stays float reads INT8 weights (see WeightOptions). `note` hears of every exception.
+void fold_quantization(Model& model, Target target = Target::kLitert, const WeightOptions& weights = {},
+                       const std::function<void(const std::string&)>& note = {});
 
 /// FLOAT32, INT8 or UINT8 for the float inputs and outputs of the main subgraph: their QUANTIZE and DEQUANTIZE go, or
 /// change type. Throws Error, naming each, when one of them is not quantized.
@@ -54,6 +57,9 @@ struct OptimizeOptions {
   LayoutOptions layout;
   Target target = Target::kLitert;
   Type input_type = Type::FLOAT32, output_type = Type::FLOAT32;
+  WeightOptions weights;
+  /// Hears, in a sentence, of what could not be done as asked.
+  std::function<void(const std::string&)> note;
   /// Called after every pass that changed something, with its name: for dumps and checks.
   std::function<void(const std::string& pass, const Model& model)> after_pass;
 };

@@ -25,13 +25,16 @@ nb::bytes to_bytes(const tflite::Model& model) {
 
 ConvertResult convert_graph(const Graph& graph, bool nchw_transpose, const std::string& quantize_input_output_type,
                             const std::vector<std::string>& output_names, const std::string& dump_passes,
-                            const std::string& target) {
+                            const std::string& target, const std::string& precision, bool per_channel_weights,
+                            bool asymmetric_quantize_inputs, int64_t min_weight_elements) {
   ConvertOptions options;
   options.nchw_transpose = nchw_transpose;
   options.boundary = parse_boundary_type(quantize_input_output_type);
   options.output_names = output_names;
   options.dump_passes = dump_passes;
   options.target = tflite::parse_target(target);
+  options.weights = {tflite::parse_precision(precision), per_channel_weights, asymmetric_quantize_inputs,
+                     min_weight_elements};
   return convert(graph, options);
 }
 
@@ -58,6 +61,7 @@ void bind_convert(nb::module_& module) {
       .def_prop_ro("input_orders", [](const ConvertResult& result) { return result.report.input_orders; })
       .def_prop_ro("output_orders", [](const ConvertResult& result) { return result.report.output_orders; })
       .def_prop_ro("target_issues", [](const ConvertResult& result) { return result.report.target_issues; })
+      .def_prop_ro("notes", [](const ConvertResult& result) { return result.report.notes; })
       .def_prop_ro("quantized", [](const ConvertResult& result) { return result.report.quantized; })
       .def_prop_ro("input_names",
                    [](const ConvertResult& result) {
@@ -73,7 +77,9 @@ void bind_convert(nb::module_& module) {
 
   module.def("convert", &convert_graph, nb::arg("graph"), nb::kw_only(), nb::arg("nchw_transpose") = true,
              nb::arg("quantize_input_output_type") = "float32", nb::arg("output_names") = std::vector<std::string>(),
-             nb::arg("dump_passes") = "", nb::arg("target") = "litert", nb::call_guard<nb::gil_scoped_release>(),
+             nb::arg("dump_passes") = "", nb::arg("target") = "litert", nb::arg("precision") = "float32",
+             nb::arg("per_channel_weights") = true, nb::arg("asymmetric_quantize_inputs") = true,
+             nb::arg("min_weight_elements") = 1024, nb::call_guard<nb::gil_scoped_release>(),
              "Converts a graph to a verified TFLite model.");
   module.def("target_names", &tflite::target_names, "The names of the targets.");
   module.def("lowerable_operators", &lowerable_operators, "The ATen operators that can be converted.");

@@ -16,10 +16,12 @@ from torch import nn
 from tinyml import _core
 from tinyml._core import Error, Graph
 from tinyml.capture import trace
+from tinyml.precision import resolve_precision
 from tinyml.verification import OutputError, measure_error, run_tflite
 
 _FLOAT_TOLERANCE = 1e-3  # of the output's range
 _INT8_SNR_DB = 20.0
+_FLOAT16_SNR_DB = 40.0
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Conversion:
     target: str = "litert"
     target_issues: list[str] = field(default_factory=list)
     """Operators that the target does not accept, each with the reason."""
+    notes: list[str] = field(default_factory=list)
+    """What could not be done as asked, such as weights that had to stay float32."""
     errors: list[OutputError] = field(default_factory=list)
     """With verify=True: one entry for each output."""
 
@@ -49,6 +53,7 @@ class Conversion:
         ]
         lines += [f"  TRANSPOSE {transpose}" for transpose in self.transposes]
         lines += [f"  not on {self.target}: {issue}" for issue in self.target_issues]
+        lines += [f"  note: {note}" for note in self.notes]
         lines += [f"  {error}" for error in self.errors]
         return "\n".join(lines)
 
@@ -64,6 +69,11 @@ class TFLiteConverter:
     nchw_transpose: images in and out are NHWC in the file; False keeps PyTorch's order.
     quantize_input_output_type: "float32" (or None), "int8" or "uint8" for the inputs and outputs
         of a quantized model.
+    precision: of what has no FakeQuant: "float32"; "float16" (weights of half the size, computed in
+        float); "dynamic_range" (int8 weights, activations quantized at run time by their own
+        range). `float16_quantization=True` and `hybrid_quantization_from_float=True` say the same.
+    hybrid_per_channel, hybrid_asymmetric_inputs: for "dynamic_range": a scale for each output
+        channel of the weights, a zero point for the activations.
     output_names: names of the outputs in the file's signature.
     target: whose kernels the file is made for: "litert" (LiteRT with XNNPACK), "litert-builtin"
         (without a delegate), "tflite-micro" or "ethos-u".
@@ -83,6 +93,11 @@ class TFLiteConverter:
         *,
         nchw_transpose: bool = True,
         quantize_input_output_type: str | None = None,
+        precision: str | None = None,
+        float16_quantization: bool = False,
+        hybrid_quantization_from_float: bool = False,
+        hybrid_per_channel: bool = True,
+        hybrid_asymmetric_inputs: bool = True,
         output_names: Sequence[str] = (),
         target: str = "litert",
         verify: bool = False,
@@ -94,6 +109,11 @@ class TFLiteConverter:
         self.tflite_path = Path(tflite_path)
         self.nchw_transpose = nchw_transpose
         self.quantize_input_output_type = quantize_input_output_type or "float32"
+        self.precision = resolve_precision(
+            precision, float16_quantization, hybrid_quantization_from_float
+        )
+        self.hybrid_per_channel = hybrid_per_channel
+        self.hybrid_asymmetric_inputs = hybrid_asymmetric_inputs
         self.output_names = list(output_names)
         self.target = target
         self.verify = verify
@@ -120,6 +140,9 @@ class TFLiteConverter:
             output_names=self.output_names,
             dump_passes=self.dump_passes,
             target=self.target,
+            precision=self.precision,
+            per_channel_weights=self.hybrid_per_channel,
+            asymmetric_quantize_inputs=self.hybrid_asymmetric_inputs,
         )
         errors: list[OutputError] = []
         if self.verify:
@@ -136,7 +159,8 @@ class TFLiteConverter:
             result.output_orders,
             self.target,
             [repr(issue) for issue in result.target_issues],
-            errors,
+            notes=result.notes,
+            errors=errors,
         )
 
     def _graph(self) -> Graph:
@@ -182,8 +206,9 @@ class TFLiteConverter:
                 return list(_leaves(torch.export.load(path).module()(*arguments)))
 
     def _check(self, errors: list[OutputError], quantized: bool) -> None:
-        if quantized:
-            least = _INT8_SNR_DB if self.tolerance is None else self.tolerance
+        if quantized or self.precision == "float16":
+            usual = _INT8_SNR_DB if quantized else _FLOAT16_SNR_DB
+            least = usual if self.tolerance is None else self.tolerance
             bad = [error for error in errors if not error.snr_db >= least]
             wanted = f"an SNR of {least} dB"
         else:

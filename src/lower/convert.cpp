@@ -46,6 +46,9 @@ ConvertResult convert(const Graph& graph, const ConvertOptions& options) {
   optimization.layout.channels_last_outputs = options.nchw_transpose;
   optimization.input_type = optimization.output_type = type_of(options.boundary);
   optimization.target = options.target;
+  optimization.weights = options.weights;
+  std::vector<std::string> notes;
+  optimization.note = [&](const std::string& note) { notes.push_back(note); };
   const lowering::PassDump dump(options.dump_passes);
   dump.write("lower", result.model);
   if (dump.enabled()) {
@@ -55,6 +58,7 @@ ConvertResult convert(const Graph& graph, const ConvertOptions& options) {
   tflite::verify(result.model);
   result.report = lowering::report_on(result.model);
   result.report.target_issues = tflite::check_target(result.model, options.target);
+  result.report.notes = std::move(notes);
   result.report.input_orders = wide(orders.input_orders);
   result.report.output_orders = wide(orders.output_orders);
   return result;

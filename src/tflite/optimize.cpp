@@ -4,6 +4,7 @@
 #include "tflite/options_codec.h"
 #include "tflite/passes/passes.h"
 #include "tflite/passes/quantization.h"
+#include "tflite/passes/weight_storage.h"
 #include "tflite/signature_binding.h"
 #include "tinyml/tflite_passes.h"
 
@@ -56,7 +57,8 @@ void fill_options(Model& model) {
 
 }  // namespace
 
-void fold_quantization(Model& model, Target target) {
+void fold_quantization(Model& model, Target target, const WeightOptions& weights, const Note& note) {
+  const Note listener = note ? note : [](const std::string&) {};
   const SignatureBinding binding(model);
   for (Subgraph& subgraph : model.subgraphs) {
     for (int round = 0; round < 16; ++round) {
@@ -66,6 +68,7 @@ void fold_quantization(Model& model, Target target) {
       changes += remove_dead_code(subgraph);
       if (changes == 0) break;
     }
+    quantize_weights(subgraph, weights, listener);
     fold_constants(subgraph, true);
     remove_dead_code(subgraph);
     merge_common_subexpressions(subgraph);
@@ -76,6 +79,7 @@ void fold_quantization(Model& model, Target target) {
 
 LayoutReport optimize(Model& model, const OptimizeOptions& options) {
   Pipeline pipeline(model, options);
+  const Note note = options.note ? options.note : [](const std::string&) {};
   fill_options(model);
   pipeline.simplify();
   const LayoutReport layout = assign_layout(model, options.layout);
@@ -89,7 +93,7 @@ LayoutReport optimize(Model& model, const OptimizeOptions& options) {
   pipeline.run("fuse_padding", fuse_padding);
   pipeline.run("flatten_into_linear", flatten_into_linear);
   pipeline.run("remove_dead_code", remove_dead_code);
-  fold_quantization(model, options.target);
+  fold_quantization(model, options.target, options.weights, note);
   pipeline.report("fold_quantization");
   pipeline.run("fuse_padding", fuse_padding);
   pipeline.run("flatten_into_linear", flatten_into_linear);
@@ -100,6 +104,7 @@ LayoutReport optimize(Model& model, const OptimizeOptions& options) {
   pipeline.run("share_constants", share_constants);
   set_boundary_types(model, options.input_type, options.output_type);
   pipeline.run("remove_dead_code", remove_dead_code);
+  pipeline.run("compress_constants", [&](Subgraph& g) { return compress_constants(g, options.weights, note); });
   pipeline.run("separate_outputs", separate_outputs);
   drop_unused_tensors(model);
   pipeline.report("drop_unused_tensors");

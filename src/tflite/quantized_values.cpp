@@ -49,4 +49,13 @@ std::vector<float> dequantize_values(std::span<const int8_t> values, const Shape
   return result;
 }
 
+bool clip_to_symmetric(Tensor& weights) {
+  const auto values = weights.buffer.as<int8_t>();
+  if (std::find(values.begin(), values.end(), int8_t{-128}) == values.end()) return false;
+  std::vector<int8_t> clipped(values.begin(), values.end());
+  std::replace(clipped.begin(), clipped.end(), int8_t{-128}, int8_t{-127});
+  weights.buffer = Buffer::of(std::move(clipped));
+  return true;
+}
+
 }  // namespace tinyml::tflite

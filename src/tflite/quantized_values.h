@@ -18,4 +18,8 @@ std::vector<int8_t> quantize_values(std::span<const float> values, const Shape& 
 std::vector<float> dequantize_values(std::span<const int8_t> values, const Shape& shape,
                                      const Quantization& quantization);
 
+/// Replaces -128 in an INT8 constant by -127, outside of which the kernels' weights must not be; returns whether there
+/// was one.
+bool clip_to_symmetric(Tensor& weights);
+
 }  // namespace tinyml::tflite

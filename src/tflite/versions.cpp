@@ -102,7 +102,7 @@ int depthwise_version(const Features& f) {
 int fully_connected_version(const Features& f) {
   const auto* options = std::get_if<FullyConnectedOptions>(&f.op.options);
   if (f.type(1) == Type::INT4) return 10;
-  if (f.type() == Type::INT8 && f.per_channel(1)) return 12;
+  if (f.hybrid() && f.per_channel(1)) return 12;
   if (options != nullptr && f.hybrid() && options->asymmetric_quantize_inputs) return 9;
   if (f.type() == Type::INT16) return 7;
   if (f.op.inputs.size() == 2) return 6;
@@ -189,6 +189,8 @@ int operator_version(const Subgraph& subgraph, const Operator& op) {
       return f.per_channel(0) ? 5 : int16 ? 4 : f.type() == Type::FLOAT16 ? 3 : int8 ? 2 : 1;
     case Op::QUANTIZE:
       return int16 || f.output_type() == Type::INT16 ? 2 : 1;
+    case Op::EMBEDDING_LOOKUP:
+      return f.type(1) == Type::INT4 || f.per_channel(1) ? 4 : 1;
     case Op::BROADCAST_TO:
       return int8 || int16 ? 3 : 2;
     case Op::SELECT_V2:

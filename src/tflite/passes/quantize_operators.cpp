@@ -101,7 +101,8 @@ class OperatorQuantizer {
     if (!weights.is_constant() || weights.type != Type::INT8 || q.empty()) return false;
     if (q.per_channel() && q.quantized_dimension != operands.channel_axis) return false;
     if (std::any_of(q.zero_point.begin(), q.zero_point.end(), [](int64_t z) { return z != 0; })) return false;
-    inputs[slot] = source;
+    Tensor symmetric = weights;
+    inputs[slot] = clip_to_symmetric(symmetric) ? editor_.add_tensor(std::move(symmetric)) : source;
     if (!operands.bias || *operands.bias >= inputs.size() || inputs[*operands.bias] == kNoTensor) return true;
 
     const auto values = float_constant(inputs[*operands.bias]);

@@ -46,4 +46,7 @@ void check_shapes(const Checker& checker);
 /// Scales, zero points and ties.
 void check_quantization(const Checker& checker);
 
+/// Types of weights and activations that the kernels take together.
+void check_precision(const Checker& checker);
+
 }  // namespace tinyml::tflite

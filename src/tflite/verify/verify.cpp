@@ -16,6 +16,7 @@ std::vector<Diagnostic> find_violations(const Model& model) {
     if (violations.size() != before) continue;
     check_shapes(checker);
     check_quantization(checker);
+    check_precision(checker);
   }
   return violations;
 }

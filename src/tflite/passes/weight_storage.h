@@ -1,0 +1,29 @@
+// Smaller weights for operators that compute in float. See WeightOptions.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "tinyml/tflite.h"
+#include "tinyml/tflite_precision.h"
+
+namespace tinyml::tflite {
+
+using Note = std::function<void(const std::string&)>;
+
+/// The symmetric INT8 twin of a FLOAT32 constant: scale max|w| / 127 for the tensor (axis < 0) or for each index of
+/// `axis`. nullopt when a value is not finite.
+std::optional<Tensor> quantize_symmetric(const Tensor& weights, int axis);
+
+/// kDynamicRange: float CONV_2D and FULLY_CONNECTED whose weights are constants read INT8 weights (those that a
+/// FakeQuant has put on a symmetric grid keep their integers), and lookups in a table of rows become EMBEDDING_LOOKUP
+/// of INT8 rows. Weights that several operators read become one INT8 tensor.
+int quantize_weights(Subgraph& subgraph, const WeightOptions& options, const Note& note);
+
+/// Float constants move behind a DEQUANTIZE where that saves bytes: as FLOAT16 (kFloat16), or as INT8 (kDynamicRange:
+/// weights of operators for which quantize_weights has no integer kernel). A constant that FLOAT16 cannot hold (beyond
+/// 65504, or all of it below 2^-14) stays FLOAT32 and is noted.
+int compress_constants(Subgraph& subgraph, const WeightOptions& options, const Note& note);
+
+}  // namespace tinyml::tflite
