@@ -27,7 +27,7 @@ Images are NHWC in the file unless --keep-layout is given: a PyTorch input of 1x
 To compare the file with the model, in Python: TFLiteConverter(..., verify=True).convert())";
 
 struct Options {
-  std::string input, output, io = "float32", precision = "float32", target = "litert", dump;
+  std::string input, output, io = "float32", precision = "float32", target = "litert", dump, recurrent = "unrolled";
   std::vector<std::string> output_names;
   bool keep_layout = false, per_tensor_weights = false;
 };
@@ -50,6 +50,7 @@ void run(const Options& options, const Common& common) {
                                                            .per_channel = !options.per_tensor_weights},
                                                .output_names = options.output_names,
                                                .target = tflite::parse_target(options.target),
+                                               .recurrent = parse_recurrent_form(options.recurrent),
                                                .dump_passes = options.dump});
   progress.done(fmt::format("converted ({}): {}", result.report.quantized ? "quantized" : "float",
                             operators_text(result.report)));
@@ -94,6 +95,9 @@ void add_convert(CLI::App& app, const Common& common) {
   command->add_option("--output-names", options->output_names, "Names of the outputs in the file's signature, in order")
       ->delimiter(',')
       ->allow_extra_args(false);
+  command->add_option("--recurrent", options->recurrent, "How LSTM, GRU and RNN layers are written")
+      ->check(CLI::IsMember({"unrolled", "fused", "while"}))
+      ->capture_default_str();
   command->add_option("--dump-passes", options->dump, "Directory for the model as text after every pass");
   command->callback([options, &common] { run(*options, common); });
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tinyml/graph.h"
+#include "tinyml/lower.h"
 #include "tinyml/tflite.h"
 #include "tinyml/tflite_precision.h"
 #include "tinyml/tflite_target.h"
@@ -30,6 +31,8 @@ struct ConvertOptions {
   std::vector<std::string> output_names;
   /// Whose kernels the file is made for: it decides the forms of operations that have several.
   tflite::Target target = tflite::Target::kLitert;
+  /// How LSTM, GRU and RNN layers are written.
+  RecurrentForm recurrent = RecurrentForm::kUnrolled;
   /// Directory that gets the model in text form after the lowering and after every pass; none when empty.
   std::filesystem::path dump_passes;
 };

@@ -9,6 +9,15 @@
 
 namespace tinyml {
 
+/// How the layers of an LSTM, GRU or RNN are written.
+enum class RecurrentForm {
+  kUnrolled,  ///< Every step written out, weights stored once: the fastest. The file grows by about 1.5 kB a step.
+  kFused,     ///< LSTM as UNIDIRECTIONAL_SEQUENCE_LSTM: the smallest. Other layers are refused.
+  kWhile,     ///< A WHILE with one step as its body: small whatever the number of steps.
+};
+/// "unrolled", "fused", "while". Throws Error for anything else.
+RecurrentForm parse_recurrent_form(const std::string& name);
+
 struct LowerOptions {
   /// Names of the outputs in the file's signature, in order; empty: "output" for a single one and "output_0",
   /// "output_1",
@@ -16,6 +25,7 @@ struct LowerOptions {
   std::vector<std::string> output_names;
   /// Whose kernels the operators are chosen for, where there is a choice.
   tflite::Target target = tflite::Target::kLitert;
+  RecurrentForm recurrent = RecurrentForm::kUnrolled;
 };
 
 /// The model at TFLite level, in logical form (channel-first, see tinyml/tflite.h), for inference: batch norm uses its

@@ -26,7 +26,7 @@ nb::bytes to_bytes(const tflite::Model& model) {
 ConvertResult convert_graph(const Graph& graph, bool nchw_transpose, const std::string& quantize_input_output_type,
                             const std::vector<std::string>& output_names, const std::string& dump_passes,
                             const std::string& target, const std::string& precision, bool per_channel_weights,
-                            bool asymmetric_quantize_inputs, int64_t min_weight_elements) {
+                            bool asymmetric_quantize_inputs, int64_t min_weight_elements, const std::string& recurrent) {
   ConvertOptions options;
   options.nchw_transpose = nchw_transpose;
   options.boundary = parse_boundary_type(quantize_input_output_type);
@@ -35,6 +35,7 @@ ConvertResult convert_graph(const Graph& graph, bool nchw_transpose, const std::
   options.target = tflite::parse_target(target);
   options.weights = {tflite::parse_precision(precision), per_channel_weights, asymmetric_quantize_inputs,
                      min_weight_elements};
+  options.recurrent = parse_recurrent_form(recurrent);
   return convert(graph, options);
 }
 
@@ -79,7 +80,8 @@ void bind_convert(nb::module_& module) {
              nb::arg("quantize_input_output_type") = "float32", nb::arg("output_names") = std::vector<std::string>(),
              nb::arg("dump_passes") = "", nb::arg("target") = "litert", nb::arg("precision") = "float32",
              nb::arg("per_channel_weights") = true, nb::arg("asymmetric_quantize_inputs") = true,
-             nb::arg("min_weight_elements") = 1024, nb::call_guard<nb::gil_scoped_release>(),
+             nb::arg("min_weight_elements") = 1024, nb::arg("recurrent") = "unrolled",
+             nb::call_guard<nb::gil_scoped_release>(),
              "Converts a graph to a verified TFLite model.");
   module.def("target_names", &tflite::target_names, "The names of the targets.");
   module.def("lowerable_operators", &lowerable_operators, "The ATen operators that can be converted.");

@@ -83,6 +83,11 @@ class TFLiteConverter:
         output's range (default 1e-3), for quantized ones the signal-to-noise ratio in dB at least
         reached (default 20).
     dump_passes: directory that gets the model after every pass.
+    recurrent: how LSTM, GRU and RNN layers are written: "unrolled" (the default: the fastest),
+        "fused" (LSTM only: the smallest graph) or "while" (a loop).
+    unroll_rnn: True is recurrent="unrolled", False recurrent="fused".
+    separated_rnn_gate_calc, map_bilstm_to_lstm: accepted and needless: gates are computed
+        together or apart as is fastest, and a bidirectional layer is always two chains.
     """
 
     def __init__(
@@ -103,6 +108,10 @@ class TFLiteConverter:
         verify: bool = False,
         tolerance: float | None = None,
         dump_passes: str | os.PathLike[str] | None = None,
+        recurrent: str | None = None,
+        unroll_rnn: bool | None = None,
+        separated_rnn_gate_calc: bool | None = None,
+        map_bilstm_to_lstm: bool | None = None,
     ) -> None:
         self.model = model
         self.dummy_input = dummy_input
@@ -122,6 +131,7 @@ class TFLiteConverter:
         if target not in _core.target_names():
             names = ", ".join(_core.target_names())
             raise Error(f"'{target}' is no target; use one of {names}")
+        self.recurrent = _recurrent_form(recurrent, unroll_rnn)
         if isinstance(model, nn.Module) and dummy_input is None:
             raise Error("dummy_input is missing: the model is captured by running it on an example")
         if verify and dummy_input is None:
@@ -143,6 +153,7 @@ class TFLiteConverter:
             precision=self.precision,
             per_channel_weights=self.hybrid_per_channel,
             asymmetric_quantize_inputs=self.hybrid_asymmetric_inputs,
+            recurrent=self.recurrent,
         )
         errors: list[OutputError] = []
         if self.verify:
@@ -218,6 +229,18 @@ class TFLiteConverter:
         if bad:
             details = "; ".join(str(error) for error in bad)
             raise Error(f"the converted model is out of tolerance ({wanted}): {details}")
+
+
+def _recurrent_form(recurrent: str | None, unroll_rnn: bool | None) -> str:
+    if unroll_rnn is None:
+        return recurrent or "unrolled"
+    form = "unrolled" if unroll_rnn else "fused"
+    if recurrent not in (None, form):
+        raise Error(
+            f"recurrent='{recurrent}' and unroll_rnn={unroll_rnn} contradict each other: "
+            "give one of them"
+        )
+    return form
 
 
 class _Eval:

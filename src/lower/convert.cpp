@@ -40,7 +40,7 @@ std::vector<std::vector<int64_t>> wide(const std::vector<tflite::Order>& orders)
 
 ConvertResult convert(const Graph& graph, const ConvertOptions& options) {
   ConvertResult result;
-  result.model = lower(graph, {options.output_names, options.target});
+  result.model = lower(graph, {options.output_names, options.target, options.recurrent});
   tflite::OptimizeOptions optimization;
   optimization.layout.channels_last_inputs = options.nchw_transpose;
   optimization.layout.channels_last_outputs = options.nchw_transpose;

@@ -11,12 +11,13 @@ namespace tinyml::lowering {
 void Lowering::add_operator(Op op, std::vector<TensorId> inputs, const std::vector<TensorId>& outputs,
                             tflite::Options options, bool channels_first) {
   const int index = subgraph().add_operator(op, std::move(inputs), outputs, std::move(options), channels_first);
-  for (const TensorId output : outputs) producers_.emplace(output, static_cast<size_t>(index));
+  for (const TensorId output : outputs) scopes_.back().producers.emplace(output, static_cast<size_t>(index));
 }
 
 const tflite::Operator* Lowering::producer_of(TensorId id) const {
-  const auto found = producers_.find(id);
-  return found == producers_.end() ? nullptr : &subgraph().operators[found->second];
+  const auto& producers = scopes_.back().producers;
+  const auto found = producers.find(id);
+  return found == producers.end() ? nullptr : &subgraph().operators[found->second];
 }
 
 TensorId Lowering::emit(Op op, std::vector<TensorId> inputs, Type type, const Sizes& shape, tflite::Options options,

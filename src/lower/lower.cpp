@@ -150,10 +150,17 @@ void add_outputs(const Graph& graph, Lowering& lowering, Problems& problems) {
 
 }  // namespace
 
+RecurrentForm parse_recurrent_form(const std::string& name) {
+  if (name == "unrolled") return RecurrentForm::kUnrolled;
+  if (name == "fused") return RecurrentForm::kFused;
+  if (name == "while") return RecurrentForm::kWhile;
+  throw Error(fmt::format("'{}' is no form of recurrent layers", name), "use unrolled, fused or while");
+}
+
 tflite::Model lower(const Graph& graph, const LowerOptions& options) {
   const Graph normal = normalize(graph);
   const Graph prepared = lowering::prepare(normal);
-  Lowering lowering(prepared);
+  Lowering lowering(prepared, options);
   lowering.target = options.target;
   Problems problems;
   for (Diagnostic& diagnostic : lowering::check_mutations(normal)) problems.add(std::move(diagnostic));

@@ -53,7 +53,20 @@ Sizes broadcast(const Sizes& a, const Sizes& b) {
   return result;
 }
 
-Lowering::Lowering(const Graph& graph) : graph_(graph) { model.subgraphs.emplace_back().name = "main"; }
+Lowering::Lowering(const Graph& graph, LowerOptions options) : graph_(graph), options_(std::move(options)) {
+  model.subgraphs.emplace_back().name = "main";
+}
+
+int Lowering::begin_subgraph(std::string name) {
+  scopes_.push_back({model.subgraphs.size(), {}});
+  model.subgraphs.emplace_back().name = std::move(name);
+  return static_cast<int>(scopes_.back().subgraph);
+}
+
+void Lowering::end_subgraph() {
+  TINYML_CHECK(scopes_.size() > 1);
+  scopes_.pop_back();
+}
 
 void Lowering::enter(NodeId id) {
   node_ = &graph_.node(id);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tinyml/graph.h"
+#include "tinyml/lower.h"
 #include "tinyml/tflite.h"
 #include "tinyml/tflite_target.h"
 
@@ -31,7 +32,9 @@ Sizes broadcast(const Sizes& a, const Sizes& b);
 /// (channel-first) form and sets the node's outputs; what it cannot express it refuses, which throws.
 class Lowering {
  public:
-  explicit Lowering(const Graph& graph);
+  explicit Lowering(const Graph& graph, LowerOptions options = {});
+
+  const LowerOptions& options() const { return options_; }
 
   // --- the node at hand
   void enter(NodeId id);
@@ -75,6 +78,9 @@ class Lowering {
   void set_output(size_t index, TensorId tensor);
 
   // --- emitting: each adds an operator and returns its (first) output
+  /// The general case: any number of outputs, made with add_tensor before.
+  void add_operator(Op op, std::vector<TensorId> inputs, const std::vector<TensorId>& outputs,
+                    tflite::Options options = {}, bool channels_first = false);
   TensorId emit(Op op, std::vector<TensorId> inputs, Type type, const Sizes& shape, tflite::Options options = {},
                 bool channels_first = false);
   /// An operator with several outputs of one type.
@@ -116,8 +122,13 @@ class Lowering {
   TensorId add_tensor(Type type, const Sizes& shape, tflite::Quantization quantization = {});
   /// The operator that computes the tensor; nullptr for inputs and constants. Valid until the next one is emitted.
   const tflite::Operator* producer_of(TensorId id) const;
-  tflite::Subgraph& subgraph() { return model.subgraphs[0]; }
-  const tflite::Subgraph& subgraph() const { return model.subgraphs[0]; }
+  /// The subgraph that operators are added to: the main one, outside begin_subgraph and end_subgraph.
+  tflite::Subgraph& subgraph() { return model.subgraphs[scopes_.back().subgraph]; }
+  const tflite::Subgraph& subgraph() const { return model.subgraphs[scopes_.back().subgraph]; }
+  /// A new subgraph (the body of a loop, a branch), which everything is added to until the matching end_subgraph.
+  /// Tensor ids are those of one subgraph: nothing from outside may be used inside. Returns its index.
+  int begin_subgraph(std::string name);
+  void end_subgraph();
 
   // --- for the driver
   /// The tensor that stands for a value of the graph; creates it for inputs, parameters, buffers and constants.
@@ -132,16 +143,20 @@ class Lowering {
  private:
   [[noreturn]] void refuse_dynamic(std::string_view name, const Argument& argument) const;
   int64_t as_integer(std::string_view name, const Argument& argument) const;
-  void add_operator(Op op, std::vector<TensorId> inputs, const std::vector<TensorId>& outputs, tflite::Options options,
-                    bool channels_first);
   std::string fresh_name(std::string_view suffix);
 
+  struct Scope {
+    size_t subgraph = 0;
+    std::unordered_map<TensorId, size_t> producers;
+  };
+
   const Graph& graph_;
+  const LowerOptions options_;
+  std::vector<Scope> scopes_{1};
   const Node* node_ = nullptr;
   std::string scope_;  ///< Names of intermediate tensors start with it.
   size_t scope_count_ = 0;
   std::unordered_map<ValueId, TensorId> tensors_;
-  std::unordered_map<TensorId, size_t> producers_;
   mutable std::unordered_map<ValueId, Sizes> sizes_;
 };
 

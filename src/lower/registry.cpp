@@ -38,6 +38,7 @@ const Registry& registry() {
     register_max_pooling(all);
     register_normalization(all);
     register_padding(all);
+    register_recurrent(all);
     register_reduction(all);
     register_reshape(all);
     register_resize(all);

@@ -44,6 +44,7 @@ void register_matmul(Registry& registry);
 void register_max_pooling(Registry& registry);
 void register_normalization(Registry& registry);
 void register_padding(Registry& registry);
+void register_recurrent(Registry& registry);
 void register_reduction(Registry& registry);
 void register_reshape(Registry& registry);
 void register_resize(Registry& registry);

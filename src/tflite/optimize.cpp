@@ -105,7 +105,8 @@ LayoutReport optimize(Model& model, const OptimizeOptions& options) {
   set_boundary_types(model, options.input_type, options.output_type);
   pipeline.run("remove_dead_code", remove_dead_code);
   pipeline.run("compress_constants", [&](Subgraph& g) { return compress_constants(g, options.weights, note); });
-  pipeline.run("separate_outputs", separate_outputs);
+  // Only the main one's: what the body of a loop hands on as it is costs nothing.
+  if (separate_outputs(model.subgraphs[0]) > 0) pipeline.report("separate_outputs");
   drop_unused_tensors(model);
   pipeline.report("drop_unused_tensors");
   return layout;

@@ -27,7 +27,10 @@ def random_input(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def outputs_of(value: Any) -> list[torch.Tensor]:
-    return [value] if isinstance(value, torch.Tensor) else [x for x in value if x is not None]
+    """The tensors in nested tuples and lists, in order; None is left out."""
+    if isinstance(value, torch.Tensor):
+        return [value]
+    return [leaf for item in value if item is not None for leaf in outputs_of(item)]
 
 
 def convert_module(model: nn.Module | Callable[..., Any], *inputs: torch.Tensor, **options: Any):

@@ -151,7 +151,7 @@ void Editor::finish() {
 
 bool same_kind(const Tensor& a, const Tensor& b) {
   return a.type == b.type && a.shape == b.shape && a.shape_signature == b.shape_signature &&
-         a.quantization == b.quantization;
+         a.quantization == b.quantization && !a.is_variable && !b.is_variable;
 }
 
 }  // namespace tinyml::tflite

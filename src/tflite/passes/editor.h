@@ -55,7 +55,8 @@ class Editor {
   std::vector<bool> live_, is_input_;
 };
 
-/// Whether values of one tensor can stand in for the other's: same type, shape, signature and quantization.
+/// Whether values of one tensor can stand in for the other's: same type, shape, signature and quantization. Variables
+/// are like nothing else: they change between two reads.
 bool same_kind(const Tensor& a, const Tensor& b);
 
 }  // namespace tinyml::tflite

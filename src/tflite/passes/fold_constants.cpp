@@ -191,7 +191,7 @@ int fold_constants(Subgraph& subgraph, bool dequantize) {
     if (op.inputs.empty() || op.outputs.size() != 1 || op.channels_first) continue;
     bool constant = true;
     for (int id : op.inputs) constant = constant && id != kNoTensor && editor.tensor(id).is_constant();
-    if (!constant || editor.is_output(op.outputs[0])) continue;
+    if (!constant || editor.is_output(op.outputs[0]) || editor.tensor(op.outputs[0]).is_variable) continue;
     auto contents = evaluate(editor, op, dequantize);
     if (!contents) continue;
     const int out = op.outputs[0];

@@ -1,0 +1,88 @@
+#include "lower/recurrent/arguments.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace tinyml::lowering {
+namespace {
+
+NamedTensor read_weights(Lowering& at, const Argument& argument) {
+  if (argument.is_none()) return {};
+  const Binding* binding = argument.is_value() ? at.graph().binding_of(argument.as_value()) : nullptr;
+  if (binding == nullptr) {
+    at.refuse("the weights of a recurrent layer are computed by the model",
+              "make them parameters or buffers, for instance with torch.nn.utils.parametrize.remove_parametrizations");
+  }
+  return {binding->data.to(ScalarType::kFloat32), binding->fqn};
+}
+
+bool is_zero(Lowering& at, ValueId value) {
+  if (const Binding* binding = at.graph().binding_of(value)) {
+    const std::vector<double> values = binding->data.to_doubles();
+    return std::all_of(values.begin(), values.end(), [](double x) { return x == 0; });
+  }
+  const NodeId producer = at.graph().value(value).producer;
+  if (producer == kNoNode) return false;
+  const std::string& op = at.graph().node(producer).op;
+  return op == "aten.zeros.default" || op == "aten.zeros_like.default" || op == "aten.new_zeros.default";
+}
+
+StateArgument read_state(Lowering& at, ValueId value, bool batched) {
+  if (is_zero(at, value)) return {tflite::kNoTensor, true};
+  TensorId tensor = at.cast(at.tensor_of(value), Type::FLOAT32);
+  if (!batched) tensor = at.reshape(tensor, {at.shape(tensor)[0], 1, at.shape(tensor)[1]});
+  return {tensor, false};
+}
+
+}  // namespace
+
+LayerArguments read_layer_arguments(Lowering& at, Cell cell) {
+  LayerArguments arguments;
+  arguments.input = at.input("input", Type::FLOAT32);
+  const bool batched = at.rank(arguments.input) == 3;
+  if (!batched) {
+    const Sizes shape = at.shape(arguments.input);
+    arguments.input = at.reshape(arguments.input, {shape[0], 1, shape[1]});
+  }
+  arguments.time_axis = batched && at.flag("batch_first") ? 1 : 0;
+  arguments.layers = at.integer("num_layers");
+  arguments.directions = at.flag("bidirectional") ? 2 : 1;
+  if (at.shape(arguments.input)[static_cast<size_t>(arguments.time_axis)] == 0) at.refuse("a sequence without steps");
+
+  const Argument::List& params = at.node().arg("params").as_list();
+  const bool biased = at.flag("has_biases");
+  const auto chains = static_cast<size_t>(arguments.layers * arguments.directions);
+  const size_t each = chains == 0 ? 0 : params.size() / chains;
+  const bool projected = each == (biased ? 5U : 3U);
+  if (each * chains != params.size() || (!projected && each != (biased ? 4U : 2U))) {
+    at.refuse(fmt::format("{} weights for {} layers and directions", params.size(), chains));
+  }
+  for (size_t i = 0; i < chains; ++i) {
+    const Argument* first = params.data() + i * each;
+    DirectionWeights weights{read_weights(at, first[0]), read_weights(at, first[1]), {}, {}, {}};
+    if (biased) {
+      weights.input_bias = read_weights(at, first[2]);
+      weights.hidden_bias = read_weights(at, first[3]);
+    }
+    if (projected) weights.projection = read_weights(at, first[each - 1]);
+    arguments.weights.push_back(std::move(weights));
+  }
+
+  const Argument& states = at.node().arg("hx");
+  if (cell == Cell::kLstm) {
+    arguments.hidden = read_state(at, states.as_list().at(0).as_value(), batched);
+    arguments.memory = read_state(at, states.as_list().at(1).as_value(), batched);
+  } else {
+    arguments.hidden = read_state(at, states.as_value(), batched);
+  }
+  return arguments;
+}
+
+DirectionWeights read_cell_weights(Lowering& at) {
+  const Node& node = at.node();
+  return {read_weights(at, node.arg("w_ih")), read_weights(at, node.arg("w_hh")), read_weights(at, node.arg("b_ih")),
+          read_weights(at, node.arg("b_hh")), {}};
+}
+
+}  // namespace tinyml::lowering
