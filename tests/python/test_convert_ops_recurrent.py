@@ -86,7 +86,7 @@ CASES = [(name, form) for name in LAYERS for form in FORMS if form != "fused" or
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize("name,form", CASES)
+@pytest.mark.parametrize(("name", "form"), CASES)
 def test_layer(name, form):
     model, shape = LAYERS[name]
     check_conversion(_seeded(model), random_input(*shape), kernels=KERNELS, recurrent=form)
