@@ -33,6 +33,13 @@ struct PruningConfig {
   /// `target: {flops: 0.4}`: share of the multiply-accumulates that may remain, in (0, 1]. The smallest common share is
   /// then removed that meets it; layers with a sparsity of their own keep that.
   std::optional<double> target_flops;
+  /// Multiply-accumulates that may remain, as a number; for runs of several cuts, whose target counts from the first model.
+  std::optional<int64_t> target_macs;
+  /// Widths (channels that a parameter makes, by its name) that sparsities count from instead of the present ones, for
+  /// runs of several cuts.
+  std::map<std::string, int64_t> reference_widths;
+  /// Spends what a target leaves over on single channels, for the relatively narrowest layers first.
+  bool fill_target = false;
   /// `target: {params: 0.4}`: the same for the number of parameters.
   std::optional<double> target_parameters;
   int64_t multiple = 1;      ///< Channels kept are multiples of this where the layer has that many.

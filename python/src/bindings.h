@@ -12,6 +12,7 @@ void bind_archive(nanobind::module_& module);
 void bind_evaluate(nanobind::module_& module);
 void bind_analysis(nanobind::module_& module);
 void bind_prune(nanobind::module_& module);
+void bind_pruners(nanobind::module_& module);
 void bind_codegen(nanobind::module_& module);
 void bind_quantize(nanobind::module_& module);
 void bind_convert(nanobind::module_& module);

@@ -9,6 +9,7 @@ NB_MODULE(_core, module) {
   bind_evaluate(module);
   bind_analysis(module);
   bind_prune(module);
+  bind_pruners(module);
   bind_codegen(module);
   bind_quantize(module);
   bind_convert(module);

@@ -12,6 +12,10 @@ from tinyml._core import Diagnostic, Error, Graph, ModelCost, lowerable_operator
 
 # Public name -> the module that defines it; resolved on first use because it imports torch.
 _LAZY: dict[str, str] = {
+    "ADMMPruner": "tinyml.prune",
+    "GradualPruner": "tinyml.prune",
+    "NetAdaptPruner": "tinyml.prune",
+    "ProgressivePruner": "tinyml.prune",
     "PostQuantizer": "tinyml.quantize",
     "QATQuantizer": "tinyml.quantize",
     "TFLiteConverter": "tinyml.convert",

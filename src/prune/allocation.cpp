@@ -87,7 +87,7 @@ Allocation::Allocation(const Graph& graph, const DependencyGraph& dependencies, 
         common = std::gcd(common, size);
         constrained.cells.push_back(std::move(cell));
       } else {
-        parts_.push_back({{std::move(cell)}, size, -1.0, {}});
+        parts_.push_back({{std::move(cell)}, size, size, -1.0, {}});
       }
     }
     if (constrained.cells.empty()) continue;
@@ -106,6 +106,7 @@ Allocation::Allocation(const Graph& graph, const DependencyGraph& dependencies, 
   }
   for (size_t i = 0; i < parts_.size(); ++i) {
     parts_[i].own_sparsity = sparsity_of(dependencies, parts_[i].cells);
+    set_reference(dependencies, parts_[i]);
     for (const Cell& cell : parts_[i].cells) {
       for (UnitId unit : cell.units) part_of_unit_[static_cast<size_t>(unit)] = i;
     }
@@ -174,18 +175,38 @@ double Allocation::sparsity_of(const DependencyGraph& dependencies, const std::v
   return result;
 }
 
+void Allocation::set_reference(const DependencyGraph& dependencies, Part& part) const {
+  part.reference = part.steps;
+  for (const Cell& cell : part.cells) {
+    for (size_t producer : cell.producers) {
+      const BindingAxis& axis = dependencies.axes[producer];
+      const auto found = config_.reference_widths.find(axis.fqn);
+      if (found == config_.reference_widths.end()) continue;
+      const auto width = static_cast<int64_t>(axis.units->size());
+      part.reference = std::max(part.steps, part.steps * found->second / std::max<int64_t>(width, 1));
+      return;
+    }
+  }
+}
+
+int64_t Allocation::steps_of_multiple(const Part& part) const {
+  int64_t channels = 0;
+  for (const Cell& cell : part.cells) channels += static_cast<int64_t>(cell.units.size()) * cell.width;
+  const int64_t per_step = std::max<int64_t>(channels / part.steps, 1);
+  return std::lcm(per_step, config_.multiple) / per_step;
+}
+
 int64_t Allocation::steps_kept(const Part& part, double sparsity) const {
   const int64_t least = part.cells.size() == 1 && !part.cells[0].constrained
                             ? (config_.min_channels + part.cells[0].width - 1) / part.cells[0].width
                             : 1;
-  const auto removed = static_cast<int64_t>(std::floor(static_cast<double>(part.steps) * sparsity + 1e-9));
-  int64_t steps = std::clamp<int64_t>(part.steps - removed, std::min(least, part.steps), part.steps);
+  const auto removed = static_cast<int64_t>(std::floor(static_cast<double>(part.reference) * sparsity + 1e-9));
+  int64_t steps = std::clamp<int64_t>(part.reference - removed, std::min(least, part.steps), part.steps);
   if (config_.multiple == 1 && config_.min_channels == 1) return steps;
-  // Channels of one step, and how many of them make a multiple (and the minimum).
   int64_t channels = 0;
   for (const Cell& cell : part.cells) channels += static_cast<int64_t>(cell.units.size()) * cell.width;
   const int64_t per_step = channels / part.steps;
-  const int64_t unit = std::lcm(per_step, config_.multiple) / per_step;
+  const int64_t unit = steps_of_multiple(part);
   while (steps < part.steps && steps * per_step < config_.min_channels) ++steps;
   steps = std::max((steps + unit / 2) / unit, int64_t{1}) * unit;
   while (steps < part.steps && steps * per_step < config_.min_channels) steps += unit;
@@ -201,14 +222,42 @@ void Allocation::keep(const Part& part, int64_t steps, std::vector<bool>& kept) 
   }
 }
 
-std::vector<bool> Allocation::choose(double sparsity) const {
-  std::vector<bool> kept(part_of_unit_.size(), true);
+std::vector<int64_t> Allocation::steps_for(double sparsity) const {
   std::vector<int64_t> steps(parts_.size());
   const double limit = ranking_.empty() ? 0.0 : threshold(sparsity);
   for (size_t i = 0; i < parts_.size(); ++i) {
     steps[i] = steps_kept(parts_[i], share_removed(parts_[i], sparsity, limit));
-    keep(parts_[i], steps[i], kept);
   }
+  return steps;
+}
+
+std::vector<bool> Allocation::fill(std::vector<int64_t> steps,
+                                   const std::function<bool(const std::vector<bool>&)>& fits) const {
+  std::vector<bool> done(parts_.size(), false);
+  std::vector<bool> kept = realize(steps);
+  const auto share = [&](size_t i) { return static_cast<double>(steps[i]) / static_cast<double>(parts_[i].reference); };
+  while (true) {
+    size_t narrowest = parts_.size();
+    for (size_t i = 0; i < parts_.size(); ++i) {
+      if (done[i] || parts_[i].own_sparsity >= 0.0 || steps[i] >= parts_[i].steps) continue;
+      if (narrowest == parts_.size() || share(i) < share(narrowest)) narrowest = i;
+    }
+    if (narrowest == parts_.size()) return kept;
+    const int64_t before = steps[narrowest];
+    steps[narrowest] = std::min(before + steps_of_multiple(parts_[narrowest]), parts_[narrowest].steps);
+    std::vector<bool> wider = realize(steps);
+    if (fits(wider)) {
+      kept = std::move(wider);
+    } else {
+      steps[narrowest] = before;
+      done[narrowest] = true;
+    }
+  }
+}
+
+std::vector<bool> Allocation::realize(std::vector<int64_t> steps) const {
+  std::vector<bool> kept(part_of_unit_.size(), true);
+  for (size_t i = 0; i < parts_.size(); ++i) keep(parts_[i], steps[i], kept);
   // Every piece of a split keeps an index at least: its best one, and what must be kept along with it.
   for (const UnitList& piece : dependencies_.pieces) {
     const auto is_kept = [&](UnitId unit) { return unit == kPinnedUnit || kept[static_cast<size_t>(unit)]; };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "prune/cells.h"
@@ -16,13 +17,20 @@ class Allocation {
 
   /// kept[unit]. `sparsity` is for layers that the config gives none of their own: of each of them, or of all of them
   /// together with the global scope.
-  std::vector<bool> choose(double sparsity) const;
+  std::vector<bool> choose(double sparsity) const { return realize(steps_for(sparsity)); }
+
+  /// How much each part keeps, in steps of its own; and kept[unit] for it.
+  std::vector<int64_t> steps_for(double sparsity) const;
+  std::vector<bool> realize(std::vector<int64_t> steps) const;
+  /// Widens parts step by step, relatively narrowest first, as long as `fits` allows.
+  std::vector<bool> fill(std::vector<int64_t> steps, const std::function<bool(const std::vector<bool>&)>& fits) const;
 
  private:
   /// Cells that are pruned together: one alone, or all constrained ones of a subgraph.
   struct Part {
     std::vector<Cell> cells;  ///< Units by descending score.
     int64_t steps = 1;        ///< Shares k/steps of every cell may be kept.
+    int64_t reference = 1;    ///< Steps that sparsities count from, `steps` or more.
     double own_sparsity = -1.0;
     std::vector<double> step_scores;  ///< Mean score of what each step adds, descending.
   };
@@ -37,7 +45,10 @@ class Allocation {
   double threshold(double sparsity) const;
   /// Share of a part's steps that the sparsity removes.
   double share_removed(const Part& part, double sparsity, double threshold) const;
+  void set_reference(const DependencyGraph& dependencies, Part& part) const;
   int64_t steps_kept(const Part& part, double sparsity) const;
+  /// Steps that together make a multiple of the channels wanted.
+  int64_t steps_of_multiple(const Part& part) const;
   void keep(const Part& part, int64_t steps, std::vector<bool>& kept) const;
 
   const DependencyGraph& dependencies_;

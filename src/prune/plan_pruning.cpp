@@ -18,8 +18,13 @@ struct Target {
 
 std::vector<Target> targets_of(const Graph& graph, const PruningConfig& config) {
   std::vector<Target> targets;
-  if (!config.target_flops && !config.target_parameters) return targets;
+  if (!config.target_flops && !config.target_parameters && !config.target_macs) return targets;
   const ModelCost cost = count_cost(graph);
+  if (config.target_macs) {
+    const double ratio = static_cast<double>(*config.target_macs) / static_cast<double>(std::max<int64_t>(cost.total.macs, 1));
+    targets.push_back({"multiply-accumulates", ratio, cost.total.macs,
+                       [&graph](const SizesOf& sizes) { return count_macs(graph, sizes); }});
+  }
   if (config.target_flops) {
     targets.push_back({"FLOPs", *config.target_flops, cost.total.macs,
                        [&graph](const SizesOf& sizes) { return count_macs(graph, sizes); }});
@@ -33,7 +38,7 @@ std::vector<Target> targets_of(const Graph& graph, const PruningConfig& config) 
 
 /// The smallest sparsity that meets every target, by bisection: costs fall as sparsity grows.
 std::vector<bool> meet_targets(const Graph& graph, const DependencyGraph& dependencies,
-                               const prune::Allocation& allocation, const std::vector<Target>& targets) {
+                               const prune::Allocation& allocation, const std::vector<Target>& targets, bool fill) {
   const auto share = [&](const Target& target, const std::vector<bool>& kept) {
     const prune::KeptShapes shapes(graph, dependencies, kept);
     const int64_t count = target.count([&](ValueId value) { return shapes.sizes(value); });
@@ -69,7 +74,7 @@ std::vector<bool> meet_targets(const Graph& graph, const DependencyGraph& depend
       low = middle;
     }
   }
-  return best;
+  return fill ? allocation.fill(allocation.steps_for(high), meets) : best;
 }
 
 }  // namespace
@@ -94,7 +99,7 @@ PruningPlan plan_pruning(const Graph& graph, const DependencyGraph& dependencies
   const std::vector<Target> targets = targets_of(graph, config);
   return plan_from_units(dependencies,
                          targets.empty() ? allocation.choose(config.sparsity)
-                                         : meet_targets(graph, dependencies, allocation, targets),
+                                         : meet_targets(graph, dependencies, allocation, targets, config.fill_target),
                          config.metric);
 }
 

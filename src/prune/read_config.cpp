@@ -5,22 +5,31 @@
 #include <algorithm>
 #include <fstream>
 #include <sstream>
+#include <variant>
 
 #include "prune/suggest_remedy.h"
-#include "tinyml/prune.h"
+#include "tinyml/pruners.h"
 
 namespace tinyml {
 namespace {
 
+/// A number that a pruner's own configuration adds.
+struct Extra {
+  std::string key;
+  std::variant<int*, double*> out;
+  double low, high;  ///< Inclusive.
+};
+
 /// Reads one mapping, collecting every problem.
 class ConfigReader {
  public:
-  explicit ConfigReader(PruningConfig& config) : config_(config) {}
+  ConfigReader(PruningConfig& config, std::vector<Extra> extras) : config_(config), extras_(std::move(extras)) {}
 
   void read(const YAML::Node& root) {
-    static const std::vector<std::string> keys = {
+    std::vector<std::string> keys = {
         "sparsity",     "metrics",      "metric", "normalize",       "group_reduction", "scope",       "target",
         "max_sparsity", "min_channels", "seed",   "skip_last_fc",    "multiple",        "exclude_ops"};
+    for (const Extra& extra : extras_) keys.push_back(extra.key);
     if (root.IsNull() || !root.IsDefined()) return;
     if (!root.IsMap()) return problem("a pruning config is a mapping of keys to values", "");
     for (const auto& entry : root) {
@@ -55,7 +64,7 @@ class ConfigReader {
       else if (key == "seed")
         scalar(
             key, value, config_.seed, [](uint64_t) { return true; }, "0 or more");
-      else
+      else if (!read_extra(key, value))
         unknown(key, keys);
     }
   }
@@ -91,6 +100,20 @@ class ConfigReader {
       double& out = name == "default" ? config_.sparsity : config_.layer_sparsity[name];
       scalar("sparsity." + name, entry.second, out, valid, range);
     }
+  }
+  bool read_extra(const std::string& key, const YAML::Node& value) {
+    const auto extra = std::find_if(extras_.begin(), extras_.end(), [&](const Extra& each) { return each.key == key; });
+    if (extra == extras_.end()) return false;
+    const std::string range = fmt::format("a number from {} to {}", extra->low, extra->high);
+    std::visit(
+        [&](auto* out) {
+          scalar(
+              key, value, *out,
+              [&](auto x) { return static_cast<double>(x) >= extra->low && static_cast<double>(x) <= extra->high; },
+              range.c_str());
+        },
+        extra->out);
+    return true;
   }
   void choice(const std::string& key, const YAML::Node& value, std::string& out,
               const std::vector<std::string>& choices) {
@@ -131,20 +154,53 @@ class ConfigReader {
   }
 
   PruningConfig& config_;
+  std::vector<Extra> extras_;
   std::vector<Diagnostic> problems_;
 };
 
-}  // namespace
-
-PruningConfig parse_pruning_config(const std::string& yaml) {
-  PruningConfig config;
-  ConfigReader reader(config);
+void read_yaml(const std::string& yaml, PruningConfig& config, std::vector<Extra> extras) {
+  ConfigReader reader(config, std::move(extras));
   try {
     reader.read(YAML::Load(yaml));
   } catch (const YAML::Exception& error) {
     throw Error(fmt::format("the pruning config is not YAML: {}", error.what()));
   }
   reader.finish();
+}
+
+}  // namespace
+
+PruningConfig parse_pruning_config(const std::string& yaml) {
+  PruningConfig config;
+  read_yaml(yaml, config, {});
+  return config;
+}
+
+GradualConfig parse_gradual_config(const std::string& yaml) {
+  GradualConfig config;
+  read_yaml(yaml, config.pruning,
+            {{"steps", &config.steps, 1, 1000},
+             {"pruning_share", &config.pruning_share, 0, 1},
+             {"min_width_ratio", &config.min_width_ratio, 0, 1}});
+  return config;
+}
+
+AdmmConfig parse_admm_config(const std::string& yaml) {
+  AdmmConfig config;
+  read_yaml(yaml, config.pruning,
+            {{"iterations", &config.iterations, 1, 10000},
+             {"rho", &config.rho, 0, 1e6},
+             {"admm_share", &config.admm_share, 0, 1}});
+  return config;
+}
+
+NetAdaptConfig parse_netadapt_config(const std::string& yaml) {
+  NetAdaptConfig config;
+  read_yaml(yaml, config.pruning,
+            {{"first_reduction", &config.first_reduction, 1e-6, 1},
+             {"decay", &config.decay, 0.1, 1},
+             {"short_share", &config.short_share, 0, 1},
+             {"max_steps", &config.max_steps, 1, 100000}});
   return config;
 }
 

@@ -1,5 +1,13 @@
 """Pruning of a live module: channels are removed in place, proven exact before anything is done."""
 
+from tinyml._core import TrainingSegment
+from tinyml.prune.iterative import (
+    ADMMPruner,
+    GradualPruner,
+    IterativePruner,
+    NetAdaptPruner,
+    ProgressivePruner,
+)
 from tinyml.prune.pruner import (
     ChannelPruner,
     IdentityChannelPruner,
@@ -7,4 +15,15 @@ from tinyml.prune.pruner import (
     PruningCost,
 )
 
-__all__ = ["ChannelPruner", "IdentityChannelPruner", "OneShotChannelPruner", "PruningCost"]
+__all__ = [
+    "ADMMPruner",
+    "ChannelPruner",
+    "GradualPruner",
+    "IdentityChannelPruner",
+    "IterativePruner",
+    "NetAdaptPruner",
+    "OneShotChannelPruner",
+    "ProgressivePruner",
+    "PruningCost",
+    "TrainingSegment",
+]

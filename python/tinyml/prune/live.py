@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import linecache
 import os
@@ -19,6 +20,7 @@ from torch import nn
 from tinyml import _core
 from tinyml._core import Error, Graph, PruningPlan
 from tinyml.capture import trace
+from tinyml.prune.branches import clear_branch
 from tinyml.prune.surgery import Surgery, attribute_of
 
 _TOLERANCE = 1e-3  # of the output's range, float32: live model against the pruned graph
@@ -34,6 +36,13 @@ class LiveModel:
         self.dependencies = _core.analyze_dependencies(self.graph)
         self.removed: dict[nn.Module, dict[str, dict[int, list[int]]]] = {}
         """What the last cut removed of each module: {name: {dimension: indices}}."""
+
+    def fork(self) -> LiveModel:
+        """A copy whose module can be trained and cut on its own."""
+        other = copy.copy(self)
+        other.module = copy.deepcopy(self.module)
+        other.graph = self.graph.copy()
+        return other
 
     def refresh(self) -> None:
         """Give the graph the weights that the module has now."""
@@ -51,13 +60,15 @@ class LiveModel:
         if fresh:
             self.graph = self.graph.with_weights(fresh)
 
-    def cut(self, plan: PruningPlan) -> None:
-        """Prove the plan, then cut graph and module alike; on any failure nothing is changed.
+    def cut(self, plan: PruningPlan, proved: bool = False) -> None:
+        """Prove the plan, unless that is done, then cut graph and module alike; on any failure
+        nothing is changed.
 
         A module whose code has sizes written into it cannot run with fewer channels: it is left as
         it was, a warning names the line, and `module` becomes that of the generated code.
         """
-        _core.verify_plan(self.graph, self.dependencies, plan)
+        if not proved:
+            _core.verify_plan(self.graph, self.dependencies, plan)
         pruned = _core.apply_plan(self.graph, self.dependencies, plan)
         surgery = Surgery(self.module, plan)
         removed = surgery.indices()
@@ -77,6 +88,33 @@ class LiveModel:
             self.module = self._generated_module(pruned)
         self.graph, self.removed = pruned, removed
         self.dependencies = _core.analyze_dependencies(pruned)
+
+    def remove_branches(self, names: list[str]) -> None:
+        """Take residual branches out of graph and module; every shape stays."""
+        branches = [b for b in _core.find_residual_branches(self.graph) if b.name in names]
+        pruned = _core.remove_branches(self.graph, names)
+        replaced: list[tuple[str, nn.Module]] = []
+        try:
+            for branch in branches:
+                replaced += clear_branch(self.module, branch)
+            problem = self._difference(pruned, [])
+        except BaseException:
+            self._put_back(replaced)
+            raise
+        if problem is not None:
+            self._put_back(replaced)
+            warnings.warn(
+                f"residual branches cannot be taken out of the model's own code: {problem}. The "
+                "model was left as it was; prune() returns the generated code's module.",
+                stacklevel=3,
+            )
+            self.module = self._generated_module(pruned)
+        self.graph = pruned
+        self.dependencies = _core.analyze_dependencies(pruned)
+
+    def _put_back(self, replaced: list[tuple[str, nn.Module]]) -> None:
+        for path, module in reversed(replaced):
+            self.module.set_submodule(path, module)
 
     def _difference(self, pruned: Graph, missing: list[str]) -> str | None:
         """Why the live model does not compute what the pruned graph does, or None."""

@@ -1,0 +1,177 @@
+"""Pruners that cut and train in turns, on scikit-learn's digits."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from models import ZOO
+from sklearn.datasets import load_digits
+from torch import nn
+
+from tinyml import (
+    ADMMPruner,
+    Error,
+    GradualPruner,
+    NetAdaptPruner,
+    ProgressivePruner,
+    TFLiteConverter,
+)
+from tinyml.prune.branches import ZeroBranch
+
+DIGITS = load_digits()
+IMAGES = torch.tensor(DIGITS.images, dtype=torch.float32).unsqueeze(1) / 16
+LABELS = torch.tensor(DIGITS.target)
+DUMMY = IMAGES[:2]
+
+
+class Block(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.a, self.bn_a = nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width)
+        self.b, self.bn_b = nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.relu(x + self.bn_b(self.b(F.relu(self.bn_a(self.a(x))))))
+
+
+class Net(nn.Module):
+    def __init__(self, width: int = 16) -> None:
+        super().__init__()
+        self.stem, self.bn = nn.Conv2d(1, width, 3, padding=1), nn.BatchNorm2d(width)
+        self.block = Block(width)
+        self.down = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)
+        self.fc = nn.Linear(2 * width, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.block(F.relu(self.bn(self.stem(x))))
+        return self.fc(F.relu(self.down(x)).mean((2, 3)))
+
+
+def make() -> Net:
+    torch.manual_seed(0)
+    return Net()
+
+
+class Trainer:
+    """`steps` batches for the whole training; remembers what it was asked for."""
+
+    def __init__(self, steps: int, stop_at: int | None = None) -> None:
+        self.steps, self.stop_at = steps, stop_at
+        self.segments: list[tuple[int, float, float, bool, bool]] = []
+
+    def __call__(self, model: nn.Module, segment) -> None:
+        if segment.index == self.stop_at:
+            raise KeyboardInterrupt
+        assert model.training
+        self.segments.append(
+            (segment.index, segment.begin, segment.end, segment.final, segment.candidate)
+        )
+        generator = torch.Generator().manual_seed(segment.index)
+        optimizer = torch.optim.Adam(model.parameters(), lr=4e-3)
+        for _ in range(round(self.steps * (segment.end - segment.begin))):
+            batch = torch.randint(0, 1200, (64,), generator=generator)
+            optimizer.zero_grad()
+            F.cross_entropy(model(IMAGES[batch]), LABELS[batch]).backward()
+            optimizer.step()
+
+
+def accuracy(model: nn.Module) -> float:
+    with torch.no_grad():
+        return (model(IMAGES[1200:]).argmax(1) == LABELS[1200:]).float().mean().item()
+
+
+@pytest.mark.parametrize("pruner_class", [GradualPruner, ProgressivePruner, ADMMPruner])
+def test_reaches_its_target_and_learns(pruner_class, tmp_path) -> None:
+    model, trainer = make(), Trainer(300)
+    pruner = pruner_class(
+        model, DUMMY, {"target": {"flops": 0.2}, "multiple": 2}, train=trainer, evaluate=accuracy
+    )
+    assert pruner.prune() is model
+    cost = pruner.calc_flops()
+    assert 0.1 < cost.after.macs / cost.before.macs <= 0.2
+    assert accuracy(model.eval()) > 0.6
+    begins, ends = [s[1] for s in trainer.segments], [s[2] for s in trainer.segments]
+    assert begins[0] == 0
+    assert ends[-1] == 1
+    assert begins[1:] == pytest.approx(ends[:-1])
+    assert [s[3] for s in trainer.segments] == [False] * (len(begins) - 1) + [True]
+    pruner.graph.generate_code(tmp_path / "m.py", tmp_path / "m.pt", "Net")
+    TFLiteConverter(model, DUMMY, tmp_path / "m.tflite", verify=True).convert()
+
+
+def test_progressive_removes_the_branch_and_keeps_the_important_channels() -> None:
+    model, trainer = make(), Trainer(120)
+    pruner = ProgressivePruner(model, DUMMY, {"target": {"flops": 0.04}}, train=trainer)
+    pruner.prune()
+    assert isinstance(model.block.bn_b, ZeroBranch)
+    assert not any(node.op.startswith("aten.add") for node in pruner.graph.nodes)
+    assert model.down.out_channels > 3
+    with torch.no_grad():
+        model.eval()(DUMMY)
+
+
+def test_netadapt_takes_the_best_candidate() -> None:
+    model, trainer = make(), Trainer(200)
+    config = {"target": {"flops": 0.5}, "first_reduction": 0.25, "short_share": 0.05}
+    pruner = NetAdaptPruner(model, DUMMY, config, train=trainer, evaluate=accuracy)
+    assert pruner.prune() is model
+    cost = pruner.calc_flops()
+    assert 0.4 < cost.after.macs / cost.before.macs <= 0.5
+    assert accuracy(model.eval()) > 0.8
+    assert sum(s[4] for s in trainer.segments) >= 4  # several candidates in several steps
+    with pytest.raises(Error, match="needs evaluate"):
+        NetAdaptPruner(make(), DUMMY, config, train=trainer)
+
+
+@pytest.mark.parametrize("pruner_class", [ProgressivePruner, ADMMPruner])
+@pytest.mark.parametrize("stop_at", [1, 3])
+def test_resumes_after_a_kill(pruner_class, stop_at: int, tmp_path) -> None:
+    config = {"target": {"flops": 0.05}}
+    config |= {"steps": 3} if pruner_class is ProgressivePruner else {"iterations": 3}
+    whole = make()
+    trained = Trainer(60)
+    pruner_class(whole, DUMMY, config, train=trained, work_dir=tmp_path / "a").prune()
+
+    with pytest.raises(KeyboardInterrupt):
+        pruner_class(
+            make(), DUMMY, config, train=Trainer(60, stop_at), work_dir=tmp_path / "b"
+        ).prune()
+    resumed, rest = make(), Trainer(60)
+    pruner_class(resumed, DUMMY, config, train=rest, work_dir=tmp_path / "b").prune()
+    assert [s[0] for s in rest.segments] == list(range(stop_at, len(trained.segments)))
+    expected = whole.state_dict()
+    assert all(torch.equal(expected[k], v) for k, v in resumed.state_dict().items())
+
+    with pytest.raises(Error, match="another pruner or configuration"):
+        GradualPruner(
+            make(), DUMMY, {"target": {"flops": 0.05}}, train=rest, work_dir=tmp_path / "b"
+        ).prune()
+
+
+def test_configurations_are_checked() -> None:
+    model, trainer = make(), Trainer(10)
+    with pytest.raises(Error, match="target"):
+        GradualPruner(model, DUMMY, {"steps": 2}, train=trainer).prune()
+    with pytest.raises(Error, match="unknown key 'iterations'"):
+        GradualPruner(model, DUMMY, {"iterations": 2}, train=trainer)
+    with pytest.raises(Error, match="'steps' must be"):
+        GradualPruner(
+            model, DUMMY, {"steps": 0, "target": {"flops": 0.5}}, train=trainer
+        ).prune()
+    assert trainer.segments == []
+
+
+def test_branches_of_networks_are_found() -> None:
+    model, x = ZOO["resnet18"].small(), ZOO["resnet18"].example_input()
+    pruner = ProgressivePruner(model, x, {"target": {"flops": 0.05}}, train=lambda *_: None)
+    before = copy.deepcopy(model)
+    pruner.prune()
+    removed = [name for name, module in model.named_modules() if isinstance(module, ZeroBranch)]
+    assert removed
+    assert set(removed) <= {f"layer{i}.1.bn2" for i in range(1, 5)} | {"layer1.0.bn2"}
+    assert sum(p.numel() for p in model.parameters()) < 0.1 * sum(
+        p.numel() for p in before.parameters()
+    )
