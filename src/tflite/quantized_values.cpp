@@ -49,6 +49,38 @@ std::vector<float> dequantize_values(std::span<const int8_t> values, const Shape
   return result;
 }
 
+Buffer quantize_constant(std::span<const float> values, const Shape& shape, const Quantization& quantization,
+                         Type type) {
+  if (type == Type::INT8) return Buffer::of(quantize_values(values, shape, quantization));
+  TINYML_CHECK(type == Type::INT16);
+  const size_t inner = inner_size(shape, quantization);
+  const size_t channels = quantization.scale.size();
+  std::vector<int16_t> result(values.size());
+  for (size_t i = 0; i < values.size(); ++i) {
+    const size_t c = i / inner % channels;
+    const float q = std::nearbyint(values[i] * (1.0F / quantization.scale[c])) +
+                    static_cast<float>(quantization.zero_point[c]);
+    result[i] = static_cast<int16_t>(std::clamp(q, -32768.0F, 32767.0F));
+  }
+  return Buffer::of(std::move(result));
+}
+
+std::vector<float> dequantize_constant(const Tensor& constant) {
+  if (constant.type == Type::INT8) {
+    return dequantize_values(constant.buffer.as<int8_t>(), constant.shape, constant.quantization);
+  }
+  TINYML_CHECK(constant.type == Type::INT16);
+  const Quantization& q = constant.quantization;
+  const auto values = constant.buffer.as<int16_t>();
+  const size_t inner = inner_size(constant.shape, q);
+  std::vector<float> result(values.size());
+  for (size_t i = 0; i < values.size(); ++i) {
+    const size_t c = i / inner % q.scale.size();
+    result[i] = q.scale[c] * static_cast<float>(values[i] - q.zero_point[c]);
+  }
+  return result;
+}
+
 bool clip_to_symmetric(Tensor& weights) {
   const auto values = weights.buffer.as<int8_t>();
   if (std::find(values.begin(), values.end(), int8_t{-128}) == values.end()) return false;

@@ -14,9 +14,18 @@ namespace tinyml::tflite {
 std::vector<int8_t> quantize_values(std::span<const float> values, const Shape& shape,
                                     const Quantization& quantization);
 
+/// The bytes of a constant of that integer type, INT8 (as quantize_values) or INT16 (saturated to [-32768, 32767]).
+Buffer quantize_constant(std::span<const float> values, const Shape& shape, const Quantization& quantization, Type type);
+
+/// The real values of an INT8 or INT16 constant.
+std::vector<float> dequantize_constant(const Tensor& constant);
+
 /// scale * (q - zero point).
 std::vector<float> dequantize_values(std::span<const int8_t> values, const Shape& shape,
                                      const Quantization& quantization);
+
+/// "_int8", "_int16": appended to the names of tensors that become integers.
+inline const char* suffix_of(Type type) { return type == Type::INT16 ? "_int16" : "_int8"; }
 
 /// Replaces -128 in an INT8 constant by -127, outside of which the kernels' weights must not be; returns whether there
 /// was one.

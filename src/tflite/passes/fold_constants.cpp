@@ -158,11 +158,11 @@ std::optional<Buffer> evaluate(const Editor& editor, const Operator& op, bool de
       return permute_bytes(x.buffer, static_cast<size_t>(bits) / 8, x.shape, order);
     }
     case Op::QUANTIZE:
-      if (x.type != Type::FLOAT32 || out.type != Type::INT8) return std::nullopt;
-      return Buffer::of(quantize_values(x.buffer.as<float>(), out.shape, out.quantization));
+      if (x.type != Type::FLOAT32 || (out.type != Type::INT8 && out.type != Type::INT16)) return std::nullopt;
+      return quantize_constant(x.buffer.as<float>(), out.shape, out.quantization, out.type);
     case Op::DEQUANTIZE:
-      if (!dequantize || x.type != Type::INT8 || !is_floating(out.type)) return std::nullopt;
-      return Buffer::of(dequantize_values(x.buffer.as<int8_t>(), x.shape, x.quantization));
+      if (!dequantize || (x.type != Type::INT8 && x.type != Type::INT16) || out.type != Type::FLOAT32) return std::nullopt;
+      return Buffer::of(dequantize_constant(x));
     case Op::CAST:
       return cast(x, out.type);
     default:

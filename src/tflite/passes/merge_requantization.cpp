@@ -3,14 +3,19 @@
 namespace tinyml::tflite {
 namespace {
 
-bool is_int8_per_tensor(const Tensor& tensor) {
-  return tensor.type == Type::INT8 && tensor.quantization.scale.size() == 1;
+bool is_integer_per_tensor(const Tensor& tensor) {
+  return (tensor.type == Type::INT8 || tensor.type == Type::INT16) && tensor.quantization.scale.size() == 1;
 }
 
-// Whether the activation changes nothing that the INT8 range does not clip anyway.
-bool saturates_like(Op activation, const Quantization& q) {
-  const double low = static_cast<double>(q.scale[0]) * static_cast<double>(-128 - q.zero_point[0]);
-  const double high = static_cast<double>(q.scale[0]) * static_cast<double>(127 - q.zero_point[0]);
+bool same_grid(const Tensor& a, const Tensor& b) { return a.type == b.type && a.quantization == b.quantization; }
+
+// Whether the activation changes nothing that the integers' range does not clip anyway.
+bool saturates_like(Op activation, const Tensor& result) {
+  const Quantization& q = result.quantization;
+  const int64_t least = result.type == Type::INT8 ? -128 : -32768;
+  const int64_t most = result.type == Type::INT8 ? 127 : 32767;
+  const double low = static_cast<double>(q.scale[0]) * static_cast<double>(least - q.zero_point[0]);
+  const double high = static_cast<double>(q.scale[0]) * static_cast<double>(most - q.zero_point[0]);
   const double half = 0.5 * static_cast<double>(q.scale[0]);
   switch (activation) {
     case Op::RELU:
@@ -30,7 +35,7 @@ bool drop_saturated_activation(Editor& editor, int o) {
   const int out = op.outputs[0];
   const int q = quantized_result(editor, out);
   if (q == kNoTensor) return false;
-  if (!saturates_like(op.op, editor.tensor(q).quantization)) return false;
+  if (!saturates_like(op.op, editor.tensor(q))) return false;
   const int x = op.inputs[0];
   editor.remove(o);
   editor.replace_uses(out, x);
@@ -43,7 +48,7 @@ int quantized_source(const Editor& editor, int id, bool constants) {
   const int made_by = editor.producer_of_kind(id, Op::DEQUANTIZE);
   if (made_by == kNoProducer) return kNoTensor;
   const int source = editor.op(made_by).inputs[0];
-  if (!is_int8_per_tensor(editor.tensor(source))) return kNoTensor;
+  if (!is_integer_per_tensor(editor.tensor(source))) return kNoTensor;
   return editor.tensor(source).is_constant() && !constants ? kNoTensor : source;
 }
 
@@ -52,9 +57,9 @@ int quantized_result(const Editor& editor, int id) {
   for (const Use& use : editor.consumers(id)) {
     if (use.op == kGraphOutput || editor.op(use.op).op != Op::QUANTIZE) return kNoTensor;
     const int q = editor.op(use.op).outputs[0];
-    if (!is_int8_per_tensor(editor.tensor(q))) return kNoTensor;
+    if (!is_integer_per_tensor(editor.tensor(q))) return kNoTensor;
     if (first == kNoTensor) first = q;
-    if (editor.tensor(q).quantization != editor.tensor(first).quantization) return kNoTensor;
+    if (!same_grid(editor.tensor(q), editor.tensor(first))) return kNoTensor;
   }
   return first;
 }
@@ -79,8 +84,8 @@ int merge_requantization(Subgraph& subgraph) {
     if (!editor.is_live(o) || editor.op(o).op != Op::QUANTIZE) continue;
     const int out = editor.op(o).outputs[0];
     const int source = quantized_source(editor, editor.op(o).inputs[0], false);
-    if (source == kNoTensor || !is_int8_per_tensor(editor.tensor(out))) continue;
-    if (editor.tensor(source).quantization == editor.tensor(out).quantization) {
+    if (source == kNoTensor || !is_integer_per_tensor(editor.tensor(out))) continue;
+    if (same_grid(editor.tensor(source), editor.tensor(out))) {
       if (editor.is_output(out)) continue;
       editor.remove(o);
       editor.replace_uses(out, source);

@@ -1,5 +1,6 @@
-// The steps of fold_quantization. A *quantized value* is a float tensor made by DEQUANTIZE of an INT8 tensor with one
-// scale; a *quantized result* is a float tensor that nobody but QUANTIZE operators with one common INT8 type reads.
+// The steps of fold_quantization. A *quantized value* is a float tensor made by DEQUANTIZE of an INT8 or INT16 tensor
+// with one scale; a *quantized result* is a float tensor that nobody but QUANTIZE operators with one common integer type
+// and scale reads.
 #pragma once
 
 #include "tflite/passes/editor.h"
@@ -7,16 +8,16 @@
 
 namespace tinyml::tflite {
 
-/// The INT8 tensor behind a quantized value; kNoTensor when `id` is none. Constants count where `constants` says so.
+/// The integer tensor behind a quantized value; kNoTensor when `id` is none. Constants count where `constants` says so.
 int quantized_source(const Editor& editor, int id, bool constants);
 
-/// The INT8 tensor that a quantized result becomes (the first QUANTIZE's output); kNoTensor when `id` is none.
+/// The integer tensor that a quantized result becomes (the first QUANTIZE's output); kNoTensor when `id` is none.
 int quantized_result(const Editor& editor, int id);
 
 /// Makes all QUANTIZE operators on `id` disappear: their readers read `replacement`, which has their type.
 void absorb_quantize(Editor& editor, int id, int replacement);
 
-/// QUANTIZE of DEQUANTIZE: nothing where the scales agree, one INT8 to INT8 QUANTIZE where they differ. RELU and RELU6
+/// QUANTIZE of DEQUANTIZE: nothing where the scales agree, one QUANTIZE between integers where they differ. RELU and RELU6
 /// in front of a QUANTIZE that saturates at the same bounds go.
 int merge_requantization(Subgraph& subgraph);
 
@@ -24,7 +25,7 @@ int merge_requantization(Subgraph& subgraph);
 /// scale.
 int move_quantization(Subgraph& subgraph, Target target);
 
-/// DEQUANTIZE -> operator -> QUANTIZE becomes the INT8 operator.
+/// DEQUANTIZE -> operator -> QUANTIZE becomes the integer operator.
 int quantize_operators(Subgraph& subgraph, Target target);
 
 /// A DEQUANTIZE of its own for each island of float operators, so that each can run as a table.

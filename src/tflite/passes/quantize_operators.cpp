@@ -51,47 +51,53 @@ class OperatorQuantizer {
  private:
   bool quantize(int o) {
     const Operator& op = editor_.op(o);
-    const QuantizedForm form = quantized_form(target_, op.op);
-    if (form != QuantizedForm::kArithmetic && form != QuantizedForm::kSameScale && form != QuantizedForm::kFixedScale) {
-      return false;
-    }
     const int out = op.outputs[0];
     if (editor_.tensor(out).type != Type::FLOAT32) return false;
     const int result = quantized_result(editor_, out);
     if (result == kNoTensor) return false;
+    const Type type = editor_.tensor(result).type;
+    const QuantizedForm form = quantized_form(target_, op.op, type);
+    if (form != QuantizedForm::kArithmetic && form != QuantizedForm::kSameScale && form != QuantizedForm::kFixedScale) {
+      return false;
+    }
     Quantization quantization = editor_.tensor(result).quantization;
 
     const Operands operands = operands_of(op.op);
     std::vector<int> inputs = op.inputs;
     for (size_t slot : operands.activations) {
       const int source = quantized_source(editor_, inputs[slot], true);
-      if (source == kNoTensor) return false;
+      if (source == kNoTensor || editor_.tensor(source).type != type) return false;
       inputs[slot] = source;
     }
     const Quantization& first = editor_.tensor(inputs[operands.activations[0]]).quantization;
     if (form == QuantizedForm::kSameScale && first != quantization) return false;
     if (form == QuantizedForm::kFixedScale) {
-      const FixedScale fixed = fixed_output_scale(op.op);
+      const FixedScale fixed = fixed_output_scale(op.op, type);
       const bool agrees =
           quantization.zero_point[0] == fixed.zero_point && std::abs(quantization.scale[0] / fixed.scale - 1) < 1e-5F;
       if (!agrees) return false;
       quantization.scale[0] = fixed.scale;
     }
-    if (operands.weights && !quantize_weights(operands, first.scale[0], inputs)) return false;
+    if (operands.weights && !quantize_weights(operands, type, first.scale[0], inputs)) return false;
 
     Tensor quantized = editor_.tensor(out);
-    quantized.name += "_int8";
-    quantized.type = Type::INT8;
+    quantized.name += suffix_of(type);
+    quantized.type = type;
     quantized.quantization = quantization;
     const int made = editor_.add_tensor(std::move(quantized));
+    // Scales of 16-bit sums are any numbers, not powers of two.
+    if (auto* options = std::get_if<ArithmeticOptions>(&editor_.options(o)); options != nullptr && type == Type::INT16) {
+      options->pot_scale_int16 = false;
+    }
     editor_.set_inputs(o, std::move(inputs));
     editor_.set_output(o, 0, made);
     absorb_quantize(editor_, out, made);
     return true;
   }
 
-  // Weights and bias in INT8 and INT32; false when they are not of the kind that the kernels take.
-  bool quantize_weights(const Operands& operands, float input_scale, std::vector<int>& inputs) {
+  // Weights in INT8 and bias in INT32 (INT64 under 16-bit activations); false when they are not of the kind that the
+  // kernels take.
+  bool quantize_weights(const Operands& operands, Type type, float input_scale, std::vector<int>& inputs) {
     const size_t slot = *operands.weights;
     const int dequantize = editor_.producer_of_kind(inputs[slot], Op::DEQUANTIZE);
     if (dequantize == kNoProducer) return false;
@@ -108,21 +114,22 @@ class OperatorQuantizer {
     const auto values = float_constant(inputs[*operands.bias]);
     if (!values) return false;
     Tensor bias = editor_.tensor(inputs[*operands.bias]);
-    bias.type = Type::INT32;
+    const bool wide = type == Type::INT16;
+    bias.type = wide ? Type::INT64 : Type::INT32;
     bias.quantization = {};
-    std::vector<int32_t> rounded;
+    std::vector<int64_t> rounded;
     for (size_t c = 0; c < values->size(); ++c) {
       const float scale = input_scale * q.scale[q.per_channel() ? c : 0];
       const double exact = std::nearbyint(static_cast<double>((*values)[c]) / static_cast<double>(scale));
-      if (!(std::abs(exact) <= 2147483647.0)) return false;
-      rounded.push_back(static_cast<int32_t>(exact));
+      if (!(std::abs(exact) <= (wide ? 0x1p62 : 2147483647.0))) return false;
+      rounded.push_back(static_cast<int64_t>(exact));
     }
     for (float scale : q.scale) {
       bias.quantization.scale.push_back(input_scale * scale);
       bias.quantization.zero_point.push_back(0);
     }
     if (q.per_channel() && q.scale.size() != rounded.size()) return false;
-    bias.buffer = Buffer::of(std::move(rounded));
+    bias.buffer = wide ? Buffer::of(std::move(rounded)) : Buffer::of(std::vector<int32_t>(rounded.begin(), rounded.end()));
     inputs[*operands.bias] = editor_.add_tensor(std::move(bias));
     return true;
   }
@@ -136,8 +143,8 @@ class OperatorQuantizer {
     const int made_by = editor_.producer_of_kind(id, Op::DEQUANTIZE);
     if (made_by == kNoProducer) return std::nullopt;
     const Tensor& source = editor_.tensor(editor_.op(made_by).inputs[0]);
-    if (!source.is_constant() || source.type != Type::INT8) return std::nullopt;
-    return dequantize_values(source.buffer.as<int8_t>(), source.shape, source.quantization);
+    if (!source.is_constant() || (source.type != Type::INT8 && source.type != Type::INT16)) return std::nullopt;
+    return dequantize_constant(source);
   }
 
   Editor editor_;

@@ -10,7 +10,15 @@ QuantizedForm quantized_form(Target target, Op op) {
   return row == nullptr ? QuantizedForm::kIsland : row->form;
 }
 
-FixedScale fixed_output_scale(Op op) {
+QuantizedForm quantized_form(Target target, Op op, Type type) {
+  const TargetRow* row = find_row(target, op);
+  if (row == nullptr) return QuantizedForm::kIsland;
+  if (type == Type::INT16 && (row->types & kI16) == 0) return QuantizedForm::kIsland;
+  return row->form;
+}
+
+FixedScale fixed_output_scale(Op op, Type type) {
+  if (type == Type::INT16) return {1.0F / 32768, 0};
   switch (op) {
     case Op::LOGISTIC:
     case Op::SOFTMAX:

@@ -23,7 +23,10 @@ struct FixedScale {
 /// The form for the target; kIsland for operators that the table does not name.
 QuantizedForm quantized_form(Target target, Op op);
 
+/// The same for values of that integer type, INT8 or INT16; kIsland where the target has no kernel for it.
+QuantizedForm quantized_form(Target target, Op op, Type type);
+
 /// The output scale that a kFixedScale operator prescribes.
-FixedScale fixed_output_scale(Op op);
+FixedScale fixed_output_scale(Op op, Type type = Type::INT8);
 
 }  // namespace tinyml::tflite
