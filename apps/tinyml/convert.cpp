@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "boundary_options.h"
 #include "commands.h"
 #include "load.h"
 #include "text.h"
@@ -27,8 +28,8 @@ Images are NHWC in the file unless --keep-layout is given: a PyTorch input of 1x
 To compare the file with the model, in Python: TFLiteConverter(..., verify=True).convert())";
 
 struct Options {
-  std::string input, output, io = "float32", precision = "float32", target = "litert", dump, recurrent = "unrolled";
-  std::vector<std::string> output_names;
+  std::string input, output, precision = "float32", target = "litert", dump, recurrent = "unrolled";
+  std::vector<std::string> output_names, io, input_statistics;
   bool keep_layout = false, per_tensor_weights = false;
 };
 
@@ -44,14 +45,17 @@ void run(const Options& options, const Common& common) {
   require_suffix("--output", options.output, {".tflite"});
   Progress progress(common.quiet);
   const Graph graph = load_graph(options.input, progress);
-  const ConvertResult result = convert(graph, {.nchw_transpose = !options.keep_layout,
-                                               .boundary = parse_boundary_type(options.io),
-                                               .weights = {.precision = tflite::parse_precision(options.precision),
-                                                           .per_channel = !options.per_tensor_weights},
-                                               .output_names = options.output_names,
-                                               .target = tflite::parse_target(options.target),
-                                               .recurrent = parse_recurrent_form(options.recurrent),
-                                               .dump_passes = options.dump});
+  ConvertOptions wanted;
+  wanted.nchw_transpose = !options.keep_layout;
+  read_boundary_types(options.io, wanted);
+  read_input_statistics(options.input_statistics, wanted);
+  wanted.weights.precision = tflite::parse_precision(options.precision);
+  wanted.weights.per_channel = !options.per_tensor_weights;
+  wanted.output_names = options.output_names;
+  wanted.target = tflite::parse_target(options.target);
+  wanted.recurrent = parse_recurrent_form(options.recurrent);
+  wanted.dump_passes = options.dump;
+  const ConvertResult result = convert(graph, wanted);
   progress.done(fmt::format("converted ({}): {}", result.report.quantized ? "quantized" : "float",
                             operators_text(result.report)));
   tflite::write_tflite(result.model, options.output);
@@ -78,9 +82,13 @@ void add_convert(CLI::App& app, const Common& common) {
   command->footer(kFooter);
   command->add_option("model", options->input, "The model, a .pt2 archive")->required();
   command->add_option("-o,--output", options->output, "The .tflite file to write")->required();
-  command->add_option("--io", options->io, "Type of a quantized model's inputs and outputs")
-      ->check(CLI::IsMember({"float32", "int8", "uint8"}))
-      ->capture_default_str();
+  command->add_option("--io", options->io,
+                      "Type of a quantized model's inputs and outputs: float32, int8, uint8, int16, or NAME=TYPE for one")
+      ->allow_extra_args(false);
+  command->add_option("--input-statistics", options->input_statistics,
+                      "NAME=MEAN,STD: the file takes that input as x, the model gets (x - mean) / std; numbers for each "
+                      "channel are joined by colons")
+      ->allow_extra_args(false);
   command->add_option("--target", options->target, "Whose kernels the file is made for")
       ->check(CLI::IsMember(tflite::target_names()))
       ->capture_default_str();

@@ -15,16 +15,21 @@
 namespace tinyml {
 
 /// Element type of a quantized model's inputs and outputs in the file.
-enum class BoundaryType { kFloat32, kInt8, kUInt8 };
-/// "float32", "int8", "uint8". Throws Error for anything else.
+enum class BoundaryType { kFloat32, kInt8, kUInt8, kInt16 };
+/// "float32", "int8", "uint8", "int16". Throws Error for anything else.
 BoundaryType parse_boundary_type(const std::string& name);
 
 struct ConvertOptions {
   /// Inputs and outputs of rank 4 of a model with images in it are NHWC in the file; false: all keep PyTorch's order.
   bool nchw_transpose = true;
-  /// kInt8 and kUInt8: inputs that a FakeQuant reads first, and outputs that one writes last, are integers in the
+  /// kInt8, kUInt8 and kInt16: inputs that a FakeQuant reads first, and outputs that one writes last, are integers in the
   /// file, with its scale and zero point. Throws Error when the model has none there.
   BoundaryType boundary = BoundaryType::kFloat32;
+  /// Exceptions from `boundary`, by the signature's names of inputs and outputs.
+  std::map<std::string, BoundaryType> boundary_types;
+  /// Inputs that the file takes unnormalised, by name. A kUInt8 or kInt8 one needs no FakeQuant: its scale is 1 / std.
+  /// The `type` of an entry is set from `boundary`.
+  std::map<std::string, InputStatistics> input_statistics;
   /// How what has no FakeQuant is stored and computed.
   tflite::WeightOptions weights;
   /// Names of the outputs in the signature; empty: as LowerOptions says.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,14 @@ enum class RecurrentForm {
 /// "unrolled", "fused", "while". Throws Error for anything else.
 RecurrentForm parse_recurrent_form(const std::string& name);
 
+/// An input that the file takes as x while the model wants (x - mean) / std: pixels, for example. One number, or one
+/// for each index of dimension 1.
+struct InputStatistics {
+  std::vector<double> mean = {0}, std = {1};
+  /// Of the file's input: FLOAT32, UINT8 (x) or INT8 (x - 128).
+  tflite::Type type = tflite::Type::FLOAT32;
+};
+
 struct LowerOptions {
   /// Names of the outputs in the file's signature, in order; empty: "output" for a single one and "output_0",
   /// "output_1",
@@ -26,6 +35,8 @@ struct LowerOptions {
   /// Whose kernels the operators are chosen for, where there is a choice.
   tflite::Target target = tflite::Target::kLitert;
   RecurrentForm recurrent = RecurrentForm::kUnrolled;
+  /// By the names of inputs.
+  std::map<std::string, InputStatistics> input_statistics;
 };
 
 /// The model at TFLite level, in logical form (channel-first, see tinyml/tflite.h), for inference: batch norm uses its

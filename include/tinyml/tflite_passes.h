@@ -49,14 +49,15 @@ LayoutReport assign_layout(Model& model, const LayoutOptions& options = {});
 void fold_quantization(Model& model, Target target = Target::kLitert, const WeightOptions& weights = {},
                        const std::function<void(const std::string&)>& note = {});
 
-/// FLOAT32, INT8 or UINT8 for the float inputs and outputs of the main subgraph: their QUANTIZE and DEQUANTIZE go, or
-/// change type. Throws Error, naming each, when one of them is not quantized.
-void set_boundary_types(Model& model, Type input_type, Type output_type);
+/// FLOAT32, INT8, UINT8 or INT16 for the float inputs and outputs of the main subgraph, one type for each of them (or
+/// one for all; none: FLOAT32): their QUANTIZE and DEQUANTIZE go, or change type. Throws Error, naming each, when one of
+/// them is not quantized, or with another number of bits.
+void set_boundary_types(Model& model, const std::vector<Type>& input_types, const std::vector<Type>& output_types);
 
 struct OptimizeOptions {
   LayoutOptions layout;
   Target target = Target::kLitert;
-  Type input_type = Type::FLOAT32, output_type = Type::FLOAT32;
+  std::vector<Type> input_types, output_types;  ///< As set_boundary_types takes them.
   WeightOptions weights;
   /// Hears, in a sentence, of what could not be done as asked.
   std::function<void(const std::string&)> note;

@@ -1,4 +1,5 @@
 #include <nanobind/stl/map.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -23,10 +24,14 @@ nb::bytes to_bytes(const tflite::Model& model) {
   return nb::bytes(file.data(), file.size());
 }
 
+using Statistics = std::map<std::string, std::pair<std::vector<double>, std::vector<double>>>;
+
 ConvertResult convert_graph(const Graph& graph, bool nchw_transpose, const std::string& quantize_input_output_type,
                             const std::vector<std::string>& output_names, const std::string& dump_passes,
                             const std::string& target, const std::string& precision, bool per_channel_weights,
-                            bool asymmetric_quantize_inputs, int64_t min_weight_elements, const std::string& recurrent) {
+                            bool asymmetric_quantize_inputs, int64_t min_weight_elements, const std::string& recurrent,
+                            const std::map<std::string, std::string>& boundary_types,
+                            const Statistics& input_statistics) {
   ConvertOptions options;
   options.nchw_transpose = nchw_transpose;
   options.boundary = parse_boundary_type(quantize_input_output_type);
@@ -36,6 +41,8 @@ ConvertResult convert_graph(const Graph& graph, bool nchw_transpose, const std::
   options.weights = {tflite::parse_precision(precision), per_channel_weights, asymmetric_quantize_inputs,
                      min_weight_elements};
   options.recurrent = parse_recurrent_form(recurrent);
+  for (const auto& [name, type] : boundary_types) options.boundary_types[name] = parse_boundary_type(type);
+  for (const auto& [name, pair] : input_statistics) options.input_statistics[name] = {pair.first, pair.second};
   return convert(graph, options);
 }
 
@@ -64,6 +71,12 @@ void bind_convert(nb::module_& module) {
       .def_prop_ro("target_issues", [](const ConvertResult& result) { return result.report.target_issues; })
       .def_prop_ro("notes", [](const ConvertResult& result) { return result.report.notes; })
       .def_prop_ro("quantized", [](const ConvertResult& result) { return result.report.quantized; })
+      .def_prop_ro("output_names",
+                   [](const ConvertResult& result) {
+                     std::vector<std::string> names;
+                     for (const auto& entry : result.model.signatures.at(0).outputs) names.push_back(entry.first);
+                     return names;
+                   })
       .def_prop_ro("input_names",
                    [](const ConvertResult& result) {
                      return names_of(result.model.subgraphs[0], result.model.subgraphs[0].inputs);
@@ -81,7 +94,8 @@ void bind_convert(nb::module_& module) {
              nb::arg("dump_passes") = "", nb::arg("target") = "litert", nb::arg("precision") = "float32",
              nb::arg("per_channel_weights") = true, nb::arg("asymmetric_quantize_inputs") = true,
              nb::arg("min_weight_elements") = 1024, nb::arg("recurrent") = "unrolled",
-             nb::call_guard<nb::gil_scoped_release>(),
+             nb::arg("boundary_types") = std::map<std::string, std::string>(),
+             nb::arg("input_statistics") = Statistics(), nb::call_guard<nb::gil_scoped_release>(),
              "Converts a graph to a verified TFLite model.");
   module.def("target_names", &tflite::target_names, "The names of the targets.");
   module.def("lowerable_operators", &lowerable_operators, "The ATen operators that can be converted.");

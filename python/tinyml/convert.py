@@ -15,6 +15,14 @@ from torch import nn
 
 from tinyml import _core
 from tinyml._core import Error, Graph
+from tinyml.boundary import (
+    BoundaryOption,
+    Statistics,
+    StatisticsOption,
+    raw_input,
+    resolve_statistics,
+    resolve_types,
+)
 from tinyml.capture import trace
 from tinyml.precision import resolve_precision
 from tinyml.verification import OutputError, measure_error, run_tflite
@@ -67,8 +75,13 @@ class TFLiteConverter:
         `verify`.
     tflite_path: the file to write.
     nchw_transpose: images in and out are NHWC in the file; False keeps PyTorch's order.
-    quantize_input_output_type: "float32" (or None), "int8" or "uint8" for the inputs and outputs
-        of a quantized model.
+    quantize_input_output_type: "float32" (or None), "int8", "uint8" or "int16" for the inputs and
+        outputs of a quantized model; a list with one type for each input, then each output; or a
+        dict of names to types.
+    input_statistics: inputs that the file takes unnormalised: the model gets (x - mean) / std. A
+        (mean, std) for the only input, a list with one (or None) for each, or a dict by name; mean
+        and std are numbers or one number for each channel. With "uint8" the file takes pixels, and
+        the tensor's scale is 1 / std, its zero point the mean.
     precision: of what has no FakeQuant: "float32"; "float16" (weights of half the size, computed in
         float); "dynamic_range" (int8 weights, activations quantized at run time by their own
         range). `float16_quantization=True` and `hybrid_quantization_from_float=True` say the same.
@@ -97,7 +110,8 @@ class TFLiteConverter:
         tflite_path: str | os.PathLike[str] = "model.tflite",
         *,
         nchw_transpose: bool = True,
-        quantize_input_output_type: str | None = None,
+        quantize_input_output_type: BoundaryOption = None,
+        input_statistics: StatisticsOption = None,
         precision: str | None = None,
         float16_quantization: bool = False,
         hybrid_quantization_from_float: bool = False,
@@ -117,7 +131,8 @@ class TFLiteConverter:
         self.dummy_input = dummy_input
         self.tflite_path = Path(tflite_path)
         self.nchw_transpose = nchw_transpose
-        self.quantize_input_output_type = quantize_input_output_type or "float32"
+        self.quantize_input_output_type = quantize_input_output_type
+        self.input_statistics = input_statistics
         self.precision = resolve_precision(
             precision, float16_quantization, hybrid_quantization_from_float
         )
@@ -143,10 +158,18 @@ class TFLiteConverter:
         Raises tinyml.Error, and leaves an existing file as it was, when the model cannot be
         converted; with verify=True also when the file's outputs are out of tolerance.
         """
+        graph = self._graph()
+        count = len(graph.output_names)
+        single = ["output"] if count == 1 else [f"output_{index}" for index in range(count)]
+        outputs = self.output_names or single
+        kind, kinds = resolve_types(self.quantize_input_output_type, graph.input_names, outputs)
+        statistics = resolve_statistics(self.input_statistics, graph.input_names)
         result = _core.convert(
-            self._graph(),
+            graph,
             nchw_transpose=self.nchw_transpose,
-            quantize_input_output_type=self.quantize_input_output_type,
+            quantize_input_output_type=kind,
+            boundary_types=kinds,
+            input_statistics=statistics,
             output_names=self.output_names,
             dump_passes=self.dump_passes,
             target=self.target,
@@ -157,7 +180,9 @@ class TFLiteConverter:
         )
         errors: list[OutputError] = []
         if self.verify:
-            errors = self._compare(result)
+            errors = self._compare(
+                result, statistics, {name: kinds.get(name, kind) for name in statistics}
+            )
             self._check(errors, result.quantized)
         self.tflite_path.parent.mkdir(parents=True, exist_ok=True)
         result.write(os.fspath(self.tflite_path))
@@ -182,9 +207,17 @@ class TFLiteConverter:
                 return trace(self.model, self.dummy_input)
         return Graph.load(os.fspath(self.model))
 
-    def _compare(self, result: Any) -> list[OutputError]:
-        expected = self._run_torch()
+    def _compare(
+        self, result: Any, statistics: Statistics, kinds: dict[str, str]
+    ) -> list[OutputError]:
         inputs = [_to_numpy(value) for value in _leaves(self.dummy_input)]
+        arguments = self.dummy_input
+        for index, name in enumerate(result.input_names):
+            if name not in statistics:
+                continue
+            inputs[index], seen = raw_input(inputs[index], statistics[name], kinds[name])
+            arguments = _with_leaf(arguments, index, torch.from_numpy(seen))
+        expected = self._run_torch(arguments)
         actual = run_tflite(
             result.to_bytes(),
             inputs,
@@ -199,12 +232,8 @@ class TFLiteConverter:
             for name, reference, value in zip(names, expected, actual, strict=True)
         ]
 
-    def _run_torch(self) -> list[torch.Tensor]:
-        arguments = (
-            tuple(self.dummy_input)
-            if isinstance(self.dummy_input, tuple | list)
-            else (self.dummy_input,)
-        )
+    def _run_torch(self, inputs: Any) -> list[torch.Tensor]:
+        arguments = tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,)
         with torch.no_grad():
             if isinstance(self.model, nn.Module):
                 with _Eval(self.model):
@@ -267,6 +296,24 @@ def _leaves(value: Any) -> list[torch.Tensor]:
     if isinstance(value, tuple | list):
         return [leaf for item in value for leaf in _leaves(item)]
     return []
+
+
+def _with_leaf(value: Any, index: int, leaf: torch.Tensor) -> Any:
+    """A copy of a nested structure with its tensor number `index` replaced."""
+    position = -1
+
+    def copy(item: Any) -> Any:
+        nonlocal position
+        if isinstance(item, torch.Tensor):
+            position += 1
+            return leaf if position == index else item
+        if isinstance(item, Mapping):
+            return {key: copy(part) for key, part in item.items()}
+        if isinstance(item, tuple | list):
+            return type(item)(copy(part) for part in item)
+        return item
+
+    return copy(value)
 
 
 def _to_numpy(value: torch.Tensor) -> np.ndarray[Any, Any]:

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "lower/boundary.h"
 #include "lower/convert_report.h"
 #include "lower/pass_dump.h"
 #include "tinyml/lower.h"
@@ -10,25 +11,7 @@
 
 namespace tinyml {
 
-BoundaryType parse_boundary_type(const std::string& name) {
-  if (name == "float32") return BoundaryType::kFloat32;
-  if (name == "int8") return BoundaryType::kInt8;
-  if (name == "uint8") return BoundaryType::kUInt8;
-  throw Error(fmt::format("'{}' is no type for inputs and outputs", name), "use float32, int8 or uint8");
-}
-
 namespace {
-
-tflite::Type type_of(BoundaryType type) {
-  switch (type) {
-    case BoundaryType::kInt8:
-      return tflite::Type::INT8;
-    case BoundaryType::kUInt8:
-      return tflite::Type::UINT8;
-    default:
-      return tflite::Type::FLOAT32;
-  }
-}
 
 std::vector<std::vector<int64_t>> wide(const std::vector<tflite::Order>& orders) {
   std::vector<std::vector<int64_t>> result;
@@ -40,11 +23,13 @@ std::vector<std::vector<int64_t>> wide(const std::vector<tflite::Order>& orders)
 
 ConvertResult convert(const Graph& graph, const ConvertOptions& options) {
   ConvertResult result;
-  result.model = lower(graph, {options.output_names, options.target, options.recurrent});
+  result.model = lower(graph, {options.output_names, options.target, options.recurrent, lowering::typed_statistics(options)});
+  lowering::BoundaryTypes types = lowering::boundary_types(options, result.model.signatures.at(0));
   tflite::OptimizeOptions optimization;
   optimization.layout.channels_last_inputs = options.nchw_transpose;
   optimization.layout.channels_last_outputs = options.nchw_transpose;
-  optimization.input_type = optimization.output_type = type_of(options.boundary);
+  optimization.input_types = std::move(types.inputs);
+  optimization.output_types = std::move(types.outputs);
   optimization.target = options.target;
   optimization.weights = options.weights;
   std::vector<std::string> notes;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "lower/input_statistics.h"
 #include "lower/prepare.h"
 #include "lower/registry.h"
 #include "lower/signature.h"
@@ -45,7 +46,7 @@ class Problems {
   std::set<std::string> seen_;
 };
 
-void add_inputs(const Graph& graph, Lowering& lowering, Problems& problems) {
+void add_inputs(const Graph& graph, const LowerOptions& options, Lowering& lowering, Problems& problems) {
   for (const Input& input : graph.inputs()) {
     if (input.value == kNoValue) continue;
     const Value& value = graph.value(input.value);
@@ -67,6 +68,11 @@ void add_inputs(const Graph& graph, Lowering& lowering, Problems& problems) {
     try {
       const tflite::Type type = lowering::tflite_type(value.tensor.type);
       const tflite::Shape shape = lowering::tflite_shape(value.tensor.sizes());
+      if (const auto found = options.input_statistics.find(input.name); found != options.input_statistics.end()) {
+        if (type != tflite::Type::FLOAT32) throw Error("it holds integers, which are not normalised");
+        lowering.bind(input.value, lowering::add_normalized_input(lowering, input.name, value.tensor.sizes(), found->second));
+        continue;
+      }
       const TensorId id = lowering.subgraph().add_tensor(input.name, type, shape);
       lowering.subgraph().inputs.push_back(id);
       lowering.bind(input.value, id);
@@ -164,7 +170,7 @@ tflite::Model lower(const Graph& graph, const LowerOptions& options) {
   lowering.target = options.target;
   Problems problems;
   for (Diagnostic& diagnostic : lowering::check_mutations(normal)) problems.add(std::move(diagnostic));
-  add_inputs(prepared, lowering, problems);
+  add_inputs(prepared, options, lowering, problems);
   for (const NodeId id : prepared.nodes()) lower_node(id, prepared, lowering, problems);
   problems.throw_if_any();
   add_outputs(prepared, lowering, problems);

@@ -102,7 +102,7 @@ LayoutReport optimize(Model& model, const OptimizeOptions& options) {
   pipeline.run("remove_identities", remove_identities);
   pipeline.run("remove_dead_code", remove_dead_code);
   pipeline.run("share_constants", share_constants);
-  set_boundary_types(model, options.input_type, options.output_type);
+  set_boundary_types(model, options.input_types, options.output_types);
   pipeline.run("remove_dead_code", remove_dead_code);
   pipeline.run("compress_constants", [&](Subgraph& g) { return compress_constants(g, options.weights, note); });
   // Only the main one's: what the body of a loop hands on as it is costs nothing.

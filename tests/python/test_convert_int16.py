@@ -1,4 +1,4 @@
-"""16-bit activations with 8-bit weights: single operators and whole networks on every kernel set."""
+"""16-bit activations with 8-bit weights: operators and networks on every kernel set."""
 
 import pytest
 import torch
@@ -162,9 +162,7 @@ def test_network(tmp_path):
         net, x, tmp_path, {"bits": {"activation": 16, "weight": 8}, "observer": "min_max"}
     )
     model = quantizer.calibrate([x])
-    result = _core.convert(
-        tinyml.trace(model, (x,)), quantize_input_output_type="int16"
-    )
+    result = _core.convert(tinyml.trace(model, (x,)), quantize_input_output_type="int16")
     assert "QUANTIZE" not in result.operators
     assert "DEQUANTIZE" not in result.operators
     with torch.no_grad():

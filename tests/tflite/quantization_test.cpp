@@ -140,14 +140,14 @@ TEST(Quantization, BoundaryTypes) {
   const int x = b.fake_quant(b.input({1, 3, 8, 8}), 0.02F, 1);
   const Model model = b.finish({b.fake_quant(quantized_convolution(b, x, 4), 0.1F, 3)});
   OptimizeOptions options;
-  options.input_type = options.output_type = Type::INT8;
+  options.input_types = options.output_types = {Type::INT8};
   Model result;
   EXPECT_EQ(optimized(model, &result, options), (Ops{Op::CONV_2D}));
   const Subgraph& g = result.subgraphs[0];
   EXPECT_EQ(g.tensors[static_cast<size_t>(g.inputs[0])].name, "input0");
   EXPECT_EQ(g.tensors[static_cast<size_t>(g.outputs[0])].quantization.zero_point[0], 3);
   EXPECT_EQ(result.signatures[0].inputs[0].second, g.inputs[0]);
-  options.input_type = options.output_type = Type::UINT8;
+  options.input_types = options.output_types = {Type::UINT8};
   optimized(model, &result, options);
   const Tensor& input = result.subgraphs[0].tensors[static_cast<size_t>(result.subgraphs[0].inputs[0])];
   EXPECT_EQ(input.type, Type::UINT8);
@@ -158,7 +158,7 @@ TEST(Quantization, FloatBoundaryIsRefusedByName) {
   Builder b;
   Model model = b.finish({b.convolution(b.input({1, 3, 8, 8}), 4)});
   OptimizeOptions options;
-  options.input_type = options.output_type = Type::INT8;
+  options.input_types = options.output_types = {Type::INT8};
   try {
     optimize(model, options);
     FAIL();
