@@ -1,4 +1,4 @@
-#include "tinyml/prune.h"
+#include "tinyml/pruning_report.h"
 
 #include <fmt/format.h>
 
@@ -20,13 +20,14 @@ that the pruned model computes what the original computes with the removed chann
   tinyml prune model.pt2 --target flops=0.4 -o pruned.pt2    as many as leave 40 % of the multiply-accumulates
   tinyml prune model.pt2 --target params=0.3 --scope global -o pruned.pt2    the least important channels of all layers
   tinyml prune model.pt2 -c pruning.yaml -o pruned.pt2       sparsity by layer, exclusions, multiples
+  tinyml prune model.pt2 --target flops=0.5 --multiple 8 -o pruned.pt2 --report report.html
   tinyml prune model.pt2 --sparsity 0.5 -o pruned.pt2 --save-plan plan.json
   tinyml prune other.pt2 --plan plan.json -o other_pruned.pt2    the same cut of another checkpoint
 
 Then finetune it: model = torch.export.load("pruned.pt2").module(). Options given here override the configuration file.)";
 
 struct Options {
-  std::string input, output, config, plan, save_plan;
+  std::string input, output, config, plan, save_plan, report;
   std::optional<double> sparsity;
   std::vector<std::string> targets, calibration;
   std::optional<std::string> metric, scope;
@@ -60,24 +61,10 @@ PruningConfig merge_config(const Options& options) {
   return config;
 }
 
-std::string share(int64_t part, int64_t whole) {
-  return whole > 0 ? fmt::format("{:.1f} %", 100.0 * static_cast<double>(part) / static_cast<double>(whole)) : "";
-}
-
-std::string comparison(const Graph& before, const Graph& after) {
-  const ModelCost old_cost = count_cost(before);
-  const ModelCost new_cost = count_cost(after);
-  return table({{"", "before", "after", ""},
-                {"parameters", with_commas(old_cost.parameters), with_commas(new_cost.parameters),
-                 share(new_cost.parameters, old_cost.parameters)},
-                {"multiply-accumulates", with_commas(old_cost.total.macs), with_commas(new_cost.total.macs),
-                 share(new_cost.total.macs, old_cost.total.macs)}},
-               {1, 2, 3});
-}
-
 void run(const Options& options, const Common& common) {
   require_suffix("--output", options.output, {".pt2"});
   if (!options.save_plan.empty()) require_suffix("--save-plan", options.save_plan, {".json"});
+  if (!options.report.empty()) require_suffix("--report", options.report, {".html", ".htm"});
   Progress progress(common.quiet);
   const Graph graph = load_graph(options.input, progress);
   const DependencyGraph dependencies = analyze_dependencies(graph);
@@ -98,7 +85,12 @@ void run(const Options& options, const Common& common) {
   if (!options.save_plan.empty()) write_pruning_plan(plan, options.save_plan);
   write_pt2(pruned, options.output);
   progress.done(fmt::format("wrote {}", options.output));
-  print_or_write("", comparison(graph, pruned));
+  const PruningReport report = describe_pruning(graph, dependencies, plan, pruned);
+  if (!options.report.empty()) {
+    write_file(options.report, to_html(report, "Pruning of " + options.input));
+    progress.done(fmt::format("wrote {}", options.report));
+  }
+  print_or_write("", to_string(report));
 }
 
 }  // namespace
@@ -140,6 +132,7 @@ void add_prune(CLI::App& app, const Common& common) {
       ->excludes(sparsity)
       ->excludes(target);
   command->add_option("--save-plan", options->save_plan, "Also write the plan, a .json file");
+  command->add_option("--report", options->report, "Also write a report, an .html file");
   command->add_flag("--skip-proof", options->skip_proof, "Do not prove the plan first (it takes time on large models)");
   command->callback([options, &common] { run(*options, common); });
 }

@@ -1,4 +1,5 @@
 #include <nanobind/stl/map.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
@@ -6,7 +7,7 @@
 
 #include "arrays.h"
 #include "bindings.h"
-#include "tinyml/prune.h"
+#include "tinyml/pruning_report.h"
 
 namespace tinyml::python {
 
@@ -112,6 +113,31 @@ void bind_prune(nb::module_& module) {
       nb::arg("graph"), nb::arg("dependencies"), nb::arg("plan"), nb::arg("seed") = 0, nb::arg("tolerance") = 1e-9,
       nb::call_guard<nb::gil_scoped_release>(),
       "Raises tinyml.Error unless the pruned graph equals the original with the removed channels masked.");
+  module.def(
+      "pruning_report",
+      [](const Graph& before, const DependencyGraph& dependencies, const PruningPlan& plan, const Graph& after,
+         std::optional<double> latency_before, std::optional<double> latency_after, const std::string& html_title) {
+        PruningReport report = describe_pruning(before, dependencies, plan, after);
+        report.latency_before = latency_before;
+        report.latency_after = latency_after;
+        return html_title.empty() ? to_string(report) : to_html(report, html_title);
+      },
+      nb::arg("before"), nb::arg("dependencies"), nb::arg("plan"), nb::arg("after"),
+      nb::arg("latency_before") = nb::none(), nb::arg("latency_after") = nb::none(), nb::arg("html_title") = "",
+      "What a plan did, as text; with a title, as an HTML page.");
+  module.def(
+      "sensitivity_plans",
+      [](const Graph& graph, const DependencyGraph& dependencies, const std::string& config,
+         const std::vector<double>& sparsities) {
+        std::vector<std::tuple<std::string, double, double, PruningPlan>> result;
+        for (auto& [entry, plan] :
+             sensitivity_plans(graph, dependencies, parse_pruning_config(config), sparsities)) {
+          result.emplace_back(entry.subgraph, entry.sparsity, entry.macs, std::move(plan));
+        }
+        return result;
+      },
+      nb::arg("graph"), nb::arg("dependencies"), nb::arg("config"), nb::arg("sparsities"),
+      "Plans that prune one subgraph alone: [(subgraph, sparsity, share of the MACs that remains, plan)].");
   module.def(
       "module_sizes",
       [](const Graph& graph) {

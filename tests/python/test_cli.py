@@ -249,6 +249,36 @@ def test_quantize_says_what_it_needs(model: Path, tmp_path: Path) -> None:
     assert "FakeQuants already" in result.stderr
 
 
+def test_prune_writes_a_report(model: Path, tmp_path: Path) -> None:
+    result = succeed(
+        "prune", model, "--target", "flops=0.5", "--multiple", 2, "-o", tmp_path / "p.pt2",
+        "--report", tmp_path / "r.html",
+    )  # fmt: skip
+    assert "MACs" in result.stdout
+    page = (tmp_path / "r.html").read_text()
+    assert page.startswith("<!DOCTYPE html>")
+    assert "conv1.weight" in page
+    wrong = tinyml("prune", model, "--target", "flop=0.5", "-o", tmp_path / "q.pt2")
+    assert wrong.returncode == BAD_USAGE
+    assert "flops=SHARE" in wrong.stderr
+
+
+def test_sensitivity(model: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    shape = torch.export.load(model).example_inputs[0][0].shape
+    np.save(tmp_path / "x.npy", rng.standard_normal((4, *shape[1:]), dtype=np.float32))
+    result = succeed(
+        "sensitivity", model, "--calibration", tmp_path / "x.npy", "--sparsity", "0.25,0.75"
+    )
+    assert "conv1 " in result.stdout
+    succeed("sensitivity", model, "--calibration", tmp_path / "x.npy", "-o", tmp_path / "s.csv")
+    lines = (tmp_path / "s.csv").read_text().splitlines()
+    assert lines[0] == "subgraph,sparsity,snr_db,macs_ratio"
+    values = [line.split(",") for line in lines[1:]]
+    assert len(values) >= 3
+    assert all(0 < float(ratio) < 1 for *_, ratio in values)
+
+
 def test_a_saved_plan_cuts_another_checkpoint_alike(model: Path, tmp_path: Path) -> None:
     plan, other = tmp_path / "plan.json", tmp_path / "other.pt2"
     succeed("prune", model, "--target", "flops=0.5", "--save-plan", plan, "-o", tmp_path / "a.pt2")

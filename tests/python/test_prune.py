@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from xml.etree import ElementTree
 
 import pytest
 import torch
@@ -312,6 +313,44 @@ def test_masked_training_then_cut() -> None:
     assert_equal(model(x), expected, 1e-4)
     with pytest.raises(Error, match="no masks"):
         pruner.apply_mask()
+
+
+def test_report(tmp_path) -> None:
+    model, x = ZOO["mobilenet_v2"].small(), ZOO["mobilenet_v2"].example_input()
+    pruner = OneShotChannelPruner(model, x, {"sparsity": 0.5})
+    with pytest.raises(Error, match="call prune"):
+        pruner.report()
+    pruner.prune()
+    text = pruner.report(tmp_path / "report.html")
+    cost = pruner.calc_flops()
+    assert str(cost.before.macs) in text
+    assert str(cost.after.macs) in text
+    page = (tmp_path / "report.html").read_text()
+    xml = page.replace("<!DOCTYPE html>", "").replace('<meta charset="utf-8">', "")
+    root = ElementTree.fromstring(xml)
+    assert len(root.findall(".//svg/text")) >= 2 * len(pruner.dependencies.subgraphs)
+    assert f"{cost.after.parameters:,}" in page
+    assert "http" not in page  # nothing is loaded
+    assert "<script" not in page
+
+
+def test_sensitivity_leaves_the_model_as_it_was() -> None:
+    model, x = ZOO["resnet8"].small(), ZOO["resnet8"].example_input()
+    before = copy.deepcopy(model.state_dict())
+    expected = model(x)
+    seen = []
+
+    def evaluate(module: nn.Module) -> float:
+        seen.append(module(x))
+        return -(seen[-1] - expected).square().mean().item()
+
+    found = OneShotChannelPruner(model, x).sensitivity(evaluate, [0.25, 0.75])
+    assert {entry.sparsity for entry in found} == {0.25, 0.75}
+    assert all(0 < entry.macs < 1 and entry.quality < 0 for entry in found)
+    by_name = {(entry.subgraph, entry.sparsity): entry for entry in found}
+    for name in {entry.subgraph for entry in found}:
+        assert by_name[name, 0.75].macs < by_name[name, 0.25].macs
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
 
 
 def test_identity_pruner_changes_nothing(tmp_path) -> None:

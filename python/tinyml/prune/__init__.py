@@ -13,6 +13,7 @@ from tinyml.prune.pruner import (
     IdentityChannelPruner,
     OneShotChannelPruner,
     PruningCost,
+    Sensitivity,
 )
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "OneShotChannelPruner",
     "ProgressivePruner",
     "PruningCost",
+    "Sensitivity",
     "TrainingSegment",
 ]

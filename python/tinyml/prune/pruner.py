@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from tinyml import _core
 from tinyml._core import Error, Graph, ModelCost, PruningPlan
 from tinyml.prune.importance import Metric, gather
-from tinyml.prune.live import LiveModel
+from tinyml.prune.live import LiveModel, evaluating
 from tinyml.prune.masks import Masks
 
 Config = Mapping[str, Any] | str | os.PathLike[str] | None
@@ -39,6 +40,17 @@ class PruningCost:
         )
 
 
+@dataclass(frozen=True)
+class Sensitivity:
+    """The effect of pruning one subgraph alone."""
+
+    subgraph: str
+    sparsity: float
+    macs: float
+    """Share of the multiply-accumulates that remains."""
+    quality: float
+
+
 class ChannelPruner:
     """What all pruners share: the model, its graph, the configuration, cuts and their cost.
 
@@ -58,6 +70,7 @@ class ChannelPruner:
         self._live = LiveModel(model, dummy_input)
         self._cost = _core.count_cost(self.graph)
         self._masks: Masks | None = None
+        self._before: tuple[Graph, _core.DependencyGraph] | None = None
         self.plan: PruningPlan | None = None
         """What the last cut kept."""
 
@@ -94,6 +107,32 @@ class ChannelPruner:
         data = gather(self._live, self._metric, batches)
         return _core.plan_pruning(self.graph, self.dependencies, self._config, **data)
 
+    def sensitivity(
+        self,
+        evaluate: Callable[[nn.Module], float],
+        sparsities: Sequence[float] = (0.25, 0.5, 0.75),
+    ) -> list[Sensitivity]:
+        """Quality with every subgraph pruned alone at every sparsity; the model is left as it was.
+
+        evaluate: called as evaluate(model), with masked weights, in evaluation mode.
+        """
+        self._live.refresh()
+        module, result = self._live.module, []
+        plans = _core.sensitivity_plans(
+            self.graph, self.dependencies, self._config, list(sparsities)
+        )
+        with evaluating(module), torch.no_grad():
+            for subgraph, sparsity, macs, plan in plans:
+                weights = {k: v.clone() for k, v in module.state_dict().items()}
+                masks = Masks(module, plan)
+                try:
+                    quality = float(evaluate(module))
+                finally:
+                    masks.remove()
+                    module.load_state_dict(weights)
+                result.append(Sensitivity(subgraph, sparsity, macs, quality))
+        return result
+
     def register_mask(
         self,
         plan: PruningPlan | str | os.PathLike[str] | None = None,
@@ -119,9 +158,21 @@ class ChannelPruner:
         self._live.refresh()
         return self._cut(plan)
 
+    def report(self, path: str | os.PathLike[str] | None = None) -> str:
+        """What the cut did, as text; also writes a self-contained HTML page to `path`."""
+        if self._before is None or self.plan is None:
+            raise Error("there is nothing to report: call prune() first")
+        arguments = (*self._before, self.plan, self.graph)
+        if path is not None:
+            name = type(self.model).__name__
+            page = _core.pruning_report(*arguments, html_title=f"Pruning of {name}")
+            Path(path).write_text(page, encoding="utf-8")
+        return _core.pruning_report(*arguments)
+
     def _cut(self, plan: PruningPlan) -> nn.Module:
+        before = (self.graph, self.dependencies)
         self._live.cut(plan)
-        self.plan = plan
+        self._before, self.plan = before, plan
         return self._live.module
 
     def _resolve(
