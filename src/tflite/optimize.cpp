@@ -29,11 +29,13 @@ class Pipeline {
   }
 
   // What every other pass likes to find gone.
-  void simplify() {
+  void simplify(bool as_shuffles = false) {
     for (int round = 0; round < 8; ++round) {
       int changes = run("fold_constants", [](Subgraph& g) { return fold_constants(g, false); });
       changes += run("remove_identities", remove_identities);
       changes += run("merge_chains", merge_chains);
+      changes += run("merge_rearrangements",
+                     [&](Subgraph& g) { return merge_rearrangements(g, as_shuffles); });
       changes += run("remove_dead_code", remove_dead_code);
       if (changes == 0) break;
     }
@@ -81,7 +83,7 @@ LayoutReport optimize(Model& model, const OptimizeOptions& options) {
   Pipeline pipeline(model, options);
   const Note note = options.note ? options.note : [](const std::string&) {};
   fill_options(model);
-  pipeline.simplify();
+  pipeline.simplify(true);
   const LayoutReport layout = assign_layout(model, options.layout);
   pipeline.report("assign_layout");
   pipeline.simplify();
@@ -97,6 +99,8 @@ LayoutReport optimize(Model& model, const OptimizeOptions& options) {
   pipeline.report("fold_quantization");
   pipeline.run("fuse_padding", fuse_padding);
   pipeline.run("flatten_into_linear", flatten_into_linear);
+  pipeline.run("carry_channel_orders", carry_channel_orders);
+  pipeline.run("expand_shuffles", expand_shuffles);
   pipeline.run("drop_rank_reshapes", drop_rank_reshapes);
   pipeline.run("merge_chains", merge_chains);
   pipeline.run("remove_identities", remove_identities);

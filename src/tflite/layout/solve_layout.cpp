@@ -17,6 +17,8 @@ namespace tinyml::tflite {
 namespace {
 
 constexpr size_t kMostVisits = 20'000'000;  // Bound on the total size of labels; more labels are not tried.
+// Fewest bytes first, then fewest operators: what one byte weighs, where a TRANSPOSE weighs one.
+constexpr int64_t kByteWeight = 4096;
 
 class Solver {
  public:
@@ -45,7 +47,12 @@ class Solver {
     for (size_t o = 0; o < count; ++o) {
       solution.configs.push_back(domain_[o][static_cast<size_t>(current_[o])]);
     }
-    for (size_t t = 0; t < subgraph_.tensors.size(); ++t) solution.bytes_transposed += cost(static_cast<int>(t));
+    for (int t = 0; t < static_cast<int>(subgraph_.tensors.size()); ++t) {
+      const int64_t needed = transposes_of(t);
+      if (needed == 0) continue;
+      solution.transposes += static_cast<int>(needed);
+      solution.bytes_transposed += needed * bytes(t);
+    }
     return solution;
   }
 
@@ -184,19 +191,27 @@ class Solver {
     return result;
   }
 
-  int64_t weight(int id) const {
+  int64_t bytes(int id) const {
     const Tensor& t = tensor(id);
     return bits_of(t.type) == 0 ? 8 * element_count(t.shape) : byte_count(t.type, t.shape);
   }
 
-  int64_t cost(int id) const {
+  int64_t weight(int id) const { return std::min(bytes(id), INT64_MAX >> 24) * kByteWeight + 1; }
+
+  // How many TRANSPOSEs of the value there are now.
+  int64_t transposes_of(int id) const {
     if (!has_order(id)) return 0;
     const int made = supply(id).before;
     std::set<int> wanted;
     for (const Demand& d : demands(id)) {
       if (d.before != made) wanted.insert(d.before);
     }
-    return static_cast<int64_t>(wanted.size()) * weight(id);
+    return static_cast<int64_t>(wanted.size());
+  }
+
+  int64_t cost(int id) const {
+    const int64_t count = transposes_of(id);
+    return count == 0 ? 0 : count * weight(id);
   }
 
   // Offers the label's configuration to every operator it reaches, and switches the best set of them.
@@ -247,7 +262,7 @@ class Solver {
     const std::vector<Demand> wanted = demands(id);
     std::set<int> keys;
     for (const Demand& d : wanted) keys.insert({d.before, d.after});
-    const int64_t bytes = weight(id);
+    const int64_t capacity = weight(id);
     for (int key : keys) {
       const bool differs_kept = made.before != key;
       const bool differs_switched = made.after != key;
@@ -268,18 +283,18 @@ class Solver {
       if (always) {
         if (differs_kept && differs_switched) continue;  // A constant.
         if (differs_kept) {
-          cut.add_edge(producer, cut.sink(), bytes);
+          cut.add_edge(producer, cut.sink(), capacity);
         } else {
-          cut.add_edge(cut.source(), producer, bytes);
+          cut.add_edge(cut.source(), producer, capacity);
         }
         continue;
       }
       const int helper = cut.add_node();
       if (!when_switched.empty()) {
-        cut.add_edge(differs_switched ? cut.source() : producer, helper, bytes);
+        cut.add_edge(differs_switched ? cut.source() : producer, helper, capacity);
         for (int node : when_switched) cut.add_edge(helper, node, MinCut::kInfinite);
       } else {
-        cut.add_edge(helper, differs_kept ? cut.sink() : producer, bytes);
+        cut.add_edge(helper, differs_kept ? cut.sink() : producer, capacity);
         for (int node : when_kept) cut.add_edge(node, helper, MinCut::kInfinite);
       }
     }

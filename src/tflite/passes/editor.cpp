@@ -93,6 +93,14 @@ void Editor::set_output(int index, size_t slot, int id) {
   uses_.producer[static_cast<size_t>(id)] = index;
 }
 
+void Editor::replace_output(size_t position, int id) {
+  const int from = subgraph_.outputs[position];
+  drop_use(from, kGraphOutput, position);
+  subgraph_.outputs[position] = id;
+  uses_.consumers[static_cast<size_t>(id)].push_back({kGraphOutput, static_cast<int>(position)});
+  if (!is_output(from) && !is_input(id) && !tensor(id).is_constant()) std::swap(tensor(id).name, tensor(from).name);
+}
+
 void Editor::replace_uses(int from, int to) {
   if (from == to) return;
   const std::vector<Use> uses = std::move(uses_.consumers[static_cast<size_t>(from)]);

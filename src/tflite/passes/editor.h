@@ -40,6 +40,8 @@ class Editor {
   void set_input(int op, size_t slot, int id);
   void set_inputs(int op, std::vector<int> inputs);
   void set_output(int op, size_t slot, int id);
+  /// Output `position` of the subgraph becomes another tensor, which takes the name over.
+  void replace_output(size_t position, int id);
   /// All that read `from`, outputs of the subgraph included, read `to`. An output's name goes along with it.
   void replace_uses(int from, int to);
 
