@@ -64,8 +64,11 @@ void run(const Options& options, const Common& common) {
   progress.done(fmt::format("wrote {}: {}", options.output, bytes_text(size)));
   if (common.quiet) return;
   for (const std::string& note : result.report.notes) fmt::print(stderr, "note: {}\n", note);
+  if (!result.report.transposes.empty()) {
+    fmt::print(stderr, "note: {} TRANSPOSE operators remain\n", result.report.transposes.size());
+  }
   for (const RemainingTranspose& transpose : result.report.transposes) {
-    fmt::print(stderr, "note: a TRANSPOSE of [{}] stays at {}: {}\n", fmt::join(transpose.shape, ", "),
+    fmt::print(stderr, "  of [{}] at {}: {}\n", fmt::join(transpose.shape, ", "),
                transpose.tensor, transpose.reason);
   }
   for (const tflite::TargetIssue& issue : result.report.target_issues) {

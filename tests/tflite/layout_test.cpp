@@ -1,8 +1,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <functional>
-#include <set>
 
 #include "tflite/builder.h"
 #include "tflite/layout/min_cut.h"
@@ -145,95 +143,6 @@ TEST(Layout, TransposesTheSmallerSide) {
   const LayoutReport report = assign_layout(model, options);
   EXPECT_EQ(report.transposes, 1);
   EXPECT_EQ(report.bytes_transposed, 4 * 8 * 16);
-}
-
-// All orders of all operators that have a choice, tried exhaustively; -1 when there are too many.
-int64_t brute_force(const Subgraph& subgraph, const std::vector<Order>& inputs, const std::vector<Order>& outputs) {
-  const Uses uses = find_uses(subgraph);
-  const OperatorLayouts layouts(subgraph, uses);
-  std::vector<std::vector<LayoutConfig>> domains;
-  for (size_t o = 0; o < subgraph.operators.size(); ++o) {
-    auto domain = layouts.own_configs(static_cast<int>(o));
-    const Operator& op = subgraph.operators[o];
-    for (size_t slot = 0; slot < op.inputs.size(); ++slot) {
-      if (op.inputs[slot] < 0) continue;
-      Order order = identity_order(subgraph.tensors[static_cast<size_t>(op.inputs[slot])].rank());
-      do {
-        const auto config = layouts.follow(static_cast<int>(o), true, slot, order);
-        if (config && std::find(domain.begin(), domain.end(), *config) == domain.end()) domain.push_back(*config);
-      } while (std::next_permutation(order.begin(), order.end()));
-    }
-    if (domain.empty()) domain.push_back(layouts.identity_config(static_cast<int>(o)));
-    domains.push_back(domain);
-  }
-  double combinations = 1;
-  for (const auto& domain : domains) combinations *= static_cast<double>(domain.size());
-  if (combinations > 700) return -1;
-  std::vector<size_t> chosen(domains.size(), 0);
-  int64_t best = INT64_MAX;
-  const auto cost = [&] {
-    int64_t total = 0;
-    for (size_t t = 0; t < subgraph.tensors.size(); ++t) {
-      const Tensor& tensor = subgraph.tensors[t];
-      if (tensor.is_constant() || tensor.rank() < 2) continue;
-      Order made;
-      for (size_t i = 0; i < subgraph.inputs.size(); ++i) {
-        if (subgraph.inputs[i] == static_cast<int>(t)) made = inputs[i];
-      }
-      std::set<Order> wanted;
-      for (size_t o = 0; o < domains.size(); ++o) {
-        const Operator& op = subgraph.operators[o];
-        const LayoutConfig& config = domains[o][chosen[o]];
-        for (size_t i = 0; i < op.outputs.size(); ++i) {
-          if (op.outputs[i] == static_cast<int>(t)) made = config.outputs[i];
-        }
-        for (size_t i = 0; i < op.inputs.size(); ++i) {
-          if (op.inputs[i] == static_cast<int>(t)) wanted.insert(order_key(tensor, config.inputs[i]));
-        }
-      }
-      for (size_t i = 0; i < subgraph.outputs.size(); ++i) {
-        if (subgraph.outputs[i] == static_cast<int>(t)) wanted.insert(order_key(tensor, outputs[i]));
-      }
-      wanted.erase(order_key(tensor, made));
-      total += static_cast<int64_t>(wanted.size()) * byte_count(tensor.type, tensor.shape);
-    }
-    return total;
-  };
-  const std::function<void(size_t)> try_from = [&](size_t o) {
-    if (o == domains.size()) {
-      best = std::min(best, cost());
-      return;
-    }
-    for (chosen[o] = 0; chosen[o] < domains[o].size(); ++chosen[o]) try_from(o + 1);
-    chosen[o] = 0;
-  };
-  try_from(0);
-  return best;
-}
-
-TEST(Layout, IsOptimalOnSmallGraphs) {
-  int with_cost = 0;
-  int tried = 0;
-  for (unsigned seed = 0; seed < 1000; ++seed) {
-    Model model = testing::random_model(seed, 4);
-    Subgraph& subgraph = model.subgraphs[0];
-    prepare_layout(subgraph);
-    const Uses uses = find_uses(subgraph);
-    const OperatorLayouts layouts(subgraph, uses);
-    std::vector<Order> inputs;
-    std::vector<Order> outputs;
-    for (int id : subgraph.inputs)
-      inputs.push_back(channels_last_order(subgraph.tensors[static_cast<size_t>(id)].rank()));
-    for (int id : subgraph.outputs) outputs.push_back(identity_order(subgraph.tensors[static_cast<size_t>(id)].rank()));
-    const int64_t best = brute_force(subgraph, inputs, outputs);
-    if (best < 0) continue;
-    const int64_t found = solve_layout(subgraph, uses, layouts, inputs, outputs).bytes_transposed;
-    EXPECT_EQ(found, best) << "seed " << seed;
-    ++tried;
-    with_cost += best > 0 ? 1 : 0;
-  }
-  EXPECT_GT(tried, 50);
-  EXPECT_GT(with_cost, 20);
 }
 
 }  // namespace

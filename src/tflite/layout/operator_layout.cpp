@@ -154,8 +154,15 @@ std::optional<LayoutConfig> OperatorLayouts::follow(int o, bool is_input, size_t
   }
   const auto& axes = is_input ? frame->inputs[slot] : frame->outputs[slot];
   if (!axes || axes->size() != order.size()) return std::nullopt;
-  const Order whole = frame_order(*axes, frame->rank, order);
-  if (frame->last_axis_stays && !whole.empty() && whole.back() != frame->rank - 1) return std::nullopt;
+  Order whole = frame_order(*axes, frame->rank, order);
+  if (frame->last_axis_stays && !whole.empty() && whole.back() != frame->rank - 1) {
+    // An axis of size 1 is anywhere.
+    const int id = is_input ? op.inputs[slot] : op.outputs[slot];
+    const Tensor& operand = subgraph_.tensors[static_cast<size_t>(id)];
+    if (operand.rank() != frame->rank || !is_unit_axis(operand, frame->rank - 1)) return std::nullopt;
+    std::erase(whole, frame->rank - 1);
+    whole.push_back(frame->rank - 1);
+  }
   LayoutConfig config;
   for (size_t i = 0; i < frame->inputs.size(); ++i) {
     config.inputs.push_back(frame->inputs[i] ? operand_order(*frame->inputs[i], whole) : Order{});

@@ -17,6 +17,10 @@ namespace tinyml::tflite {
 namespace {
 
 constexpr size_t kMostVisits = 20'000'000;  // Bound on the total size of labels; more labels are not tried.
+// So much work in all may go into labels that start where an earlier one has been, and so much in each into places where
+// an earlier one has been: small graphs get every label whole, large ones stay linear.
+constexpr size_t kRepeatedSeeds = 4'000;
+constexpr size_t kRepeatedPlaces = 1'000;
 // Fewest bytes first, then fewest operators: what one byte weighs, where a TRANSPOSE weighs one.
 constexpr int64_t kByteWeight = 4096;
 
@@ -99,14 +103,19 @@ class Solver {
   // Starts a label, unless an earlier one has been here.
   void seed(int id, const Order& order) {
     if (id == kNoTensor || order.empty() || !has_order(id) || visits_ > kMostVisits) return;
-    if (visited_.contains({id, order_key(tensor(id), order)})) return;
+    if (!seeds_.insert({id, order_key(tensor(id), order)}).second) return;
+    if (visits_ > kRepeatedSeeds && visited_.contains({id, order_key(tensor(id), order)})) return;
     Label label;
-    const int number = static_cast<int>(labels_.size());
+    const int number = ++last_label_;
+    size_t repeated = 0;
+    std::set<std::pair<int, Order>> inside;
     std::vector<std::pair<int, Order>> open = {{id, order}};
     while (!open.empty()) {
       const auto [at, wanted] = std::move(open.back());
       open.pop_back();
-      if (!visited_.insert({at, order_key(tensor(at), wanted)}).second) continue;
+      std::pair<int, Order> place = {at, order_key(tensor(at), wanted)};
+      if (!inside.insert(place).second) continue;
+      if (!visited_.insert(std::move(place)).second && ++repeated > kRepeatedPlaces) continue;
       const auto reach = [&](int o, bool is_input, size_t slot) {
         ++visits_;
         int& stamp = stamp_[static_cast<size_t>(o)];
@@ -307,7 +316,8 @@ class Solver {
   std::vector<Order> input_order_;
   std::vector<std::vector<LayoutConfig>> domain_;
   std::vector<Label> labels_;
-  std::set<std::pair<int, Order>> visited_;
+  std::set<std::pair<int, Order>> seeds_, visited_;
+  int last_label_ = 0;
   std::vector<int> stamp_;
   size_t visits_ = 0;
   std::map<Order, int> key_numbers_;
