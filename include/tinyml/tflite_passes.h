@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "tinyml/tflite.h"
-#include "tinyml/tflite_precision.h"
 #include "tinyml/tflite_forms.h"
+#include "tinyml/tflite_precision.h"
 #include "tinyml/tflite_target.h"
 
 namespace tinyml::tflite {
