@@ -18,5 +18,6 @@ void add_prune(CLI::App& app, const Common& common);
 void add_sensitivity(CLI::App& app, const Common& common);
 void add_quantize(CLI::App& app, const Common& common);
 void add_convert(CLI::App& app, const Common& common);
+void add_ops(CLI::App& app, const Common& common);
 
 }  // namespace tinyml::cli

@@ -41,6 +41,7 @@ int run(int argc, char** argv) {
   tinyml::cli::add_sensitivity(app, common);
   tinyml::cli::add_quantize(app, common);
   tinyml::cli::add_convert(app, common);
+  tinyml::cli::add_ops(app, common);
 
   try {
     app.parse(argc, argv);

@@ -49,4 +49,15 @@ tflite::Model lower(const Graph& graph, const LowerOptions& options = {});
 /// The operators that `lower` has an entry for ("aten.conv2d.default"), sorted.
 std::vector<std::string> lowerable_operators();
 
+/// One row of the table of operators.
+struct OperatorSupport {
+  std::string name;  ///< "aten.conv2d.default"; of refused ones without the overload, "*" for any ending: "aten.fft_*".
+  bool supported = true;
+  std::string limits;  ///< What is refused and why; "" for nothing.
+  std::string remedy;  ///< Of refused ones: the nearest way out.
+};
+
+/// Every operator that `lower` has an entry for, sorted, then those that are refused with a remedy of their own.
+std::vector<OperatorSupport> operator_support();
+
 }  // namespace tinyml

@@ -8,7 +8,15 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from tinyml._core import Diagnostic, Error, Graph, ModelCost, lowerable_operators
+from tinyml._core import (
+    Diagnostic,
+    Error,
+    Graph,
+    ModelCost,
+    OperatorSupport,
+    lowerable_operators,
+    operators,
+)
 
 # Public name -> the module that defines it; resolved on first use because it imports torch.
 _LAZY: dict[str, str] = {
@@ -25,7 +33,16 @@ _LAZY: dict[str, str] = {
 }
 
 __version__ = "0.1.0"
-__all__ = ["Diagnostic", "Error", "Graph", "lowerable_operators", "ModelCost", *sorted(_LAZY)]
+__all__ = [
+    "Diagnostic",
+    "Error",
+    "Graph",
+    "ModelCost",
+    "OperatorSupport",
+    "lowerable_operators",
+    "operators",
+    *sorted(_LAZY),
+]
 
 
 def __getattr__(name: str) -> Any:

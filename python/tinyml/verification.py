@@ -81,7 +81,7 @@ def run_tflite(
         raise Error(f"the file has {len(details)} inputs, {len(inputs)} were given")
     for index, (detail, value) in enumerate(zip(details, inputs, strict=True)):
         order = input_orders[index] if input_orders else range(value.ndim)
-        value = np.ascontiguousarray(np.transpose(value, order))
+        value = np.array(np.transpose(value, order), order="C")
         interpreter.set_tensor(detail["index"], _quantize(value, detail))
     interpreter.invoke()
     outputs = []

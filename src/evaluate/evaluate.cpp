@@ -35,13 +35,34 @@ std::vector<NodeId> needed_nodes(const Graph& graph) {
   return result;
 }
 
-void check_nodes(const Graph& graph, const std::vector<NodeId>& nodes) {
-  std::vector<Diagnostic> problems;
+constexpr std::string_view kCond = "higher_order.cond";
+constexpr std::string_view kWhile = "higher_order.while_loop";
+
+const Graph& body_of(const Node& node, size_t index) {
+  if (index >= node.args.size() || !node.args[index].value.is_graph()) {
+    throw Error({fmt::format("{} has no body", node.op), node.module_path(), node.source(), "export the model again"});
+  }
+  return *std::get<std::shared_ptr<const Graph>>(node.args[index].value.data);
+}
+
+void find_problems(const Graph& graph, const std::vector<NodeId>& nodes, std::vector<Diagnostic>& problems) {
   for (NodeId id : nodes) {
     const Node& node = graph.node(id);
     if (is_evaluable(node.op)) continue;
+    if (node.op == kCond || node.op == kWhile) {
+      const size_t first = node.op == kCond ? 1 : 0;
+      for (size_t body = first; body < first + 2; ++body) {
+        find_problems(body_of(node, body), needed_nodes(body_of(node, body)), problems);
+      }
+      continue;
+    }
     problems.push_back({fmt::format("operator {} has no evaluator", node.op), node.module_path(), node.source(), ""});
   }
+}
+
+void check_nodes(const Graph& graph, const std::vector<NodeId>& nodes) {
+  std::vector<Diagnostic> problems;
+  find_problems(graph, nodes, problems);
   if (!problems.empty()) throw Error("the graph cannot be evaluated", std::move(problems));
 }
 
@@ -86,7 +107,9 @@ class Evaluation {
     for (NodeId id : nodes) {
       const Node& node = graph_.node(id);
       std::vector<Tensor> results =
-          evaluation::run_operator(evaluation::OperatorCall(graph_, node, lookup, options_.float64));
+          node.op == kCond || node.op == kWhile
+              ? run_control(node)
+              : evaluation::run_operator(evaluation::OperatorCall(graph_, node, lookup, options_.float64));
       for (const NamedArgument& arg : node.args) {
         arg.value.for_each_value([&](ValueId value) { release(value); });
       }
@@ -98,6 +121,37 @@ class Evaluation {
   }
 
  private:
+  Tensor operand(const Argument& argument) {
+    if (argument.is_value()) return find(argument.as_value());
+    if (argument.is_bool()) return Tensor::scalar(argument.as_bool());
+    return argument.is_int() ? Tensor::scalar(argument.as_int()) : Tensor::scalar(argument.as_double());
+  }
+
+  std::vector<Tensor> operands(const Node& node, size_t index) {
+    std::vector<Tensor> result;
+    if (index >= node.args.size()) return result;
+    for (const Argument& item : node.args[index].value.as_list()) result.push_back(operand(item));
+    return result;
+  }
+
+  /// (predicate, true body, false body, operands), or (condition, body, carried operands, additional operands).
+  std::vector<Tensor> run_control(const Node& node) {
+    EvaluateOptions inner;
+    inner.float64 = options_.float64;
+    const auto holds = [](const Tensor& tensor) { return tensor.to_doubles().at(0) != 0; };
+    if (node.op == kCond) {
+      return evaluate(body_of(node, holds(operand(node.args[0].value)) ? 1 : 2), operands(node, 3), inner);
+    }
+    std::vector<Tensor> carried = operands(node, 2);
+    const std::vector<Tensor> additional = operands(node, 3);
+    while (true) {
+      std::vector<Tensor> all = carried;
+      all.insert(all.end(), additional.begin(), additional.end());
+      if (!holds(evaluate(body_of(node, 0), all, inner).at(0))) return carried;
+      carried = evaluate(body_of(node, 1), all, inner);
+    }
+  }
+
   void count_uses(const std::vector<NodeId>& nodes) {
     const auto count = [&](const Argument& argument) {
       argument.for_each_value([&](ValueId value) { ++uses_[index_of(value)]; });
@@ -202,6 +256,7 @@ std::vector<Tensor> evaluate(const Graph& graph, const std::vector<Tensor>& inpu
 std::vector<Tensor> evaluate_node(const Graph& graph, NodeId id, const std::vector<Tensor>& inputs, bool float64) {
   const Node& node = graph.node(id);
   check_nodes(graph, {id});
+  if (!is_evaluable(node.op)) throw Error(fmt::format("{} is evaluated as part of its graph only", node.op));
   std::map<ValueId, Tensor> values;
   size_t next = 0;
   for (const NamedArgument& arg : node.args) {

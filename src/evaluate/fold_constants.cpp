@@ -30,7 +30,7 @@ Argument number_of(const Tensor& tensor) {
 
 class Folder {
  public:
-  Folder(Graph graph, const FoldOptions& options) : graph_(std::move(graph)) {
+  Folder(Graph graph, const FoldOptions& options) : graph_(std::move(graph)), fold_outputs_(options.fold_outputs) {
     std::set<std::string> updated;
     for (const Output& output : graph_.outputs()) {
       if (output.kind == OutputKind::kBufferMutation || output.kind == OutputKind::kParameterMutation) {
@@ -48,6 +48,7 @@ class Folder {
     for (NodeId id : graph_.nodes()) {
       if (folded_.count(id) == 0) bind_arguments(id);
     }
+    bind_outputs();
     graph_.erase_dead_nodes();
     return std::move(graph_);
   }
@@ -62,7 +63,7 @@ class Folder {
     if (must_stay(node) || !is_evaluable(node.op)) return;
     const bool returned = std::any_of(node.outputs.begin(), node.outputs.end(),
                                       [&](ValueId output) { return output != kNoValue && graph_.is_output(output); });
-    if (returned) return;
+    if (returned && !fold_outputs_) return;
     std::vector<ValueId> order;
     std::vector<Tensor> inputs;
     bool constant = true;
@@ -111,6 +112,13 @@ class Folder {
     }
   }
 
+  void bind_outputs() {
+    for (size_t i = 0; i < graph_.outputs().size(); ++i) {
+      Output output = graph_.outputs()[i];
+      if (bind(output.value)) graph_.set_output(i, std::move(output));
+    }
+  }
+
   bool bind(Argument& argument) {
     if (argument.is_list()) {
       bool changed = false;
@@ -138,6 +146,7 @@ class Folder {
   }
 
   Graph graph_;
+  bool fold_outputs_;
   std::map<ValueId, Tensor> known_;
   std::set<NodeId> folded_;
   std::map<ValueId, ValueId> bindings_;

@@ -46,6 +46,7 @@ std::span<const OperatorEntry> shuffle_operators();
 std::span<const OperatorEntry> pad_operators();
 std::span<const OperatorEntry> cast_operators();
 std::span<const OperatorEntry> creation_operators();
+std::span<const OperatorEntry> sequence_operators();
 std::span<const OperatorEntry> symbolic_operators();
 std::span<const OperatorEntry> fake_quantize_operators();
 std::span<const OperatorEntry> attention_operators();

@@ -58,6 +58,15 @@ Graph drop_identities(Graph graph) {
   return graph;
 }
 
-Graph normalize(Graph graph) { return drop_identities(functionalize(inline_regions(std::move(graph)))); }
+Graph normalize(Graph graph) {
+  graph = drop_identities(functionalize(inline_regions(std::move(graph))));
+  for (const NodeId id : graph.nodes()) {  // the bodies of cond and while_loop
+    for (size_t i = 0; i < graph.node(id).args.size(); ++i) {
+      const auto* body = std::get_if<std::shared_ptr<const Graph>>(&graph.node(id).args[i].value.data);
+      if (body != nullptr) graph.set_arg(id, i, std::make_shared<const Graph>(normalize(**body)));
+    }
+  }
+  return graph;
+}
 
 }  // namespace tinyml

@@ -72,6 +72,9 @@ int64_t Lowering::axis(std::string_view name, int64_t rank) const {
 
 Sizes Lowering::axes(std::string_view name, int64_t rank) const {
   Sizes result = has(name) ? integers(name) : Sizes{};
+  if (rank == 0 && std::all_of(result.begin(), result.end(), [](int64_t axis) { return axis == 0 || axis == -1; })) {
+    return {};
+  }
   for (int64_t& axis : result) {
     if (axis < -rank || axis >= rank) refuse(fmt::format("dimension {} of a tensor with {}", axis, rank));
     if (axis < 0) axis += rank;

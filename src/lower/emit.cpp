@@ -133,6 +133,9 @@ std::vector<TensorId> Lowering::topk(TensorId x, TensorId count, const Sizes& sh
 
 TensorId Lowering::broadcast_to(TensorId x, const Sizes& shape) {
   if (this->shape(x) == shape) return x;
+  Sizes from = this->shape(x);
+  from.insert(from.begin(), shape.size() - from.size(), 1);
+  x = reshape(x, from);
   return emit(Op::BROADCAST_TO, {x, indices(shape)}, type(x), shape);
 }
 
@@ -152,6 +155,30 @@ bool all_zero(const Sizes& sizes) {
   return std::all_of(sizes.begin(), sizes.end(), [](int64_t size) { return size == 0; });
 }
 
+constexpr size_t kPadRank = 5;  // of the kernels of PAD
+
+struct Merged {
+  Sizes shape, before, after;
+};
+
+// Neighbouring dimensions without padding become one.
+Merged merge_unpadded(const Sizes& shape, const Sizes& before, const Sizes& after) {
+  Merged result;
+  bool mergeable = false;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    const bool plain = before[i] == 0 && after[i] == 0;
+    if (plain && mergeable) {
+      result.shape.back() *= shape[i];
+    } else {
+      result.shape.push_back(shape[i]);
+      result.before.push_back(before[i]);
+      result.after.push_back(after[i]);
+    }
+    mergeable = plain;
+  }
+  return result;
+}
+
 Sizes padded(Sizes shape, const Sizes& before, const Sizes& after) {
   for (size_t i = 0; i < shape.size(); ++i) shape[i] += before[i] + after[i];
   return shape;
@@ -159,17 +186,19 @@ Sizes padded(Sizes shape, const Sizes& before, const Sizes& after) {
 
 }  // namespace
 
-TensorId Lowering::pad(TensorId x, const Sizes& before, const Sizes& after) {
-  if (all_zero(before) && all_zero(after)) return x;
-  const TensorId paddings = constant(paddings_of(before, after), {rank(x), 2});
-  return emit(Op::PAD, {x, paddings}, type(x), padded(shape(x), before, after));
-}
+TensorId Lowering::pad(TensorId x, const Sizes& before, const Sizes& after) { return pad(x, before, after, 0); }
 
 TensorId Lowering::pad(TensorId x, const Sizes& before, const Sizes& after, double value) {
-  if (value == 0) return pad(x, before, after);
   if (all_zero(before) && all_zero(after)) return x;
+  const Sizes result = padded(shape(x), before, after);
+  if (shape(x).size() > kPadRank) {
+    const Merged merged = merge_unpadded(shape(x), before, after);
+    if (merged.shape.size() > kPadRank) refuse("padding of more than five dimensions");
+    return reshape(pad(reshape(x, merged.shape), merged.before, merged.after, value), result);
+  }
   const TensorId paddings = constant(paddings_of(before, after), {rank(x), 2});
-  return emit(Op::PADV2, {x, paddings, scalar(value, type(x))}, type(x), padded(shape(x), before, after));
+  if (value == 0) return emit(Op::PAD, {x, paddings}, type(x), result);
+  return emit(Op::PADV2, {x, paddings, scalar(value, type(x))}, type(x), result);
 }
 
 }  // namespace tinyml::lowering

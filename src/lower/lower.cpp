@@ -6,6 +6,7 @@
 #include <set>
 
 #include "lower/input_statistics.h"
+#include "lower/lower_graph.h"
 #include "lower/prepare.h"
 #include "lower/registry.h"
 #include "lower/signature.h"
@@ -122,8 +123,11 @@ void lower_node(NodeId id, const Graph& graph, Lowering& lowering, Problems& pro
   lowering.enter(id);
   const lowering::Function function = lowering::registry().find(node.op);
   if (function == nullptr) {
-    problems.add({fmt::format("the operator {} is not supported", node.op), node.module_path(), node.source(),
-                  kUnsupportedRemedy});
+    const lowering::Refusal* refusal = lowering::registry().find_refusal(node.op);
+    std::string what = fmt::format("the operator {} is not supported", node.op);
+    if (refusal != nullptr) what += ": " + refusal->reason;
+    problems.add({std::move(what), node.module_path(), node.source(),
+                  refusal != nullptr ? refusal->remedy : kUnsupportedRemedy});
   } else if (std::any_of(node.outputs.begin(), node.outputs.end(),
                          [&](ValueId output) { return depends_on_data(graph, output); })) {
     if (!inherits_unknown_size(graph, node)) {
@@ -163,8 +167,7 @@ RecurrentForm parse_recurrent_form(const std::string& name) {
   throw Error(fmt::format("'{}' is no form of recurrent layers", name), "use unrolled, fused or while");
 }
 
-tflite::Model lower(const Graph& graph, const LowerOptions& options) {
-  const Graph normal = normalize(graph);
+tflite::Model lowering::lower_graph(const Graph& normal, const LowerOptions& options) {
   const Graph prepared = lowering::prepare(normal);
   Lowering lowering(prepared, options);
   lowering.target = options.target;
@@ -175,8 +178,13 @@ tflite::Model lower(const Graph& graph, const LowerOptions& options) {
   problems.throw_if_any();
   add_outputs(prepared, lowering, problems);
   problems.throw_if_any();
-  lowering::add_signature(options, lowering.model);
   return std::move(lowering.model);
+}
+
+tflite::Model lower(const Graph& graph, const LowerOptions& options) {
+  tflite::Model model = lowering::lower_graph(normalize(graph), options);
+  lowering::add_signature(options, model);
+  return model;
 }
 
 }  // namespace tinyml

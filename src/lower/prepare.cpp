@@ -35,6 +35,7 @@ Graph prepare(const Graph& graph) {
   prepared.erase_dead_nodes();
   FoldOptions options;
   options.fold_parameters = true;
+  options.fold_outputs = true;
   return fold_constants(std::move(prepared), options);
 }
 

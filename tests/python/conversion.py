@@ -1,10 +1,13 @@
 """Shared by the conversion tests: convert a small module, run the file, compare with PyTorch."""
 
+import copy
+import io
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import nn
+from torch.utils import _pytree as pytree
 
 import tinyml
 from tinyml import _core
@@ -27,16 +30,45 @@ def random_input(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def outputs_of(value: Any) -> list[torch.Tensor]:
-    """The tensors in nested tuples and lists, in order; None is left out."""
-    if isinstance(value, torch.Tensor):
-        return [value]
-    return [leaf for item in value if item is not None for leaf in outputs_of(item)]
+    """The tensors of a model's result, in the order of its structure."""
+    return [leaf for leaf in pytree.tree_leaves(value) if isinstance(leaf, torch.Tensor)]
 
 
 def convert_module(model: nn.Module | Callable[..., Any], *inputs: torch.Tensor, **options: Any):
     """The ConvertResult of a module or function."""
+    return _core.convert(capture(model, *inputs), **options)
+
+
+def capture(model: nn.Module | Callable[..., Any], *inputs: torch.Tensor):
+    """The Graph of a module or function."""
     module = model if isinstance(model, nn.Module) else Call(model)
-    return _core.convert(tinyml.trace(module.eval(), inputs), **options)
+    return tinyml.trace(module.eval(), inputs)
+
+
+def load_generated(graph: tinyml.Graph) -> nn.Module:
+    """The model that the graph's generated Python code defines, with its weights."""
+    source, weights = _core.generate_python(graph, "Generated", "")
+    saved = io.BytesIO()
+    torch.save({name: torch.from_dlpack(data) for name, data in weights.items()}, saved)
+    saved.seek(0)
+    namespace: dict[str, Any] = {"__name__": "generated"}
+    exec(compile(source, "generated.py", "exec"), namespace)
+    return namespace["load"](saved).eval()
+
+
+def check_generated(graph: tinyml.Graph, inputs: Sequence[Any], expected: Any) -> None:
+    """Generate Python code, run it and compare: structure, types and numbers."""
+    with torch.no_grad():
+        actual = load_generated(graph)(*copy.deepcopy(inputs))
+    leaves, structure = pytree.tree_flatten(expected)
+    values, found = pytree.tree_flatten(actual)
+    assert found == structure
+    for value, reference in zip(values, leaves, strict=True):
+        if isinstance(reference, torch.Tensor):
+            assert value.dtype == reference.dtype
+            torch.testing.assert_close(value, reference, rtol=1e-5, atol=1e-5, equal_nan=True)
+        else:
+            assert value == reference
 
 
 def _run(kernel: str, content: bytes, inputs: Sequence[torch.Tensor], result: Any) -> list:
@@ -78,14 +110,20 @@ def check_conversion(
     *inputs: torch.Tensor,
     tolerance: float = 1e-4,
     kernels: tuple[str, ...] = ("xnnpack", "reference"),
+    generated: bool = True,
     **options: Any,
 ):
-    """Convert, run on every kernel set, compare each output; returns the ConvertResult."""
+    """Convert, run on every kernel set, compare each output; the same for the generated Python
+    code. Returns the ConvertResult."""
     module = model if isinstance(model, nn.Module) else Call(model)
-    result = convert_module(module, *inputs, **options)
+    graph = capture(module, *inputs)
+    result = _core.convert(graph, **options)
     with torch.no_grad():
-        expected = outputs_of(module(*inputs))
+        value = module(*copy.deepcopy(inputs))
+    expected = outputs_of(value)
     for index, error in enumerate(run_all(result, inputs, expected, kernels)):
         exact = not expected[index % len(expected)].is_floating_point()
         assert error.relative <= (0 if exact else tolerance), error
+    if generated:
+        check_generated(graph, inputs, value)
     return result

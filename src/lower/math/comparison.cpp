@@ -1,4 +1,5 @@
 // Comparisons, where and masked_fill.
+#include "lower/math/elementwise.h"
 #include "lower/registry.h"
 
 namespace tinyml::lowering {
@@ -15,13 +16,15 @@ Type common_type(const Lowering& at) {
   if (is_float_argument(at, "self") || is_float_argument(at, "other")) return Type::FLOAT32;
   const Argument& other = at.node().arg("other");
   const Type self = tflite_type(at.graph().tensor_type(at.node().arg("self").as_value()).type);
-  if (!other.is_value()) return self == Type::BOOL && !other.is_bool() ? Type::INT32 : self;
-  return self == tflite_type(at.graph().tensor_type(other.as_value()).type) ? self : Type::INT32;
+  if (!other.is_value()) return self == Type::BOOL && !other.is_bool() ? Type::INT32 : computing_type(self);
+  const Type second = tflite_type(at.graph().tensor_type(other.as_value()).type);
+  return self == second ? computing_type(self) : Type::INT32;
 }
 
 template <Op op>
 void lower_comparison(Lowering& at) {
-  const Type type = common_type(at);
+  Type type = common_type(at);
+  if (type == Type::BOOL && op != Op::EQUAL && op != Op::NOT_EQUAL) type = Type::INT32;
   at.set_output(at.compare(op, at.input("self", type), at.input("other", type)));
 }
 
@@ -36,6 +39,13 @@ void lower_masked_fill(Lowering& at) {
   at.set_output(at.select(at.input("mask", Type::BOOL), at.input("value", type), at.input("self", type)));
 }
 
+void lower_threshold(Lowering& at) {
+  const Type type = computing_type(at.output_type());
+  const TensorId x = at.input("self", type);
+  const TensorId above = at.compare(Op::GREATER, x, at.input("threshold", type));
+  at.set_output(at.select(above, x, at.input("value", type)));
+}
+
 }  // namespace
 
 void register_comparison(Registry& registry) {
@@ -47,6 +57,7 @@ void register_comparison(Registry& registry) {
   registry.add({"ge.Tensor", "ge.Scalar"}, lower_comparison<Op::GREATER_EQUAL>);
   registry.add({"where.self", "where.ScalarSelf", "where.ScalarOther", "where.Scalar"}, lower_where);
   registry.add({"masked_fill.Scalar", "masked_fill.Tensor"}, lower_masked_fill);
+  registry.add({"threshold.default"}, lower_threshold);
 }
 
 }  // namespace tinyml::lowering

@@ -1,4 +1,4 @@
-// matmul, mm, bmm, baddbmm: FULLY_CONNECTED for constant matrices, else BATCH_MATMUL.
+// matmul, mm, bmm, mv: FULLY_CONNECTED for constant matrices, else BATCH_MATMUL.
 #include "lower/math/matmul.h"
 
 #include "lower/nn/weights.h"
@@ -37,20 +37,6 @@ void lower_matmul(Lowering& at) {
   at.set_output(matmul(at, at.input("self", Type::FLOAT32), at.input(second, Type::FLOAT32)));
 }
 
-void lower_baddbmm(Lowering& at) {
-  TensorId product = matmul(at, at.input("batch1", Type::FLOAT32), at.input("batch2", Type::FLOAT32));
-  if (const double alpha = at.number("alpha"); alpha != 1) {
-    product = at.binary(Op::MUL, product, at.scalar(alpha, Type::FLOAT32));
-  }
-  const double beta = at.number("beta");
-  if (beta != 0) {
-    TensorId added = at.input("self", Type::FLOAT32);
-    if (beta != 1) added = at.binary(Op::MUL, added, at.scalar(beta, Type::FLOAT32));
-    product = at.binary(Op::ADD, product, added);
-  }
-  at.set_output(product);
-}
-
 }  // namespace
 
 TensorId matmul(Lowering& at, TensorId a, TensorId b) {
@@ -67,7 +53,6 @@ TensorId matmul(Lowering& at, TensorId a, TensorId b) {
 
 void register_matmul(Registry& registry) {
   registry.add({"matmul.default", "mm.default", "bmm.default", "mv.default"}, lower_matmul);
-  registry.add({"baddbmm.default"}, lower_baddbmm);
 }
 
 }  // namespace tinyml::lowering

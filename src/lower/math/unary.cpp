@@ -1,6 +1,7 @@
-// Element-wise functions of one operand, logic and type conversion.
+// Element-wise functions of one operand.
 #include <cmath>
 
+#include "lower/math/elementwise.h"
 #include "lower/registry.h"
 
 namespace tinyml::lowering {
@@ -13,11 +14,11 @@ void lower_float(Lowering& at) {
 
 template <Op op>
 void lower_same_type(Lowering& at) {
-  at.set_output(at.unary(op, at.input("self", at.output_type())));
+  at.set_output(at.unary(op, at.input("self", computing_type(at.output_type()))));
 }
 
 void lower_square(Lowering& at) {
-  const TensorId x = at.input("self", at.output_type());
+  const TensorId x = at.input("self", computing_type(at.output_type()));
   at.set_output(at.binary(Op::MUL, x, x));
 }
 
@@ -40,27 +41,27 @@ void lower_log_base(Lowering& at) {
 }
 
 void lower_trunc(Lowering& at) {
+  if (at.output_type() != Type::FLOAT32) return at.set_output(at.input("self"));
+  at.set_output(truncate(at, at.input("self", Type::FLOAT32)));
+}
+
+void lower_frac(Lowering& at) {
   const TensorId x = at.input("self", Type::FLOAT32);
-  at.set_output(at.binary(Op::MUL, at.unary(Op::SIGN, x), at.unary(Op::FLOOR, at.unary(Op::ABS, x))));
+  at.set_output(at.binary(Op::SUB, x, truncate(at, x)));
 }
 
-void lower_logical_not(Lowering& at) { at.set_output(at.unary(Op::LOGICAL_NOT, at.input("self", Type::BOOL))); }
-
-void lower_bitwise_not(Lowering& at) {
-  const Type type = at.output_type();
-  if (type == Type::BOOL) return lower_logical_not(at);
-  at.set_output(at.binary(Op::SUB, at.scalar(-1, type), at.input("self", type)));
-}
-
+// floor, ceil, round: integers are whole.
 template <Op op>
-void lower_logical(Lowering& at) {
-  if (at.output_type() != Type::BOOL) at.refuse("bits of integers; TFLite combines booleans only");
-  at.set_output(at.binary(op, at.input("self", Type::BOOL), at.input("other", Type::BOOL)));
+void lower_rounding(Lowering& at) {
+  if (at.output_type() != Type::FLOAT32) return at.set_output(at.input("self"));
+  at.set_output(at.unary(op, at.input("self", Type::FLOAT32)));
 }
 
-void lower_logical_xor(Lowering& at) {
-  if (at.output_type() != Type::BOOL) at.refuse("bits of integers; TFLite combines booleans only");
-  at.set_output(at.compare(Op::NOT_EQUAL, at.input("self", Type::BOOL), at.input("other", Type::BOOL)));
+void lower_round_decimals(Lowering& at) {
+  if (at.output_type() != Type::FLOAT32) return at.set_output(at.input("self"));
+  const double factor = std::pow(10.0, at.number("decimals"));
+  const TensorId scaled = at.binary(Op::MUL, at.input("self", Type::FLOAT32), number(at, factor));
+  at.set_output(at.binary(Op::MUL, at.unary(Op::ROUND, scaled), number(at, 1 / factor)));
 }
 
 }  // namespace
@@ -72,10 +73,12 @@ void register_unary(Registry& registry) {
   registry.add({"rsqrt.default"}, lower_float<Op::RSQRT>);
   registry.add({"sin.default"}, lower_float<Op::SIN>);
   registry.add({"cos.default"}, lower_float<Op::COS>);
-  registry.add({"floor.default"}, lower_float<Op::FLOOR>);
-  registry.add({"ceil.default"}, lower_float<Op::CEIL>);
-  registry.add({"round.default"}, lower_float<Op::ROUND>);
+  registry.add({"floor.default"}, lower_rounding<Op::FLOOR>);
+  registry.add({"ceil.default"}, lower_rounding<Op::CEIL>);
+  registry.add({"round.default"}, lower_rounding<Op::ROUND>);
+  registry.add({"round.decimals"}, lower_round_decimals);
   registry.add({"trunc.default", "fix.default"}, lower_trunc);
+  registry.add({"frac.default"}, lower_frac);
   registry.add({"abs.default"}, lower_same_type<Op::ABS>);
   registry.add({"neg.default"}, lower_same_type<Op::NEG>);
   registry.add({"sign.default", "sgn.default"}, lower_same_type<Op::SIGN>);
@@ -85,11 +88,6 @@ void register_unary(Registry& registry) {
   registry.add({"expm1.default"}, lower_expm1);
   registry.add({"log2.default"}, lower_log_base<2>);
   registry.add({"log10.default"}, lower_log_base<10>);
-  registry.add({"logical_not.default"}, lower_logical_not);
-  registry.add({"bitwise_not.default"}, lower_bitwise_not);
-  registry.add({"logical_and.default", "bitwise_and.Tensor", "__and__.Tensor"}, lower_logical<Op::LOGICAL_AND>);
-  registry.add({"logical_or.default", "bitwise_or.Tensor", "__or__.Tensor"}, lower_logical<Op::LOGICAL_OR>);
-  registry.add({"logical_xor.default", "bitwise_xor.Tensor"}, lower_logical_xor);
 }
 
 }  // namespace tinyml::lowering

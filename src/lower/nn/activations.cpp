@@ -18,7 +18,12 @@ void lower_one(Lowering& at) {
   if constexpr (op == Op::GELU) options = tflite::GeluOptions{at.node().arg("approximate").as_string() == "tanh"};
   if constexpr (op == Op::LEAKY_RELU)
     options = tflite::LeakyReluOptions{static_cast<float>(at.number("negative_slope"))};
-  at.set_output(at.unary(op, at.input(self_name(at), at.output_type()), options));
+  const Type type = at.output_type();
+  if (op == Op::RELU && type != Type::FLOAT32) {
+    const TensorId x = at.input(self_name(at), Type::INT32);
+    return at.set_output(at.binary(Op::MAXIMUM, x, at.scalar(0, Type::INT32)));
+  }
+  at.set_output(at.unary(op, at.input(self_name(at), type), options));
 }
 
 // min and max bounds with the operator that has exactly them.

@@ -23,7 +23,8 @@ void lower_fill(Lowering& at) {
 }  // namespace
 
 void register_creation(Registry& registry) {
-  registry.add({"zeros.default", "zeros_like.default", "new_zeros.default"}, lower_zeros);
+  registry.add({"zeros.default", "zeros_like.default", "new_zeros.default", "zero.default",
+                "empty.memory_format", "empty_like.default", "new_empty.default"}, lower_zeros);
   registry.add({"fill.Tensor"}, lower_fill);
   registry.add({"ones.default", "ones_like.default", "new_ones.default"}, lower_ones);
   registry.add({"full.default", "full_like.default", "new_full.default", "fill.Scalar"}, lower_full);

@@ -1,56 +1,77 @@
-// index_select and index with one tensor of positions: GATHER.
+// Reading elements by position: GATHER along one dimension, or of a flattened tensor.
+#include "lower/shape/advanced_index.h"
 #include "lower/registry.h"
 
 namespace tinyml::lowering {
 namespace {
 
-// Negative positions count from the end.
-TensorId positions(Lowering& at, ValueId value, int64_t length) {
-  const Binding* binding = at.graph().binding_of(value);
-  if (binding != nullptr) {
-    std::vector<int32_t> rows;
-    for (const double row : binding->data.to_doubles()) {
-      rows.push_back(static_cast<int32_t>(row < 0 ? row + static_cast<double>(length) : row));
-    }
-    return at.constant(std::move(rows), binding->data.shape());
-  }
-  const TensorId rows = at.tensor_of(value);
-  const TensorId wrapped = at.binary(Op::ADD, rows, at.scalar(static_cast<double>(length), Type::INT32));
-  return at.select(at.compare(Op::LESS, rows, at.scalar(0, Type::INT32)), wrapped, rows);
-}
-
 void lower_index_select(Lowering& at) {
   const TensorId x = at.input("self");
+  if (at.rank(x) == 0) return at.set_output(x);
   const int64_t axis = at.axis("dim", at.rank(x));
-  const TensorId rows = positions(at, at.node().arg("index").as_value(), at.shape(x)[static_cast<size_t>(axis)]);
-  at.set_output(at.reshape(at.gather(x, rows, axis), at.output_sizes()));
+  const int64_t length = at.shape(x)[static_cast<size_t>(axis)];
+  const Positions rows = read_positions(at, at.node().arg("index").as_value(), length, false);
+  at.set_output(at.reshape(at.gather(x, to_tensor(at, rows), axis), at.output_sizes()));
 }
 
 void lower_index(Lowering& at) {
   const TensorId x = at.input("self");
-  int64_t axis = -1;
-  ValueId index = kNoValue;
-  int64_t dim = 0;
-  for (const Argument& item : at.node().arg("indices").as_list()) {
-    if (!item.is_none()) {
-      if (index != kNoValue) at.refuse("several tensors of positions", "index one dimension after the other");
-      index = item.as_value();
-      axis = dim;
-    }
-    ++dim;
+  const AdvancedIndex index = read_advanced_index(at, at.shape(x));
+  const TensorId merged = at.reshape(at.transpose(x, index.order), index.merged);
+  at.set_output(at.reshape(at.gather(merged, to_tensor(at, index.rows), index.axis), at.output_sizes()));
+}
+
+void lower_take(Lowering& at) {
+  const TensorId x = at.input("self");
+  const int64_t count = element_count(at.shape(x));
+  at.set_output(pick(at, x, read_positions(at, at.node().arg("index").as_value(), count, true)));
+}
+
+// Each element of the index is a position along one dimension; the others are its own.
+void gather_along(Lowering& at, const char* index_name, int64_t axis) {
+  const TensorId x = at.input("self");
+  const int64_t length = at.rank(x) == 0 ? 1 : at.shape(x)[static_cast<size_t>(axis)];
+  const Positions index = read_positions(at, at.node().arg(index_name).as_value(), length, false);
+  if (at.rank(x) == 0) return at.set_output(pick(at, x, index));
+  at.set_output(pick(at, x, along_axis(at, index, axis, at.shape(x), at.output_sizes())));
+}
+
+void lower_gather(Lowering& at) {
+  gather_along(at, "index", at.axis("dim", static_cast<int64_t>(at.sizes("self").size())));
+}
+
+void lower_take_along_dim(Lowering& at) {
+  if (at.has("dim")) return gather_along(at, "indices", at.axis("dim", static_cast<int64_t>(at.sizes("self").size())));
+  const TensorId x = at.input("self");  // both flattened
+  const int64_t count = element_count(at.shape(x));
+  const Positions index = read_positions(at, at.node().arg("indices").as_value(), count, false);
+  at.set_output(at.reshape(pick(at, x, index), at.output_sizes()));
+}
+
+// As often as a list says, which must be known.
+void lower_repeat_interleave(Lowering& at) {
+  TensorId x = at.input("self");
+  const std::vector<double> repeats = at.require_constant("repeats").to_doubles();
+  if (!at.has("dim")) x = at.reshape(x, {element_count(at.shape(x))});
+  const int64_t axis = at.has("dim") ? at.axis("dim", at.rank(x)) : 0;
+  Sizes rows;
+  for (int64_t i = 0; i < at.shape(x)[static_cast<size_t>(axis)]; ++i) {
+    rows.insert(rows.end(), static_cast<size_t>(repeats[repeats.size() == 1 ? 0 : static_cast<size_t>(i)]), i);
   }
-  if (index == kNoValue) return at.set_output(x);
-  if (!is_integral(at.graph().tensor_type(index).type)) {
-    at.refuse("a boolean mask, whose result has a size that depends on data", "use torch.where");
-  }
-  at.set_output(at.gather(x, positions(at, index, at.shape(x)[static_cast<size_t>(axis)]), axis));
+  at.set_output(at.gather(x, rows, axis));
 }
 
 }  // namespace
 
 void register_indexing(Registry& registry) {
+  constexpr auto kMask = "a mask must be a constant: the size of the result would depend on data";
   registry.add({"index_select.default"}, lower_index_select);
-  registry.add({"index.Tensor"}, lower_index);
+  registry.add({"index.Tensor", "_unsafe_index.Tensor"}, lower_index, kMask);
+  registry.add({"take.default"}, lower_take);
+  registry.add({"gather.default"}, lower_gather);
+  registry.add({"take_along_dim.default"}, lower_take_along_dim);
+  registry.add({"repeat_interleave.self_Tensor"}, lower_repeat_interleave,
+               "repeats is a constant, output_size is given");
 }
 
 }  // namespace tinyml::lowering

@@ -81,6 +81,29 @@ void lower_expand(Lowering& at) {
   at.set_output(at.broadcast_to(at.reshape(x, shape), at.output_sizes()));
 }
 
+void lower_broadcast_tensors(Lowering& at) {
+  const std::vector<TensorId> tensors = at.inputs("tensors");
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    if (!at.wants_output(i)) continue;
+    Sizes shape = at.shape(tensors[i]);
+    shape.insert(shape.begin(), at.output_sizes(i).size() - shape.size(), 1);
+    at.set_output(i, at.broadcast_to(at.reshape(tensors[i], shape), at.output_sizes(i)));
+  }
+}
+
+// Each vector along a dimension of its own; with "xy" the first two change places.
+void lower_meshgrid(Lowering& at) {
+  const std::vector<TensorId> tensors = at.inputs("tensors");
+  const bool swapped = at.node().has_arg("indexing") && at.node().arg("indexing").as_string() == "xy";
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    if (!at.wants_output(i)) continue;
+    const size_t dim = swapped && i < 2 && tensors.size() > 1 ? 1 - i : i;
+    Sizes shape(tensors.size(), 1);
+    shape[dim] = at.output_sizes(i)[dim];
+    at.set_output(i, at.broadcast_to(at.reshape(tensors[i], shape), at.output_sizes(i)));
+  }
+}
+
 void lower_repeat(Lowering& at) {
   TensorId x = at.input("self");
   Sizes repeats = at.integers(at.node().has_arg("repeats") ? "repeats" : "dims");
@@ -117,7 +140,8 @@ void register_reshape(Registry& registry) {
   registry.add(
       {"view.default", "reshape.default", "_unsafe_view.default", "flatten.using_ints", "unflatten.int",
        "squeeze.default", "squeeze.dim", "squeeze.dims", "unsqueeze.default", "reshape_as.default", "view_as.default",
-       "view_copy.default", "atleast_1d.default", "atleast_2d.default", "atleast_3d.default"},
+       "view_copy.default", "atleast_1d.default", "atleast_2d.default", "atleast_3d.default",
+       "ravel.default"},
       lower_reshape);
   registry.add({"permute.default", "permute_copy.default"}, lower_permute);
   registry.add({"transpose.int", "swapaxes.default", "swapdims.default", "transpose_copy.int"}, lower_transpose);
@@ -125,6 +149,8 @@ void register_reshape(Registry& registry) {
   registry.add({"mT.default", "adjoint.default"}, lower_matrix_transpose);
   registry.add({"movedim.int", "movedim.intlist", "moveaxis.int", "moveaxis.intlist"}, lower_movedim);
   registry.add({"expand.default", "expand_as.default", "broadcast_to.default", "expand_copy.default"}, lower_expand);
+  registry.add({"broadcast_tensors.default"}, lower_broadcast_tensors);
+  registry.add({"meshgrid.default", "meshgrid.indexing"}, lower_meshgrid);
   registry.add({"repeat.default", "tile.default"}, lower_repeat);
   registry.add({"repeat_interleave.self_int"}, lower_repeat_interleave);
 }

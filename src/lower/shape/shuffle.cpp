@@ -1,5 +1,7 @@
 // pixel_shuffle, pixel_unshuffle: a permutation of the channels and DEPTH_TO_SPACE or SPACE_TO_DEPTH; channel_shuffle,
 // roll, flip.
+#include <utility>
+
 #include "lower/registry.h"
 
 namespace tinyml::lowering {
@@ -91,13 +93,30 @@ void lower_roll(Lowering& at) {
   at.set_output(x);
 }
 
-void lower_flip(Lowering& at) {
-  TensorId x = at.input("self");
-  for (const int64_t dim : at.integers("dims")) {
+TensorId flip(Lowering& at, TensorId x, const Sizes& dims) {
+  for (const int64_t dim : dims) {
     const int64_t axis = dim < 0 ? dim + at.rank(x) : dim;
     x = at.emit(Op::REVERSE_V2, {x, at.indices({axis})}, at.type(x), at.shape(x));
   }
-  at.set_output(x);
+  return x;
+}
+
+void lower_flip(Lowering& at) { at.set_output(flip(at, at.input("self"), at.integers("dims"))); }
+void lower_fliplr(Lowering& at) { at.set_output(flip(at, at.input("self"), {1})); }
+void lower_flipud(Lowering& at) { at.set_output(flip(at, at.input("self"), {0})); }
+
+// A quarter turn is a flip and a transpose.
+void lower_rot90(Lowering& at) {
+  const TensorId x = at.input("self");
+  const int64_t turns = (at.integer("k") % 4 + 4) % 4;
+  Sizes dims = at.integers("dims");
+  for (int64_t& dim : dims) dim = dim < 0 ? dim + at.rank(x) : dim;
+  if (turns == 0) return at.set_output(x);
+  if (turns == 2) return at.set_output(flip(at, x, dims));
+  Sizes order;
+  for (int64_t axis = 0; axis < at.rank(x); ++axis) order.push_back(axis);
+  std::swap(order[static_cast<size_t>(dims[0])], order[static_cast<size_t>(dims[1])]);
+  at.set_output(at.transpose(flip(at, x, {turns == 1 ? dims[1] : dims[0]}), order));
 }
 
 }  // namespace
@@ -108,6 +127,9 @@ void register_shuffle(Registry& registry) {
   registry.add({"channel_shuffle.default", "native_channel_shuffle.default"}, lower_channel_shuffle);
   registry.add({"roll.default"}, lower_roll);
   registry.add({"flip.default"}, lower_flip);
+  registry.add({"fliplr.default"}, lower_fliplr);
+  registry.add({"flipud.default"}, lower_flipud);
+  registry.add({"rot90.default"}, lower_rot90);
 }
 
 }  // namespace tinyml::lowering

@@ -1,10 +1,10 @@
-// slice, select, narrow, split, chunk, unbind: SLICE, STRIDED_SLICE for steps, SPLIT for two to four equal parts.
+// slice, select, narrow and what writes into them: SLICE, STRIDED_SLICE for steps.
 #include <algorithm>
 
 #include "lower/registry.h"
+#include "lower/shape/slice_axis.h"
 
 namespace tinyml::lowering {
-namespace {
 
 TensorId slice_axis(Lowering& at, TensorId x, int64_t axis, int64_t begin, int64_t count) {
   Sizes size = at.shape(x);
@@ -12,6 +12,18 @@ TensorId slice_axis(Lowering& at, TensorId x, int64_t axis, int64_t begin, int64
   start[static_cast<size_t>(axis)] = begin;
   size[static_cast<size_t>(axis)] = count;
   return at.slice(x, start, size);
+}
+
+namespace {
+
+// Concatenation leaves empty tensors out; nothing else may read one.
+bool is_only_concatenated(const Lowering& at) {
+  const Value& value = at.graph().value(at.node().outputs[0]);
+  return !at.graph().is_output(at.node().outputs[0]) &&
+         std::all_of(value.users.begin(), value.users.end(), [&](NodeId user) {
+           const std::string& op = at.graph().node(user).op;
+           return op == "aten.cat.default" || op == "aten.concat.default" || op == "aten.concatenate.default";
+         });
 }
 
 void lower_slice(Lowering& at) {
@@ -26,7 +38,10 @@ void lower_slice(Lowering& at) {
   if (at.has("end")) at.integer("end");
   const int64_t step = at.integer("step");
   const int64_t count = at.output_sizes()[dim];
-  if (count == 0) at.refuse("an empty slice", "leave the empty tensor out of the model");
+  if (count == 0) {
+    if (is_only_concatenated(at)) return at.set_output(at.add_tensor(at.type(x), at.output_sizes()));
+    at.refuse("an empty slice", "leave the empty tensor out of the model");
+  }
   if (step == 1) return at.set_output(slice_axis(at, x, axis, start, count));
   Sizes begin(shape.size(), 0);
   Sizes end = shape;
@@ -51,42 +66,6 @@ void lower_narrow(Lowering& at) {
   int64_t start = at.integer("start");
   if (start < 0) start += at.shape(x)[static_cast<size_t>(axis)];
   at.set_output(slice_axis(at, x, axis, start, at.integer("length")));
-}
-
-// Parts as the outputs' shapes say. SPLIT only where all its outputs are read: what XNNPACK takes, and fewer operators.
-void lower_split(Lowering& at) {
-  const TensorId x = at.input("self");
-  const int64_t axis = at.axis("dim", at.rank(x));
-  const auto dim = static_cast<size_t>(axis);
-  const size_t count = at.output_count();
-  if (count == 1) return at.set_output(0, x);
-  bool one_split = count <= 4;
-  std::vector<Sizes> shapes;
-  for (size_t i = 0; i < count; ++i) {
-    shapes.push_back(at.output_sizes(i));
-    one_split = one_split && at.wants_output(i) && shapes[i] == shapes[0];
-  }
-  if (one_split) {
-    const TensorId split_axis = at.constant(std::vector<int32_t>{static_cast<int32_t>(axis)}, {});
-    const std::vector<TensorId> parts =
-        at.emit_many(Op::SPLIT, {split_axis, x}, at.type(x), shapes, tflite::SplitOptions{static_cast<int32_t>(count)});
-    for (size_t i = 0; i < count; ++i) at.set_output(i, parts[i]);
-    return;
-  }
-  int64_t begin = 0;
-  for (size_t i = 0; i < count; ++i) {
-    if (at.wants_output(i)) at.set_output(i, slice_axis(at, x, axis, begin, shapes[i][dim]));
-    begin += shapes[i][dim];
-  }
-}
-
-void lower_unbind(Lowering& at) {
-  const TensorId x = at.input("self");
-  const int64_t axis = at.axis("dim", at.rank(x));
-  for (size_t i = 0; i < at.output_count(); ++i) {
-    if (!at.wants_output(i)) continue;
-    at.set_output(i, at.reshape(slice_axis(at, x, axis, static_cast<int64_t>(i), 1), at.output_sizes(i)));
-  }
 }
 
 // The tensor with [start, start + count) of one dimension replaced by `part`.
@@ -132,15 +111,11 @@ void lower_select_scatter(Lowering& at) {
 }  // namespace
 
 void register_slice(Registry& registry) {
-  registry.add({"slice.Tensor", "slice_copy.Tensor"}, lower_slice);
+  registry.add({"slice.Tensor", "slice_copy.Tensor"}, lower_slice, "an empty slice may only be concatenated");
   registry.add({"select.int", "select_copy.int"}, lower_select);
   registry.add({"slice_scatter.default"}, lower_slice_scatter);
   registry.add({"select_scatter.default"}, lower_select_scatter);
   registry.add({"narrow.default"}, lower_narrow);
-  registry.add({"split.Tensor", "split.sizes", "split_with_sizes.default", "split_with_sizes_copy.default",
-                "chunk.default", "tensor_split.sections", "tensor_split.indices"},
-               lower_split);
-  registry.add({"unbind.int", "unbind_copy.int"}, lower_unbind);
 }
 
 }  // namespace tinyml::lowering

@@ -1,0 +1,135 @@
+"""torch.cond as IF and while_loop as WHILE, with subgraphs."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch._higher_order_ops import while_loop
+
+import tinyml
+from conversion import Call, capture, outputs_of, random_input, run_all
+from tinyml import _core
+
+
+class Choice(nn.Module):
+    """Layers in both branches, several results."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+        self.conv = nn.Conv1d(2, 2, 3, padding=1)
+
+    def forward(self, x):
+        def dense(x):
+            y = self.linear(x)
+            return y.relu_(), x.sum(1)
+
+        def convolved(x):
+            return self.conv(x[None])[0], x.amax(1) * 2
+
+        y, z = torch.cond(x.sum() > 0, dense, convolved, (x,))
+        return y + 1, z
+
+
+class Nested(nn.Module):
+    def forward(self, x, y):
+        def inner(x, y):
+            return torch.cond(y.sum() > 0, lambda a, b: a + b, lambda a, b: a - b, (x, y))
+
+        return torch.cond(x.sum() > 0, inner, lambda a, b: a * b, (x, y)) * 2
+
+
+class Images(nn.Module):
+    """The branches work on what convolutions make, and feed one."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 3, padding=1)
+        self.left = nn.Conv2d(8, 8, 3, padding=1)
+        self.right = nn.Conv2d(8, 8, 1)
+        self.last = nn.Conv2d(8, 4, 1)
+
+    def forward(self, x):
+        x = self.first(x).relu()
+        x = torch.cond(
+            x.mean() > 0.2, lambda y: self.left(y).relu(), lambda y: self.right(y) * 2, (x,)
+        )
+        return self.last(x)
+
+
+X = random_input(2, 4)
+CONDITIONALS = {
+    "layers": (Choice(), [(X.abs(),), (-X.abs(),)]),
+    "nested": (Nested(), [(X.abs(), -X.abs()), (X.abs(), X.abs()), (-X.abs(), X)]),
+    "images": (Images(), [(random_input(1, 3, 6, 5),), (5 * random_input(1, 3, 6, 5, seed=2),)]),
+    "predicate_given": (
+        Call(lambda p, x: torch.cond(p, lambda a: a.sin(), lambda a: a.cos(), (x,))),
+        [(torch.tensor(True), X), (torch.tensor(False), X)],
+    ),
+    "constants_returned": (
+        Call(
+            lambda x: torch.cond(
+                x[0, 0] > 0, lambda a: torch.ones(3) + 0 * a[0, :3], lambda a: a[0, 1:] * 2, (x,)
+            )
+        ),
+        [(X.abs(),), (-X.abs(),)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CONDITIONALS)
+def test_conditional(name):
+    model, cases = CONDITIONALS[name]
+    graph = capture(model, *cases[0])
+    result = _core.convert(graph)
+    assert result.operators["IF"] >= 1
+    for inputs in cases:
+        with torch.no_grad():
+            expected = outputs_of(model(*inputs))
+        for error in run_all(result, inputs, expected, ("xnnpack", "builtin", "reference")):
+            assert error.relative <= 1e-4, error
+        evaluated = graph.evaluate(*[x.numpy() for x in inputs])
+        for value, reference in zip(evaluated, expected, strict=True):
+            np.testing.assert_allclose(value, reference.numpy(), rtol=1e-4, atol=1e-4)
+
+
+class Loop(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, n, x):
+        def condition(i, x):
+            return i < n
+
+        def body(i, x):
+            return i + 1, self.linear(x).tanh()
+
+        return while_loop(condition, body, (torch.zeros((), dtype=torch.int64), x))
+
+
+@pytest.mark.parametrize("steps", [0, 1, 5])
+def test_loop(steps):
+    model, inputs = Loop(), (torch.tensor(steps), X)
+    graph = capture(model, *inputs)
+    result = _core.convert(graph)
+    assert result.operators["WHILE"] == 1
+    with torch.no_grad():
+        expected = outputs_of(model(*inputs))
+    for error in run_all(result, inputs, expected):
+        assert error.relative <= 1e-4, error
+    evaluated = graph.evaluate(*[x.numpy() for x in inputs])
+    np.testing.assert_allclose(evaluated[1], expected[1].numpy(), rtol=1e-4, atol=1e-4)
+
+
+class Unsupported(nn.Module):
+    def forward(self, x):
+        def special(a):
+            return torch.special.i0(a)
+
+        return torch.cond(x.sum() > 0, special, lambda a: a * 2, (x,))
+
+
+def test_what_a_branch_cannot_do_is_named_with_its_line():
+    with pytest.raises(tinyml.Error, match=r"i0(.|\n)*test_convert_control_flow.py"):
+        _core.convert(capture(Unsupported(), random_input(3, 3)))

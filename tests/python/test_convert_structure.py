@@ -1,0 +1,100 @@
+"""What goes into a model and comes out of it; regions without gradients and with autocast."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import pytest
+import torch
+from torch import nn
+from torch.utils import _pytree as pytree
+
+import tinyml
+from conversion import check_conversion, convert_module, random_input
+
+
+class Pair(NamedTuple):
+    first: torch.Tensor
+    second: torch.Tensor
+
+
+@dataclass
+class Boxes:
+    scores: torch.Tensor
+    corners: torch.Tensor | None
+
+
+torch.export.register_dataclass(Boxes, serialized_type_name="Boxes")
+pytree._register_namedtuple(Pair, serialized_type_name="Pair")
+
+A, B = random_input(2, 3), random_input(2, 3, seed=1)
+
+STRUCTURES = {
+    "several_with_none": lambda a, b: (a + b, None, a - b, a),
+    "dictionary": lambda a, b: {"sum": a + b, "nested": {"difference": a - b, "none": None}},
+    "nested_lists": lambda a, b: [a + b, [a - b, (a * b,)], {"x": a.sum()}],
+    "named_tuple": lambda a, b: Pair(a + b, a - b),
+    "dataclass": lambda a, b: Boxes(a * b, None),
+    "input_returned": lambda a, b: (a, b + 1),
+    "only_inputs": lambda a, b: (b, a),
+    "same_twice": lambda a, b: (lambda y: (y, y, y + 1))(a + b),
+    "same_input_twice": lambda a, b: (a, a),
+    "unused_input": lambda a, b: b * 2,
+    "constant_output": lambda a, b: (a + 1, torch.ones(3)),
+    "view_of_input": lambda a, b: (a.view(3, 2), b.t()),
+}
+OWN_CLASSES = ("named_tuple", "dataclass")  # generated code makes no classes of the user's
+
+
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_structure(name):
+    check_conversion(STRUCTURES[name], A, B, generated=name not in OWN_CLASSES)
+
+
+class Grouped(nn.Module):
+    """Inputs in a list and a dictionary, given by keyword."""
+
+    def forward(self, images, extra):
+        return images[0] + extra["scale"] * images[1]
+
+
+def test_structured_inputs():
+    graph = tinyml.trace(Grouped(), ([A, B], {"scale": torch.tensor(2.0)}))
+    result = tinyml._core.convert(graph)
+    assert len(result.input_names) == 3
+
+
+class Regions(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 4)
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, a, b):
+        with torch.no_grad():
+            hidden = self.linear(a + b).relu()
+        with torch.enable_grad():
+            hidden = hidden * 2
+        return self.head(hidden)
+
+
+def test_regions_without_gradients():
+    check_conversion(Regions(), A, B)
+
+
+class Autocast(Regions):
+    def forward(self, a, b):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            hidden = self.linear(a + b).relu()
+            with torch.autocast("cpu", enabled=False):
+                hidden = hidden.float() * 2
+        return self.head(hidden)
+
+
+def test_autocast_regions():
+    result = check_conversion(Autocast(), A, B, tolerance=0.02, generated=False)
+    assert "CAST" not in result.operators  # every float is float32 in the file
+
+
+def test_a_number_returned_is_refused():
+    with pytest.raises(tinyml.Error, match="returns a number"):
+        convert_module(lambda a: (a + 1, 3), A)
