@@ -29,7 +29,7 @@ To compare the file with the model, in Python: TFLiteConverter(..., verify=True)
 
 struct Options {
   std::string input, output, precision = "float32", target = "litert", dump, recurrent = "unrolled";
-  std::vector<std::string> output_names, io, input_statistics;
+  std::vector<std::string> output_names, forms, io, input_statistics;
   bool keep_layout = false, per_tensor_weights = false;
 };
 
@@ -53,6 +53,7 @@ void run(const Options& options, const Common& common) {
   wanted.weights.per_channel = !options.per_tensor_weights;
   wanted.output_names = options.output_names;
   wanted.target = tflite::parse_target(options.target);
+  wanted.forms = tflite::parse_forms(options.forms);
   wanted.recurrent = parse_recurrent_form(options.recurrent);
   wanted.dump_passes = options.dump;
   const ConvertResult result = convert(graph, wanted);
@@ -102,6 +103,9 @@ void add_convert(CLI::App& app, const Common& common) {
       ->capture_default_str();
   command->add_flag("--per-tensor-weights", options->per_tensor_weights,
                     "With --precision dynamic_range: one scale for each weight tensor");
+  command->add_option("--forms", options->forms, "Forms to write always or never: --forms=+groups,-tables")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   command->add_flag("--keep-layout", options->keep_layout, "Keep NCHW inputs and outputs as PyTorch has them");
   command->add_option("--output-names", options->output_names, "Names of the outputs in the file's signature, in order")
       ->delimiter(',')

@@ -9,6 +9,7 @@
 #include "tinyml/graph.h"
 #include "tinyml/lower.h"
 #include "tinyml/tflite.h"
+#include "tinyml/tflite_forms.h"
 #include "tinyml/tflite_precision.h"
 #include "tinyml/tflite_target.h"
 
@@ -36,6 +37,8 @@ struct ConvertOptions {
   std::vector<std::string> output_names;
   /// Whose kernels the file is made for: it decides the forms of operations that have several.
   tflite::Target target = tflite::Target::kLitert;
+  /// Forms that are written or left whatever the target's measured costs say.
+  tflite::FormOverrides forms;
   /// How LSTM, GRU and RNN layers are written.
   RecurrentForm recurrent = RecurrentForm::kUnrolled;
   /// Directory that gets the model in text form after the lowering and after every pass; none when empty.

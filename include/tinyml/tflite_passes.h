@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tinyml/tflite.h"
+#include "tinyml/tflite_forms.h"
 #include "tinyml/tflite_precision.h"
 #include "tinyml/tflite_target.h"
 
@@ -49,6 +50,10 @@ LayoutReport assign_layout(Model& model, const LayoutOptions& options = {});
 void fold_quantization(Model& model, Target target = Target::kLitert, const WeightOptions& weights = {},
                        const std::function<void(const std::string&)>& note = {});
 
+/// Operations that have several forms, in those that the policy wants (see tflite_forms.h): physical form, after
+/// fold_quantization.
+void write_forms(Model& model, const FormPolicy& policy);
+
 /// FLOAT32, INT8, UINT8 or INT16 for the float inputs and outputs of the main subgraph, one type for each of them (or
 /// one for all; none: FLOAT32): their QUANTIZE and DEQUANTIZE go, or change type. Throws Error, naming each, when one of
 /// them is not quantized, or with another number of bits.
@@ -57,6 +62,7 @@ void set_boundary_types(Model& model, const std::vector<Type>& input_types, cons
 struct OptimizeOptions {
   LayoutOptions layout;
   Target target = Target::kLitert;
+  FormOverrides forms;  ///< Forms that are written or left whatever the target's costs say.
   std::vector<Type> input_types, output_types;  ///< As set_boundary_types takes them.
   WeightOptions weights;
   /// Hears, in a sentence, of what could not be done as asked.

@@ -28,7 +28,8 @@ using Statistics = std::map<std::string, std::pair<std::vector<double>, std::vec
 
 ConvertResult convert_graph(const Graph& graph, bool nchw_transpose, const std::string& quantize_input_output_type,
                             const std::vector<std::string>& output_names, const std::string& dump_passes,
-                            const std::string& target, const std::string& precision, bool per_channel_weights,
+                            const std::string& target, const std::vector<std::string>& forms,
+                            const std::string& precision, bool per_channel_weights,
                             bool asymmetric_quantize_inputs, int64_t min_weight_elements, const std::string& recurrent,
                             const std::map<std::string, std::string>& boundary_types,
                             const Statistics& input_statistics) {
@@ -38,6 +39,7 @@ ConvertResult convert_graph(const Graph& graph, bool nchw_transpose, const std::
   options.output_names = output_names;
   options.dump_passes = dump_passes;
   options.target = tflite::parse_target(target);
+  options.forms = tflite::parse_forms(forms);
   options.weights = {tflite::parse_precision(precision), per_channel_weights, asymmetric_quantize_inputs,
                      min_weight_elements};
   options.recurrent = parse_recurrent_form(recurrent);
@@ -91,13 +93,15 @@ void bind_convert(nb::module_& module) {
 
   module.def("convert", &convert_graph, nb::arg("graph"), nb::kw_only(), nb::arg("nchw_transpose") = true,
              nb::arg("quantize_input_output_type") = "float32", nb::arg("output_names") = std::vector<std::string>(),
-             nb::arg("dump_passes") = "", nb::arg("target") = "litert", nb::arg("precision") = "float32",
+             nb::arg("dump_passes") = "", nb::arg("target") = "litert", nb::arg("forms") = std::vector<std::string>(),
+             nb::arg("precision") = "float32",
              nb::arg("per_channel_weights") = true, nb::arg("asymmetric_quantize_inputs") = true,
              nb::arg("min_weight_elements") = 1024, nb::arg("recurrent") = "unrolled",
              nb::arg("boundary_types") = std::map<std::string, std::string>(),
              nb::arg("input_statistics") = Statistics(), nb::call_guard<nb::gil_scoped_release>(),
              "Converts a graph to a verified TFLite model.");
   module.def("target_names", &tflite::target_names, "The names of the targets.");
+  module.def("form_descriptions", &tflite::form_descriptions, "The names that `forms` takes, and what each form is.");
   nb::class_<OperatorSupport>(module, "OperatorSupport", "Whether an ATen operator can be converted, and its limits.")
       .def_ro("name", &OperatorSupport::name)
       .def_ro("supported", &OperatorSupport::supported)

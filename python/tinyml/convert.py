@@ -90,6 +90,8 @@ class TFLiteConverter:
     output_names: names of the outputs in the file's signature.
     target: whose kernels the file is made for: "litert" (LiteRT with XNNPACK), "litert-builtin"
         (without a delegate), "tflite-micro" or "ethos-u".
+    forms: overrules the choice of forms (see docs/conversion.md): "+fold-width" writes that form
+        wherever it applies, "-tables" never.
     verify: run the file in LiteRT against PyTorch and raise tinyml.Error when an output is out of
         tolerance.
     tolerance: largest error allowed by `verify`: for float models the maximal error over the
@@ -119,6 +121,7 @@ class TFLiteConverter:
         hybrid_asymmetric_inputs: bool = True,
         output_names: Sequence[str] = (),
         target: str = "litert",
+        forms: Sequence[str] = (),
         verify: bool = False,
         tolerance: float | None = None,
         dump_passes: str | os.PathLike[str] | None = None,
@@ -140,6 +143,7 @@ class TFLiteConverter:
         self.hybrid_asymmetric_inputs = hybrid_asymmetric_inputs
         self.output_names = list(output_names)
         self.target = target
+        self.forms = list(forms)
         self.verify = verify
         self.tolerance = tolerance
         self.dump_passes = "" if dump_passes is None else os.fspath(dump_passes)
@@ -173,6 +177,7 @@ class TFLiteConverter:
             output_names=self.output_names,
             dump_passes=self.dump_passes,
             target=self.target,
+            forms=self.forms,
             precision=self.precision,
             per_channel_weights=self.hybrid_per_channel,
             asymmetric_quantize_inputs=self.hybrid_asymmetric_inputs,

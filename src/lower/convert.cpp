@@ -31,6 +31,7 @@ ConvertResult convert(const Graph& graph, const ConvertOptions& options) {
   optimization.input_types = std::move(types.inputs);
   optimization.output_types = std::move(types.outputs);
   optimization.target = options.target;
+  optimization.forms = options.forms;
   optimization.weights = options.weights;
   std::vector<std::string> notes;
   optimization.note = [&](const std::string& note) { notes.push_back(note); };

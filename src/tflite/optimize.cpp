@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "tflite/options_codec.h"
+#include "tflite/passes/forms/forms.h"
 #include "tflite/passes/passes.h"
 #include "tflite/passes/quantization.h"
 #include "tflite/passes/weight_storage.h"
@@ -79,6 +80,31 @@ void fold_quantization(Model& model, Target target, const WeightOptions& weights
   binding.restore(model);
 }
 
+void write_forms(Model& model, const FormPolicy& policy) {
+  const SignatureBinding binding(model);
+  for (Subgraph& subgraph : model.subgraphs) {
+    int changes = write_average_depthwise(subgraph, policy);
+    changes += write_tables(subgraph, policy);
+    changes += split_convolutions(subgraph, policy);
+    changes += write_phases(subgraph, policy);
+    changes += fold_focus(subgraph, policy);
+    changes += fold_width(subgraph, policy);
+    changes += write_linear(subgraph, policy);
+    changes += split_taps(subgraph, policy);
+    changes += merge_groups(subgraph, policy);
+    changes += pad_by_concatenation(subgraph, policy);
+    changes += drop_half_pixels(subgraph, policy);
+    changes += write_float_products(subgraph, policy);
+    if (changes == 0) continue;
+    remove_dead_code(subgraph);
+    fuse_padding(subgraph);
+    remove_dead_code(subgraph);
+    merge_common_subexpressions(subgraph);
+    split_islands(subgraph);
+  }
+  binding.restore(model);
+}
+
 LayoutReport optimize(Model& model, const OptimizeOptions& options) {
   Pipeline pipeline(model, options);
   const Note note = options.note ? options.note : [](const std::string&) {};
@@ -101,6 +127,8 @@ LayoutReport optimize(Model& model, const OptimizeOptions& options) {
   pipeline.run("flatten_into_linear", flatten_into_linear);
   pipeline.run("carry_channel_orders", carry_channel_orders);
   pipeline.run("expand_shuffles", expand_shuffles);
+  write_forms(model, FormPolicy(options.target, options.forms));
+  pipeline.report("write_forms");
   pipeline.run("drop_rank_reshapes", drop_rank_reshapes);
   pipeline.run("merge_chains", merge_chains);
   pipeline.run("remove_identities", remove_identities);

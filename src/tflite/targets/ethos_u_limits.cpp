@@ -32,7 +32,9 @@ class Limits {
   bool has(size_t slot) const { return slot < op_.inputs.size() && op_.inputs[slot] != kNoTensor; }
   const Tensor& input(size_t slot) const { return subgraph_.tensors[static_cast<size_t>(op_.inputs[slot])]; }
   const Tensor& output() const { return subgraph_.tensors[static_cast<size_t>(op_.outputs[0])]; }
-  bool is(std::initializer_list<Op> kinds) const { return std::find(kinds.begin(), kinds.end(), op_.op) != kinds.end(); }
+  bool is(std::initializer_list<Op> kinds) const {
+    return std::find(kinds.begin(), kinds.end(), op_.op) != kinds.end();
+  }
 
   std::string general() const {
     const auto check = [&](const Tensor& tensor) -> std::string {

@@ -1,6 +1,6 @@
 // LiteRT with XNNPACK. XNNPACK runs a chain of float operators between one 8-bit tensor and another as a table of 256
-// entries; its own INT8 kernels cover the operators with a form here, and the builtin INT8 kernels of the others are slower
-// than such an island (AVERAGE_POOL_2D, SOFTMAX, HARD_SWISH, PRELU, BATCH_MATMUL, DIV, ...). Measured: bench/forms.
+// entries; its own INT8 kernels cover the operators with a form here, and the builtin INT8 kernels of the others are
+// slower than such an island (AVERAGE_POOL_2D, SOFTMAX, HARD_SWISH, PRELU, BATCH_MATMUL, DIV, ...). See bench/forms.
 #include "tflite/targets/target_table.h"
 
 namespace tinyml::tflite {

@@ -41,7 +41,8 @@ Target parse_target(const std::string& name) {
 }
 
 std::string_view to_string(Target target) {
-  const auto* named = std::find_if(kTargets.begin(), kTargets.end(), [&](const Named& n) { return n.target == target; });
+  const auto* named =
+      std::find_if(kTargets.begin(), kTargets.end(), [&](const Named& n) { return n.target == target; });
   return named->name;
 }
 
