@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from tinyml._core import Diagnostic, Error, Graph
+from tinyml.quantized_tensors import is_quantized
 
 _LIBRARY_FOLDERS = (str(Path(torch.__file__).parent), str(Path(__file__).absolute().parent))
 
@@ -32,8 +33,9 @@ _REMEDIES: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (
         ("quantized nyi", "quantizedcpu", "classes.quantized"),
-        "models of torch's eager quantization cannot be captured: pass the float model and "
-        "quantize it with QATQuantizer or PostQuantizer",
+        "quantized tensors can be captured in models that torch.ao.quantization has converted, "
+        "between QuantStub and DeQuantStub; or pass the float model and quantize it with "
+        "QATQuantizer or PostQuantizer",
     ),
     (
         ("positional argument", "unexpected keyword", "required positional", "missing a required"),
@@ -65,6 +67,9 @@ def trace(
     can switch them back to training. The weights are copied: later changes of the model do not
     reach the graph.
 
+    A model that torch.ao.quantization has converted (eager or FX graph mode) is captured with
+    FakeQuants of the same scales and zero points.
+
     example_inputs: a tensor, a tuple or list of positional arguments, or a dict of keyword
         arguments of ``forward``.
     dynamic_shapes: which dimensions may vary, as for ``torch.export.export``.
@@ -73,6 +78,10 @@ def trace(
     Raises tinyml.Error with the line of the model's code that cannot be captured, and the way out.
     """
     args, keywords = _arguments(example_inputs, kwargs)
+    if isinstance(model, nn.Module) and is_quantized(model):
+        from tinyml.from_quantized import from_quantized
+
+        model = from_quantized(model)
     with _eval_mode(model), tempfile.TemporaryDirectory(prefix="tinyml-") as folder:
         path = os.path.join(folder, "model.pt2")
         try:

@@ -25,6 +25,7 @@ from tinyml.boundary import (
 )
 from tinyml.capture import trace
 from tinyml.precision import resolve_precision
+from tinyml.quantized_tensors import is_quantized
 from tinyml.verification import OutputError, measure_error, run_tflite
 
 _FLOAT_TOLERANCE = 1e-3  # of the output's range
@@ -136,6 +137,10 @@ class TFLiteConverter:
         self.nchw_transpose = nchw_transpose
         self.quantize_input_output_type = quantize_input_output_type
         self.input_statistics = input_statistics
+        if precision is None and isinstance(model, nn.Module) and is_quantized(model):
+            from tinyml.from_quantized import has_dynamic_layers
+
+            hybrid_quantization_from_float |= has_dynamic_layers(model)
         self.precision = resolve_precision(
             precision, float16_quantization, hybrid_quantization_from_float
         )
@@ -322,4 +327,6 @@ def _with_leaf(value: Any, index: int, leaf: torch.Tensor) -> Any:
 
 
 def _to_numpy(value: torch.Tensor) -> np.ndarray[Any, Any]:
+    if value.is_quantized:
+        value = value.dequantize()
     return value.detach().cpu().contiguous().numpy()

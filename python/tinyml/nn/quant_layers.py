@@ -68,7 +68,8 @@ class QuantizedWeight(nn.Module):
 
 class QuantConv1d(QuantizedWeight, nn.Conv1d):
     def __init__(
-        self, *args: Any,
+        self,
+        *args: Any,
         weight_range: WeightRange | None = DEFAULT_RANGE,
         per_channel: bool = True,
         **kwargs: Any,
@@ -82,7 +83,8 @@ class QuantConv1d(QuantizedWeight, nn.Conv1d):
 
 class QuantConv2d(QuantizedWeight, nn.Conv2d):
     def __init__(
-        self, *args: Any,
+        self,
+        *args: Any,
         weight_range: WeightRange | None = DEFAULT_RANGE,
         per_channel: bool = True,
         **kwargs: Any,
@@ -96,7 +98,8 @@ class QuantConv2d(QuantizedWeight, nn.Conv2d):
 
 class QuantConvTranspose2d(QuantizedWeight, nn.ConvTranspose2d):
     def __init__(
-        self, *args: Any,
+        self,
+        *args: Any,
         weight_range: WeightRange | None = DEFAULT_RANGE,
         per_channel: bool = True,
         **kwargs: Any,
@@ -110,7 +113,8 @@ class QuantConvTranspose2d(QuantizedWeight, nn.ConvTranspose2d):
 
 class QuantLinear(QuantizedWeight, nn.Linear):
     def __init__(
-        self, *args: Any,
+        self,
+        *args: Any,
         weight_range: WeightRange | None = DEFAULT_RANGE,
         per_channel: bool = True,
         **kwargs: Any,
@@ -120,6 +124,69 @@ class QuantLinear(QuantizedWeight, nn.Linear):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return nn.functional.linear(x, self.quantized_weight(), self.bias)
+
+
+class QuantConv3d(QuantizedWeight, nn.Conv3d):
+    def __init__(
+        self,
+        *args: Any,
+        weight_range: WeightRange | None = DEFAULT_RANGE,
+        per_channel: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._add_weight_fq(weight_range, per_channel)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self._conv_forward(x, self.quantized_weight(), self.bias)
+
+
+class QuantConvTranspose1d(QuantizedWeight, nn.ConvTranspose1d):
+    def __init__(
+        self,
+        *args: Any,
+        weight_range: WeightRange | None = DEFAULT_RANGE,
+        per_channel: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._add_weight_fq(weight_range, per_channel)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.conv_transpose1d(
+            x,
+            self.quantized_weight(),
+            self.bias,
+            self.stride,
+            self.padding,
+            self.output_padding,
+            self.groups,
+            self.dilation,
+        )
+
+
+class QuantConvTranspose3d(QuantizedWeight, nn.ConvTranspose3d):
+    def __init__(
+        self,
+        *args: Any,
+        weight_range: WeightRange | None = DEFAULT_RANGE,
+        per_channel: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._add_weight_fq(weight_range, per_channel)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.conv_transpose3d(
+            x,
+            self.quantized_weight(),
+            self.bias,
+            self.stride,
+            self.padding,
+            self.output_padding,
+            self.groups,
+            self.dilation,
+        )
 
 
 def transposed_conv(
