@@ -28,7 +28,7 @@ Images are NHWC in the file unless --keep-layout is given: a PyTorch input of 1x
 To compare the file with the model, in Python: TFLiteConverter(..., verify=True).convert())";
 
 struct Options {
-  std::string input, output, precision = "float32", target = "litert", dump, recurrent = "unrolled";
+  std::string input, output, precision = "float32", integers = "int8", target = "litert", dump, recurrent = "unrolled";
   std::vector<std::string> output_names, forms, io, input_statistics;
   bool keep_layout = false, per_tensor_weights = false;
 };
@@ -49,6 +49,7 @@ void run(const Options& options, const Common& common) {
   wanted.nchw_transpose = !options.keep_layout;
   read_boundary_types(options.io, wanted);
   read_input_statistics(options.input_statistics, wanted);
+  wanted.integers = parse_integer_type(options.integers);
   wanted.weights.precision = tflite::parse_precision(options.precision);
   wanted.weights.per_channel = !options.per_tensor_weights;
   wanted.output_names = options.output_names;
@@ -100,6 +101,9 @@ void add_convert(CLI::App& app, const Common& common) {
                       "Of what has no FakeQuant: float16 weights, or int8 weights and activations quantized at run time "
                       "(dynamic_range)")
       ->check(CLI::IsMember({"float32", "float16", "dynamic_range"}))
+      ->capture_default_str();
+  command->add_option("--quantize-target-type", options->integers, "What 8-bit FakeQuants become")
+      ->check(CLI::IsMember({"int8", "uint8", "int16"}))
       ->capture_default_str();
   command->add_flag("--per-tensor-weights", options->per_tensor_weights,
                     "With --precision dynamic_range: one scale for each weight tensor");

@@ -19,6 +19,8 @@ namespace tinyml {
 enum class BoundaryType { kFloat32, kInt8, kUInt8, kInt16 };
 /// "float32", "int8", "uint8", "int16". Throws Error for anything else.
 BoundaryType parse_boundary_type(const std::string& name);
+/// "int8", "uint8", "int16". Throws Error for anything else.
+tflite::Type parse_integer_type(const std::string& name);
 
 struct ConvertOptions {
   /// Inputs and outputs of rank 4 of a model with images in it are NHWC in the file; false: all keep PyTorch's order.
@@ -31,6 +33,8 @@ struct ConvertOptions {
   /// Inputs that the file takes unnormalised, by name. A kUInt8 or kInt8 one needs no FakeQuant: its scale is 1 / std.
   /// The `type` of an entry is set from `boundary`.
   std::map<std::string, InputStatistics> input_statistics;
+  /// What 8-bit FakeQuants become: INT8, UINT8 (one scale for each weight tensor) or INT16 (activations; weights INT8).
+  tflite::Type integers = tflite::Type::INT8;
   /// How what has no FakeQuant is stored and computed.
   tflite::WeightOptions weights;
   /// Names of the outputs in the signature; empty: as LowerOptions says.

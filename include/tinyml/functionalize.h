@@ -5,7 +5,7 @@
 namespace tinyml {
 
 /// What every captured graph goes through before anything else looks at it: inline_regions, functionalize,
-/// drop_identities.
+/// resolve_quantized_pairs, drop_identities.
 Graph normalize(Graph graph);
 
 /// Replaces `wrap_with_set_grad_enabled` and `wrap_with_autocast` (what `with torch.no_grad():` and `with
@@ -22,6 +22,18 @@ Graph inline_regions(Graph graph);
 /// naming the user's source lines, for in-place operators without a functional partner and for writes through views
 /// that have no inverse.
 Graph functionalize(Graph graph);
+
+/// Turns the operators of export-based quantization into FakeQuants, so that everything after knows only those:
+/// `quantized_decomposed` (quantize_per_tensor, quantize_per_channel, fake_quant_per_channel and their dequantize
+/// operators) and torchao's `quantize_affine` and `dequantize_affine` with one block for the tensor or for each index of
+/// one axis. Stored integers become a float buffer ("<name>_real") with a FakeQuant that gives exactly the integers
+/// back; an int32 bias becomes float. Where the scale is computed from the values (`choose_qparams`, per token) the
+/// activation stays float. Operators between the two that only move values move real numbers. Throws Error for pairs
+/// that disagree, arithmetic on the integers and scales that no FakeQuant has.
+Graph resolve_quantized_pairs(Graph graph);
+
+/// Whether activations are quantized by the range of each inference (`choose_qparams`).
+bool has_dynamic_quantization(const Graph& graph);
 
 /// Removes what has no effect in a functional graph: assertions, symbolic range constraints, `alias`,
 /// `lift_fresh_copy`, `detach` of what has no gradient, conversions to the type and device a tensor has already. Dead

@@ -35,6 +35,8 @@ struct LowerOptions {
   /// Whose kernels the operators are chosen for, where there is a choice.
   tflite::Target target = tflite::Target::kLitert;
   RecurrentForm recurrent = RecurrentForm::kUnrolled;
+  /// INT16: 8-bit FakeQuants of activations become 16-bit ones over the same range, symmetric.
+  tflite::Type activations = tflite::Type::INT8;
   /// By the names of inputs.
   std::map<std::string, InputStatistics> input_statistics;
 };

@@ -64,6 +64,7 @@ struct OptimizeOptions {
   Target target = Target::kLitert;
   FormOverrides forms;  ///< Forms that are written or left whatever the target's costs say.
   std::vector<Type> input_types, output_types;  ///< As set_boundary_types takes them.
+  Type integers = Type::INT8;  ///< UINT8: the older scheme in place of INT8, with one scale for each weight tensor.
   WeightOptions weights;
   /// Hears, in a sentence, of what could not be done as asked.
   std::function<void(const std::string&)> note;

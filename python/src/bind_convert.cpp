@@ -32,7 +32,7 @@ ConvertResult convert_graph(const Graph& graph, bool nchw_transpose, const std::
                             const std::string& precision, bool per_channel_weights,
                             bool asymmetric_quantize_inputs, int64_t min_weight_elements, const std::string& recurrent,
                             const std::map<std::string, std::string>& boundary_types,
-                            const Statistics& input_statistics) {
+                            const Statistics& input_statistics, const std::string& quantize_target_type) {
   ConvertOptions options;
   options.nchw_transpose = nchw_transpose;
   options.boundary = parse_boundary_type(quantize_input_output_type);
@@ -45,6 +45,7 @@ ConvertResult convert_graph(const Graph& graph, bool nchw_transpose, const std::
   options.recurrent = parse_recurrent_form(recurrent);
   for (const auto& [name, type] : boundary_types) options.boundary_types[name] = parse_boundary_type(type);
   for (const auto& [name, pair] : input_statistics) options.input_statistics[name] = {pair.first, pair.second};
+  options.integers = parse_integer_type(quantize_target_type);
   return convert(graph, options);
 }
 
@@ -98,7 +99,8 @@ void bind_convert(nb::module_& module) {
              nb::arg("per_channel_weights") = true, nb::arg("asymmetric_quantize_inputs") = true,
              nb::arg("min_weight_elements") = 1024, nb::arg("recurrent") = "unrolled",
              nb::arg("boundary_types") = std::map<std::string, std::string>(),
-             nb::arg("input_statistics") = Statistics(), nb::call_guard<nb::gil_scoped_release>(),
+             nb::arg("input_statistics") = Statistics(), nb::arg("quantize_target_type") = "int8",
+             nb::call_guard<nb::gil_scoped_release>(),
              "Converts a graph to a verified TFLite model.");
   module.def("target_names", &tflite::target_names, "The names of the targets.");
   module.def("form_descriptions", &tflite::form_descriptions, "The names that `forms` takes, and what each form is.");

@@ -79,6 +79,8 @@ class TFLiteConverter:
     quantize_input_output_type: "float32" (or None), "int8", "uint8" or "int16" for the inputs and
         outputs of a quantized model; a list with one type for each input, then each output; or a
         dict of names to types.
+    quantize_target_type: what 8-bit FakeQuants become: "int8"; "uint8", for runtimes without int8
+        kernels (weights need one scale a tensor); "int16" activations with int8 weights.
     input_statistics: inputs that the file takes unnormalised: the model gets (x - mean) / std. A
         (mean, std) for the only input, a list with one (or None) for each, or a dict by name; mean
         and std are numbers or one number for each channel. With "uint8" the file takes pixels, and
@@ -114,6 +116,7 @@ class TFLiteConverter:
         *,
         nchw_transpose: bool = True,
         quantize_input_output_type: BoundaryOption = None,
+        quantize_target_type: str = "int8",
         input_statistics: StatisticsOption = None,
         precision: str | None = None,
         float16_quantization: bool = False,
@@ -136,6 +139,7 @@ class TFLiteConverter:
         self.tflite_path = Path(tflite_path)
         self.nchw_transpose = nchw_transpose
         self.quantize_input_output_type = quantize_input_output_type
+        self.quantize_target_type = quantize_target_type
         self.input_statistics = input_statistics
         if precision is None and isinstance(model, nn.Module) and is_quantized(model):
             from tinyml.from_quantized import has_dynamic_layers
@@ -178,6 +182,7 @@ class TFLiteConverter:
             nchw_transpose=self.nchw_transpose,
             quantize_input_output_type=kind,
             boundary_types=kinds,
+            quantize_target_type=self.quantize_target_type,
             input_statistics=statistics,
             output_names=self.output_names,
             dump_passes=self.dump_passes,

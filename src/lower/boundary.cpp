@@ -31,6 +31,13 @@ BoundaryType parse_boundary_type(const std::string& name) {
   throw Error(fmt::format("'{}' is no type for inputs and outputs", name), "use float32, int8, uint8 or int16");
 }
 
+tflite::Type parse_integer_type(const std::string& name) {
+  if (name == "int8") return tflite::Type::INT8;
+  if (name == "uint8") return tflite::Type::UINT8;
+  if (name == "int16") return tflite::Type::INT16;
+  throw Error(fmt::format("'{}' is no type that models are quantized to", name), "use int8, uint8 or int16");
+}
+
 namespace lowering {
 
 tflite::Type boundary_type(const ConvertOptions& options, const std::string& name) {

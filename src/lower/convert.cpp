@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <limits>
+
 #include "lower/boundary.h"
 #include "lower/convert_report.h"
 #include "lower/pass_dump.h"
+#include "tinyml/functionalize.h"
 #include "tinyml/lower.h"
 #include "tinyml/tflite_passes.h"
 #include "tinyml/tflite_verify.h"
@@ -19,11 +22,27 @@ std::vector<std::vector<int64_t>> wide(const std::vector<tflite::Order>& orders)
   return result;
 }
 
+// A graph whose activations are quantized at run time keeps the integers of its weights.
+tflite::WeightOptions weights_of(const ConvertOptions& options, const Graph& graph) {
+  tflite::WeightOptions weights = options.weights;
+  if (weights.precision == tflite::Precision::kFloat32 && has_dynamic_quantization(graph)) {
+    weights.precision = tflite::Precision::kDynamicRange;
+    weights.min_elements = std::numeric_limits<int64_t>::max();  // What has no scale stays float.
+  }
+  return weights;
+}
+
 }  // namespace
 
 ConvertResult convert(const Graph& graph, const ConvertOptions& options) {
   ConvertResult result;
-  result.model = lower(graph, {options.output_names, options.target, options.recurrent, lowering::typed_statistics(options)});
+  LowerOptions lowering_options;
+  lowering_options.output_names = options.output_names;
+  lowering_options.target = options.target;
+  lowering_options.recurrent = options.recurrent;
+  lowering_options.activations = options.integers;
+  lowering_options.input_statistics = lowering::typed_statistics(options);
+  result.model = lower(graph, lowering_options);
   lowering::BoundaryTypes types = lowering::boundary_types(options, result.model.signatures.at(0));
   tflite::OptimizeOptions optimization;
   optimization.layout.channels_last_inputs = options.nchw_transpose;
@@ -32,7 +51,8 @@ ConvertResult convert(const Graph& graph, const ConvertOptions& options) {
   optimization.output_types = std::move(types.outputs);
   optimization.target = options.target;
   optimization.forms = options.forms;
-  optimization.weights = options.weights;
+  optimization.integers = options.integers;
+  optimization.weights = weights_of(options, graph);
   std::vector<std::string> notes;
   optimization.note = [&](const std::string& note) { notes.push_back(note); };
   const lowering::PassDump dump(options.dump_passes);

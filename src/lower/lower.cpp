@@ -171,6 +171,7 @@ tflite::Model lowering::lower_graph(const Graph& normal, const LowerOptions& opt
   const Graph prepared = lowering::prepare(normal);
   Lowering lowering(prepared, options);
   lowering.target = options.target;
+  lowering.activations = options.activations;
   Problems problems;
   for (Diagnostic& diagnostic : lowering::check_mutations(normal)) problems.add(std::move(diagnostic));
   add_inputs(prepared, options, lowering, problems);

@@ -139,6 +139,8 @@ class Lowering {
   tflite::Model model;
   /// Whose kernels the operators are chosen for.
   tflite::Target target = tflite::Target::kLitert;
+  /// INT16 where 8-bit FakeQuants of activations are to become 16-bit ones.
+  Type activations = Type::INT8;
 
  private:
   [[noreturn]] void refuse_dynamic(std::string_view name, const Argument& argument) const;

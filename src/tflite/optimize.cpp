@@ -3,6 +3,7 @@
 
 #include "tflite/options_codec.h"
 #include "tflite/passes/forms/forms.h"
+#include "tflite/passes/make_unsigned.h"
 #include "tflite/passes/passes.h"
 #include "tflite/passes/quantization.h"
 #include "tflite/passes/weight_storage.h"
@@ -134,6 +135,7 @@ LayoutReport optimize(Model& model, const OptimizeOptions& options) {
   pipeline.run("remove_identities", remove_identities);
   pipeline.run("remove_dead_code", remove_dead_code);
   pipeline.run("share_constants", share_constants);
+  if (options.integers == Type::UINT8) make_unsigned(model, options.target);
   set_boundary_types(model, options.input_types, options.output_types);
   pipeline.run("remove_dead_code", remove_dead_code);
   pipeline.run("compress_constants", [&](Subgraph& g) { return compress_constants(g, options.weights, note); });

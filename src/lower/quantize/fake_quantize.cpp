@@ -83,18 +83,36 @@ Scheme read_scheme(const Lowering& at) {
   return scheme;
 }
 
-// float tensors clamped to [low, high] of the scheme, where the integer type alone does not saturate there.
-TensorId clamp_to_range(Lowering& at, TensorId x, const Scheme& scheme) {
+// Values on the grid of an integer type, clamped to the part of it that the scheme uses.
+TensorId clamp_on_grid(Lowering& at, TensorId x, const Scheme& scheme, bool below, bool above) {
   const double scale = scheme.scale[0];
   const double zero_point = scheme.zero_point[0];
-  const double low = scale * (static_cast<double>(scheme.low) - zero_point);
-  const double high = scale * (static_cast<double>(scheme.high) - zero_point);
-  if (low == 0) {
-    x = at.unary(Op::RELU, x);
-  } else {
+  if (below) {
+    const double low = scale * (static_cast<double>(scheme.low) - zero_point);
     x = at.binary(Op::MAXIMUM, x, at.scalar(low, Type::FLOAT32));
   }
-  return at.binary(Op::MINIMUM, x, at.scalar(high, Type::FLOAT32));
+  if (above) {
+    const double high = scale * (static_cast<double>(scheme.high) - zero_point);
+    x = at.binary(Op::MINIMUM, x, at.scalar(high, Type::FLOAT32));
+  }
+  return x;
+}
+
+TensorId put_on_grid(Lowering& at, TensorId x, Type type, const tflite::Quantization& quantization) {
+  const TensorId quantized = at.emit(Op::QUANTIZE, {x}, type, at.shape(x));
+  at.tensor(quantized).quantization = quantization;
+  return at.emit(Op::DEQUANTIZE, {quantized}, Type::FLOAT32, at.shape(x));
+}
+
+// A symmetric 16-bit grid over the range of an 8-bit one. Fixed scales of 8 bits become those of 16: 1/32768.
+void widen(Scheme& scheme) {
+  if (scheme.low < -128 || scheme.high > 127) return;
+  const double below = scheme.zero_point[0] - static_cast<double>(scheme.low);
+  const double above = static_cast<double>(scheme.high) + 1 - scheme.zero_point[0];
+  scheme.scale[0] *= std::max(below, above) / 32768;
+  scheme.zero_point[0] = 0;
+  scheme.low = -32768;
+  scheme.high = 32767;
 }
 
 Tensor clamp_constant(const Tensor& data, const Scheme& scheme) {
@@ -126,6 +144,7 @@ void lower_fake_quantize(Lowering& at) {
     scheme.high -= 128;
     for (double& zero_point : scheme.zero_point) zero_point -= 128;
   }
+  if (at.activations == Type::INT16 && scheme.scale.size() == 1 && at.constant_data("self") == nullptr) widen(scheme);
   const bool byte = scheme.low >= -128 && scheme.high <= 127;
   if (!byte && (scheme.low < -32768 || scheme.high > 32767)) {
     at.refuse(fmt::format("integers from {} to {}; TFLite has 8 and 16 bits", scheme.low, scheme.high));
@@ -133,12 +152,22 @@ void lower_fake_quantize(Lowering& at) {
   const Type type = byte ? Type::INT8 : Type::INT16;
   const int64_t type_low = byte ? -128 : -32768;
   const int64_t type_high = byte ? 127 : 32767;
-  if (scheme.low > type_low || scheme.high < type_high) {
+  bool below = scheme.low > type_low;
+  bool above = scheme.high < type_high;
+  if (below || above) {
     const Tensor* data = at.constant_data("self");
     if (data != nullptr) {
       x = at.constant(clamp_constant(*data, scheme), std::string(at.tensor(x).name));
+      below = above = false;
     } else if (scheme.scale.size() == 1) {
-      x = clamp_to_range(at, x, scheme);
+      // What cuts at zero is a ReLU, which the operator before can take over; the rest is clamped on the grid, so that
+      // that operator still runs in integers.
+      if (below && static_cast<double>(scheme.low) == scheme.zero_point[0]) {
+        const tflite::Operator* producer = at.producer_of(x);
+        const bool positive = producer != nullptr && (producer->op == Op::RELU || producer->op == Op::RELU6);
+        if (!positive) x = at.unary(Op::RELU, x);
+        below = false;
+      }
     } else {
       at.refuse("a range narrower than the integer type, per channel, of a computed tensor",
                 "quantize activations per tensor, or use the whole range");
@@ -148,9 +177,9 @@ void lower_fake_quantize(Lowering& at) {
   quantization.scale.assign(scheme.scale.begin(), scheme.scale.end());
   quantization.zero_point.assign(scheme.zero_point.begin(), scheme.zero_point.end());
   quantization.quantized_dimension = static_cast<int32_t>(scheme.axis);
-  const TensorId quantized = at.emit(Op::QUANTIZE, {x}, type, at.shape(x));
-  at.tensor(quantized).quantization = quantization;
-  at.set_output(0, at.emit(Op::DEQUANTIZE, {quantized}, Type::FLOAT32, at.shape(x)));
+  x = put_on_grid(at, x, type, quantization);
+  if (below || above) x = put_on_grid(at, clamp_on_grid(at, x, scheme, below, above), type, quantization);
+  at.set_output(0, x);
 }
 
 }  // namespace

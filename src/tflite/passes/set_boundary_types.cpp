@@ -48,7 +48,7 @@ class Boundary {
     const int inner = editor_.op(dequantize).inputs[0];
     if (!fits("output", output, editor_.tensor(inner).type, type)) return;
     int outer = inner;
-    if (type == Type::UINT8) {
+    if (type != editor_.tensor(inner).type) {
       outer = unsigned_twin(inner);
       add_unary(Op::QUANTIZE, output, outer);
     }
@@ -59,7 +59,7 @@ class Boundary {
   void finish() { editor_.finish(); }
 
  private:
-  static bool is_integer(Type type) { return type == Type::INT8 || type == Type::INT16; }
+  static bool is_integer(Type type) { return type == Type::INT8 || type == Type::INT16 || type == Type::UINT8; }
 
   void problem(const char* kind, int id, const std::string& what, const std::string& remedy) {
     problems_.push_back({fmt::format("{} '{}' {}", kind, editor_.tensor(id).name, what), "", {}, remedy});

@@ -1,6 +1,7 @@
 // FLOAT16 constants, INT8 weights under float activations (dynamic range), 16-bit activations.
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "tflite/verify/checker.h"
 
@@ -43,6 +44,35 @@ void check_hybrid(const Checker& checker, const Operator& op) {
   if (grouped) checker.report(op, "grouped convolutions have no kernel for INT8 weights and float inputs");
 }
 
+// 16-bit activations: the kernels' weights and biases, and sums with any scale.
+void check_wide(const Checker& checker, const Operator& op) {
+  const bool transposed = op.op == Op::TRANSPOSE_CONV;
+  const Tensor* x = checker.input(op, transposed ? 2 : 0);
+  const Tensor* out = checker.output(op, 0);
+  if (x == nullptr || out == nullptr || x->type != Type::INT16 || x->quantization.empty()) return;
+  if (op.op == Op::ADD || op.op == Op::SUB) {
+    const auto* options = std::get_if<ArithmeticOptions>(&op.options);
+    if (options == nullptr || options->pot_scale_int16) {
+      for (const int id : {op.inputs[0], op.inputs[1], op.outputs[0]}) {
+        const Quantization& q = checker.tensor(id)->quantization;
+        int exponent = 0;
+        if (q.empty() || std::frexp(q.scale[0], &exponent) == 0.5F) continue;
+        return checker.report(op, "its 16-bit scales must be powers of two unless pot_scale_int16 is false");
+      }
+    }
+  }
+  if (op.op != Op::CONV_2D && op.op != Op::DEPTHWISE_CONV_2D && op.op != Op::FULLY_CONNECTED && !transposed) return;
+  const Tensor* w = checker.input(op, 1);
+  const Tensor* bias = checker.input(op, transposed ? 3 : 2);
+  if (out->type != Type::INT16) checker.report(op, "its input is INT16, its output is not");
+  if (w != nullptr && w->type != Type::INT8 && w->type != Type::INT4 && w->type != Type::INT16) {
+    checker.report(op, fmt::format("its input is INT16 and its weights are {}", to_string(w->type)));
+  }
+  if (bias != nullptr && bias->type != Type::INT64 && bias->type != Type::INT32) {
+    checker.report(op, fmt::format("its bias is {}, not INT64", to_string(bias->type)));
+  }
+}
+
 void check_lookup(const Checker& checker, const Operator& op) {
   if (op.op != Op::EMBEDDING_LOOKUP) return;
   const Tensor* ids = checker.input(op, 0);
@@ -59,6 +89,7 @@ void check_precision(const Checker& checker) {
   for (const Operator& op : checker.subgraph.operators) {
     check_half(checker, op);
     check_hybrid(checker, op);
+    check_wide(checker, op);
     check_lookup(checker, op);
   }
 }
