@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "tflite/targets/target_table.h"
@@ -40,6 +41,15 @@ Buffer moved_by_128(const Buffer& bytes) {
   return Buffer::of(std::move(result));
 }
 
+// One scale where those of all channels are equal, as the passes write them.
+void merge_equal_scales(Quantization& q) {
+  const auto differs = [&](float scale) { return scale != q.scale[0]; };
+  if (!q.per_channel() || std::any_of(q.scale.begin(), q.scale.end(), differs)) return;
+  q.scale.resize(1);
+  q.zero_point.resize(1);
+  q.quantized_dimension = 0;
+}
+
 }  // namespace
 
 void make_unsigned(Model& model, Target target) {
@@ -56,6 +66,7 @@ void make_unsigned(Model& model, Target target) {
     }
     for (size_t id = 0; id < integers.size(); ++id) {
       Tensor& tensor = subgraph.tensors[id];
+      if (integers[id] || tensor.type == Type::INT32) merge_equal_scales(tensor.quantization);
       if (!integers[id]) continue;
       if (tensor.quantization.per_channel()) {
         problems.push_back({fmt::format("the weights '{}' have a scale for each channel; UINT8 kernels have one", tensor.name),

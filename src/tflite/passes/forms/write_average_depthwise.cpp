@@ -16,7 +16,7 @@ bool rewrite(Editor& editor, int o) {
   const int result = quantized_result(editor, op.outputs[0]);
   if (source == kNoTensor || result == kNoTensor) return false;
   const Tensor x = editor.tensor(source);
-  if (x.rank() != 4) return false;
+  if (x.rank() != 4 || x.type != Type::INT8 || editor.tensor(result).type != Type::INT8) return false;
   const int32_t channels = x.shape[3];
   const auto count = static_cast<size_t>(channels);
   const float scale = 1.0F / static_cast<float>(pool->filter_height * pool->filter_width) / 127.0F;

@@ -78,7 +78,8 @@ class TableWriter {
       const Operator& op = editor_.op(made_by);
       if (op.op == Op::DEQUANTIZE) {
         const int found = quantized_source(editor_, at, false);
-        if (found == kNoTensor || (source != kNoTensor && found != source)) return kNoTensor;
+        if (found == kNoTensor || editor_.tensor(found).type != Type::INT8) return kNoTensor;
+        if (source != kNoTensor && found != source) return kNoTensor;
         source = found;
         continue;
       }
