@@ -1,6 +1,6 @@
 """Time and size of the forms of LSTM and GRU layers, side by side (one thread, XNNPACK).
 
-    PYTHONPATH=build/python .venv/bin/python bench/recurrent_forms.py [--steps 50] [--rounds 60]
+PYTHONPATH=build/python .venv/bin/python bench/recurrent_forms.py [--steps 50] [--rounds 60]
 """
 
 import argparse

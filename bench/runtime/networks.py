@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from models import ZOO  # noqa: E402
+from models import DEPLOYED, ZOO  # noqa: E402
 
 import tinyml  # noqa: E402
 from tinyml import PostQuantizer  # noqa: E402
@@ -44,9 +44,12 @@ ANCHORS = {
 }
 
 
+NETWORKS = {**ZOO, **DEPLOYED}
+
+
 def names() -> list[str]:
     """The networks there are definitions of."""
-    return [name for name in ANCHORS if name in ZOO]
+    return [name for name in ANCHORS if name in NETWORKS]
 
 
 def graphs(name: str, cache: Path) -> tuple[tinyml.Graph, tinyml.Graph]:
@@ -54,7 +57,7 @@ def graphs(name: str, cache: Path) -> tuple[tinyml.Graph, tinyml.Graph]:
     paths = [cache / f"{name}_{kind}.pt2" for kind in ("float", "int8")]
     if not all(path.exists() for path in paths):
         cache.mkdir(parents=True, exist_ok=True)
-        entry = ZOO[name]
+        entry = NETWORKS[name]
         model, example = entry.build(), entry.example_input(full=True)
         tinyml.trace(model, (example,)).save(str(paths[0]))
         quantizer = PostQuantizer(model, example, work_dir=cache / name)

@@ -37,7 +37,7 @@ constexpr double kNoise = 0.97;
 
 // Where kernels cannot be timed here: the forms that keep values in INT8 or drop an attribute that few kernels have.
 bool wanted_untimed(Form form, bool quantized) {
-  return form == Form::kTables ? quantized : form == Form::kNearest || form == Form::kFocus;
+  return form == Form::kTables ? quantized : form == Form::kFocus;
 }
 
 }  // namespace
@@ -84,6 +84,7 @@ std::optional<FormCost> form_cost(Target target, Form form, bool quantized) {
 
 bool FormPolicy::uses(Form form, bool quantized) const {
   if (const auto found = overrides_.find(form); found != overrides_.end()) return found->second;
+  if (form == Form::kNearest) return true;  // Equal numbers by kernels that are never slower.
   if (target_ == Target::kTfliteMicro || target_ == Target::kEthosU) return wanted_untimed(form, quantized);
   const auto cost = form_cost(target_, form, quantized);
   return cost && cost->form < kNoise * cost->usual;
