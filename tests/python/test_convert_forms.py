@@ -343,3 +343,31 @@ def test_every_target_writes_right_files(target):
         truth = net(x).numpy()
     for kernel in KERNELS:
         assert abs(run(result, [x], kernel)[0] - truth).max() <= 2 * 0.08
+    if target in ("tflite-micro", "ethos-u"):  # no float operator between the boundaries
+        assert result.operators["DEQUANTIZE"] == 1
+        assert result.operators["QUANTIZE"] <= 2
+
+
+WITHOUT_ISLANDS = {
+    "softmax": lambda x: quantize(torch.softmax(quantize(x), 1), 1 / 200, -128),
+    "sigmoid": lambda x: quantize(torch.sigmoid(quantize(x)), 1 / 200, -128),
+    "prelu": lambda x: quantize(F.prelu(quantize(x), torch.tensor([0.1, 0.2, 0.3, 0.4])), 0.05),
+    "clip": lambda x: quantize(quantize(x).clamp(-1.1, 0.9), 1 / 128, 0),
+    "add": lambda x: quantize(quantize(x) + 1.5, 0.05, -30),
+    "mul": lambda x: quantize(quantize(x) * torch.tensor([0.5, 1, 2, 3])[:, None, None], 0.1),
+    "average": lambda x: quantize(F.avg_pool2d(quantize(x), 2), 0.03),
+    "bilinear": lambda x: quantize(
+        F.interpolate(quantize(x), scale_factor=2, mode="bilinear"), 0.04
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_ISLANDS)
+def test_micro_runs_everything_in_int8(name):
+    x, function = random_input(1, 4, 6, 6), WITHOUT_ISLANDS[name]
+    result = convert_module(function, x, target="tflite-micro")
+    assert result.operators["DEQUANTIZE"] == 1
+    assert not result.target_issues
+    for kernel in ("builtin", "reference"):
+        error = abs(run(result, [x], kernel)[0] - function(x).numpy()).max()
+        assert error <= 0.1 * 1.01, (kernel, error)

@@ -28,6 +28,10 @@ Operands operands_of(Op op) {
     case Op::ADD:
     case Op::SUB:
     case Op::MUL:
+    case Op::DIV:
+    case Op::SQUARED_DIFFERENCE:
+    case Op::PRELU:
+    case Op::BATCH_MATMUL:
       return {{0, 1}, {}, {}, 0};
     default:
       return {{0}, {}, {}, 0};
@@ -65,19 +69,27 @@ class OperatorQuantizer {
     const Operands operands = operands_of(op.op);
     std::vector<int> inputs = op.inputs;
     for (size_t slot : operands.activations) {
-      const int source = quantized_source(editor_, inputs[slot], true);
+      int source = quantized_source(editor_, inputs[slot], true);
+      if (source == kNoTensor && !runs_islands(target_)) source = quantized_constant(inputs[slot], type);
       if (source == kNoTensor || editor_.tensor(source).type != type) return false;
       inputs[slot] = source;
     }
-    const Quantization& first = editor_.tensor(inputs[operands.activations[0]]).quantization;
-    if (form == QuantizedForm::kSameScale && first != quantization) return false;
+    const Quantization first = editor_.tensor(inputs[operands.activations[0]]).quantization;
+    const Quantization wanted = quantization;
+    if (form == QuantizedForm::kSameScale) quantization = first;
     if (form == QuantizedForm::kFixedScale) {
       const FixedScale fixed = fixed_output_scale(op.op, type);
       const bool agrees =
           quantization.zero_point[0] == fixed.zero_point && std::abs(quantization.scale[0] / fixed.scale - 1) < 1e-5F;
-      if (!agrees) return false;
       quantization.scale[0] = fixed.scale;
+      if (!agrees) quantization.zero_point[0] = fixed.zero_point;
     }
+    // Another scale than the kernel's: an island, or a requantization where islands are no use.
+    const bool requantizes = form == QuantizedForm::kFixedScale
+                                 ? quantization.zero_point != wanted.zero_point ||
+                                       std::abs(quantization.scale[0] / wanted.scale[0] - 1) >= 1e-5F
+                                 : quantization != wanted;
+    if (requantizes && runs_islands(target_)) return false;
     if (operands.weights && !quantize_weights(operands, type, first.scale[0], inputs)) return false;
 
     Tensor quantized = editor_.tensor(out);
@@ -91,8 +103,43 @@ class OperatorQuantizer {
     }
     editor_.set_inputs(o, std::move(inputs));
     editor_.set_output(o, 0, made);
-    absorb_quantize(editor_, out, made);
+    absorb_quantize(editor_, out, requantizes ? requantized(made, wanted) : made);
     return true;
+  }
+
+  int requantized(int id, const Quantization& quantization) {
+    Tensor tensor = editor_.tensor(id);
+    tensor.name += "_requantized";
+    tensor.quantization = quantization;
+    Operator op;
+    op.op = Op::QUANTIZE;
+    op.inputs = {id};
+    op.outputs = {editor_.add_tensor(std::move(tensor))};
+    const int result = op.outputs[0];
+    editor_.add_operator(std::move(op));
+    return result;
+  }
+
+  // A float constant in INT8, with the scale that its values need; kNoTensor when it is none.
+  int quantized_constant(int id, Type type) {
+    const Tensor tensor = editor_.tensor(id);
+    if (!tensor.is_constant() || tensor.type != Type::FLOAT32 || type != Type::INT8) return kNoTensor;
+    const auto values = tensor.buffer.as<float>();
+    float low = 0;
+    float high = 0;
+    for (const float value : values) {
+      if (!std::isfinite(value)) return kNoTensor;
+      low = std::min(low, value);
+      high = std::max(high, value);
+    }
+    const float scale = high > low ? (high - low) / 255 : 1.0F;
+    const auto zero_point = static_cast<int64_t>(std::clamp(std::nearbyint(-128 - low / scale), -128.0F, 127.0F));
+    Tensor constant = tensor;
+    constant.name += "_int8";
+    constant.type = Type::INT8;
+    constant.quantization = {{scale}, {zero_point}, 0};
+    constant.buffer = Buffer::of(quantize_values(values, tensor.shape, constant.quantization));
+    return editor_.add_tensor(std::move(constant));
   }
 
   // Weights in INT8 and bias in INT32 (INT64 under 16-bit activations); false when they are not of the kind that the

@@ -273,7 +273,8 @@ class TableWriter {
     if (editor_.tensor(out).type != Type::INT8 || result.scale.size() != 1) return false;
     bool joins = false;
     const int source = source_of(editor_.op(o).inputs[0], joins);
-    if (source == kNoTensor || !joins || editor_.tensor(source).shape != editor_.tensor(out).shape) return false;
+    if (source == kNoTensor || !joins || editor_.tensor(source).type != Type::INT8) return false;
+    if (editor_.tensor(source).shape != editor_.tensor(out).shape) return false;
     source_quantization_ = editor_.tensor(source).quantization;
     Values values;
     for (int q = -128; q < 128; ++q) {
