@@ -38,6 +38,9 @@ class Pipeline {
       changes += run("merge_chains", merge_chains);
       changes += run("merge_rearrangements",
                      [&](Subgraph& g) { return merge_rearrangements(g, as_shuffles); });
+      changes += run("merge_selections", merge_selections);
+      changes += run("merge_arithmetic", merge_arithmetic);
+      changes += run("merge_reductions", merge_reductions);
       changes += run("remove_dead_code", remove_dead_code);
       if (changes == 0) break;
     }
@@ -114,7 +117,10 @@ LayoutReport optimize(Model& model, const OptimizeOptions& options) {
   const LayoutReport layout = assign_layout(model, options.layout);
   pipeline.report("assign_layout");
   pipeline.simplify();
-  if (pipeline.run("fold_affine", fold_affine) > 0) pipeline.simplify();
+  int folded = pipeline.run("fold_affine", fold_affine);
+  folded += pipeline.run("fold_input_affine", fold_input_affine);
+  if (folded > 0) pipeline.simplify();
+  pipeline.run("drop_broadcasts", drop_broadcasts);
   pipeline.run("add_missing_bias", add_missing_bias);
   pipeline.run("form_depthwise_affine", form_depthwise_affine);
   pipeline.run("form_global_mean", form_global_mean);
@@ -141,6 +147,7 @@ LayoutReport optimize(Model& model, const OptimizeOptions& options) {
   pipeline.run("compress_constants", [&](Subgraph& g) { return compress_constants(g, options.weights, note); });
   // Only the main one's: what the body of a loop hands on as it is costs nothing.
   if (separate_outputs(model.subgraphs[0]) > 0) pipeline.report("separate_outputs");
+  pipeline.run("protect_shared_memory", protect_shared_memory);
   drop_unused_tensors(model);
   pipeline.report("drop_unused_tensors");
   return layout;

@@ -1,112 +1,119 @@
 #include <algorithm>
 #include <optional>
 
+#include "tflite/constant_values.h"
 #include "tflite/passes/activations.h"
+#include "tflite/passes/affine.h"
 #include "tflite/passes/editor.h"
 #include "tflite/passes/passes.h"
 
 namespace tinyml::tflite {
 namespace {
 
-// y = x * scale + shift, one value for each of the last dimension's channels (or one for all).
-struct Affine {
-  std::vector<float> scale, shift;
-};
+// Folds affine maps into what makes the value, through operators that an affine map of each channel passes: RESHAPE that
+// keeps the channels, averages, CONCATENATION of the channels.
+class Folder {
+ public:
+  explicit Folder(Editor& editor) : editor_(editor) {}
 
-// The constant as one value a channel; nullopt when it varies along another axis.
-std::optional<std::vector<float>> per_channel(const Tensor& constant, size_t channels) {
-  if (!constant.is_constant() || constant.type != Type::FLOAT32) return std::nullopt;
-  for (size_t i = 0; i + 1 < constant.shape.size(); ++i) {
-    if (constant.shape[i] != 1) return std::nullopt;
-  }
-  const auto values = constant.buffer.as<float>();
-  if (values.size() == 1) return std::vector<float>(channels, values[0]);
-  if (values.size() != channels) return std::nullopt;
-  return std::vector<float>(values.begin(), values.end());
-}
-
-// The operator as an affine map of the value `x`.
-std::optional<Affine> affine_of(const Editor& editor, const Operator& op, int x, size_t channels) {
-  if (op.op != Op::MUL && op.op != Op::DIV && op.op != Op::ADD && op.op != Op::SUB) return std::nullopt;
-  const bool first = op.inputs[0] == x;
-  const auto constant = per_channel(editor.tensor(op.inputs[first ? 1 : 0]), channels);
-  if (!constant) return std::nullopt;
-  Affine affine{std::vector<float>(channels, 1), std::vector<float>(channels, 0)};
-  for (size_t c = 0; c < channels; ++c) {
-    const float value = (*constant)[c];
+  // Whether the value `x`, which only `reader` reads, can take the map and then the activation in.
+  bool accepts(int x, int reader, size_t channels, Activation activation, int depth = 0) const {
+    const int o = editor_.producer(x);
+    if (o == kNoProducer || depth > 8 || editor_.only_consumer(x) != reader) return false;
+    const Operator& op = editor_.op(o);
+    const Tensor& made = editor_.tensor(x);
+    if (made.shape.empty() || static_cast<size_t>(made.shape.back()) != channels || made.type != Type::FLOAT32) return false;
     switch (op.op) {
-      case Op::MUL:
-        affine.scale[c] = value;
-        break;
-      case Op::ADD:
-        affine.shift[c] = value;
-        break;
-      case Op::DIV:
-        if (!first) return std::nullopt;
-        affine.scale[c] = 1 / value;
-        break;
+      case Op::RESHAPE: {
+        const Tensor& before = editor_.tensor(op.inputs[0]);
+        return !before.shape.empty() && before.shape.back() == made.shape.back() &&
+               accepts(op.inputs[0], o, channels, activation, depth + 1);
+      }
+      case Op::AVERAGE_POOL_2D:
+        return activation == Activation::NONE && std::get<Pool2DOptions>(op.options).activation == Activation::NONE &&
+               accepts(op.inputs[0], o, channels, activation, depth + 1);
+      case Op::MEAN:
+        return activation == Activation::NONE && averages_positions(op) &&
+               accepts(op.inputs[0], o, channels, activation, depth + 1);
+      case Op::CONCATENATION: {
+        const auto& options = std::get<ConcatenationOptions>(op.options);
+        if (options.activation != Activation::NONE || normalized_axis(options.axis, made.rank()) != made.rank() - 1) {
+          return false;
+        }
+        return std::all_of(op.inputs.begin(), op.inputs.end(), [&](int part) {
+          const Shape& shape = editor_.tensor(part).shape;
+          return !shape.empty() && accepts(part, o, static_cast<size_t>(shape.back()), activation, depth + 1);
+        });
+      }
       default:
-        affine.scale[c] = first ? 1.0F : -1.0F;
-        affine.shift[c] = first ? -value : value;
+        return linear_accepts(op, channels);
     }
   }
-  return affine;
-}
 
-// Where the weights' output channels are; -1 for operators without.
-int output_channel_axis(Op op) {
-  switch (op) {
-    case Op::CONV_2D:
-    case Op::FULLY_CONNECTED:
-    case Op::TRANSPOSE_CONV:
-      return 0;
-    case Op::DEPTHWISE_CONV_2D:
-      return 3;
-    default:
-      return -1;
+  void fold(int x, const Affine& affine, Activation activation) {
+    const int o = editor_.producer(x);
+    const Operator op = editor_.op(o);
+    if (op.op == Op::RESHAPE || op.op == Op::AVERAGE_POOL_2D || op.op == Op::MEAN) {
+      return fold(op.inputs[0], affine, activation);
+    }
+    if (op.op == Op::CONCATENATION) {
+      std::ptrdiff_t at = 0;
+      for (const int part : op.inputs) {
+        const std::ptrdiff_t end = at + editor_.tensor(part).shape.back();
+        fold(part, {{affine.scale.begin() + at, affine.scale.begin() + end},
+                    {affine.shift.begin() + at, affine.shift.begin() + end}}, activation);
+        at = end;
+      }
+      return;
+    }
+    fold_linear(o, affine);
+    *fused_activation(editor_.options(o), op.op) = activation;
   }
-}
 
-bool fold(Editor& editor, int linear, const Affine& affine) {
-  const Operator& op = editor.op(linear);
-  const size_t bias_slot = op.op == Op::TRANSPOSE_CONV ? 3 : 2;
-  const auto axis = static_cast<size_t>(output_channel_axis(op.op));
-  const Tensor& weights = editor.tensor(op.inputs[1]);
-  const size_t channels = affine.scale.size();
-  if (!weights.is_constant() || weights.type != Type::FLOAT32) return false;
-  if (axis >= weights.shape.size() || static_cast<size_t>(weights.shape[axis]) != channels) return false;
-  const int bias_id = op.inputs.size() > bias_slot ? op.inputs[bias_slot] : kNoTensor;
-  std::vector<float> bias(channels, 0);
-  if (bias_id != kNoTensor) {
-    const auto given = per_channel(editor.tensor(bias_id), channels);
-    if (!given) return false;
-    bias = *given;
+ private:
+  bool averages_positions(const Operator& op) const {
+    const auto axes = constant_integers(editor_.subgraph(), op, 1);
+    const int rank = editor_.tensor(op.inputs[0]).rank();
+    return axes && std::all_of(axes->begin(), axes->end(),
+                               [&](int64_t axis) { return normalized_axis(axis, rank) != rank - 1; });
   }
-  size_t inner = 1;
-  for (size_t i = axis + 1; i < weights.shape.size(); ++i) inner *= static_cast<size_t>(weights.shape[i]);
-  const auto old = weights.buffer.as<float>();
-  std::vector<float> scaled(old.begin(), old.end());
-  for (size_t i = 0; i < scaled.size(); ++i) scaled[i] *= affine.scale[i / inner % channels];
-  for (size_t c = 0; c < channels; ++c) bias[c] = bias[c] * affine.scale[c] + affine.shift[c];
 
-  Tensor new_weights = weights;
-  new_weights.buffer = Buffer::of(std::move(scaled));
-  Tensor new_bias;
-  new_bias.name = bias_id != kNoTensor ? editor.tensor(bias_id).name : weights.name + "_bias";
-  new_bias.shape = {static_cast<int32_t>(channels)};
-  new_bias.buffer = Buffer::of(std::move(bias));
-  std::vector<int> inputs = op.inputs;
-  inputs.resize(bias_slot + 1, kNoTensor);
-  inputs[1] = editor.add_tensor(std::move(new_weights));
-  inputs[bias_slot] = editor.add_tensor(std::move(new_bias));
-  editor.set_inputs(linear, std::move(inputs));
-  return true;
-}
+  bool linear_accepts(const Operator& op, size_t channels) const {
+    const int axis = output_channel_axis(op.op);
+    if (axis < 0) return false;
+    if (*fused_activation(op.options, op.op) != Activation::NONE) return false;
+    const Tensor& weights = editor_.tensor(op.inputs[1]);
+    return weights.is_constant() && weights.type == Type::FLOAT32 && axis < weights.rank() &&
+           static_cast<size_t>(weights.shape[static_cast<size_t>(axis)]) == channels &&
+           bias_of(editor_, op, channels).has_value();
+  }
+
+  void fold_linear(int o, const Affine& affine) {
+    const Operator& op = editor_.op(o);
+    const Tensor& weights = editor_.tensor(op.inputs[1]);
+    const size_t channels = affine.scale.size();
+    std::vector<float> bias = *bias_of(editor_, op, channels);
+    size_t inner = 1;
+    for (size_t i = static_cast<size_t>(output_channel_axis(op.op)) + 1; i < weights.shape.size(); ++i) {
+      inner *= static_cast<size_t>(weights.shape[i]);
+    }
+    const auto old = weights.buffer.as<float>();
+    std::vector<float> scaled(old.begin(), old.end());
+    for (size_t start = 0, c = 0; start < scaled.size(); start += inner, c = c + 1 == channels ? 0 : c + 1) {
+      for (size_t i = start; i < start + inner; ++i) scaled[i] *= affine.scale[c];
+    }
+    for (size_t c = 0; c < channels; ++c) bias[c] = bias[c] * affine.scale[c] + affine.shift[c];
+    replace_weights(editor_, o, std::move(scaled), std::move(bias));
+  }
+
+  Editor& editor_;
+};
 
 }  // namespace
 
 int fold_affine(Subgraph& subgraph) {
   Editor editor(subgraph);
+  Folder folder(editor);
   int changes = 0;
   const int count = editor.count();
   for (int o = 0; o < count; ++o) {
@@ -115,17 +122,13 @@ int fold_affine(Subgraph& subgraph) {
     if (options == nullptr || op.inputs.size() != 2) continue;
     const int x = editor.tensor(op.inputs[0]).is_constant() ? op.inputs[1] : op.inputs[0];
     const int out = op.outputs[0];
-    const int before = editor.producer(x);
-    if (before == kNoProducer || editor.only_consumer(x) != o) continue;
-    if (output_channel_axis(editor.op(before).op) < 0) continue;
     const Activation activation = options->activation;
-    Activation* fused = fused_activation(editor.options(before), editor.op(before).op);
-    if (*fused != Activation::NONE) continue;
     const Tensor& made = editor.tensor(x);
     if (made.shape != editor.tensor(out).shape || made.shape.empty() || made.type != Type::FLOAT32) continue;
-    const auto affine = affine_of(editor, op, x, static_cast<size_t>(made.shape.back()));
-    if (!affine || !fold(editor, before, *affine)) continue;
-    *fused_activation(editor.options(before), editor.op(before).op) = activation;
+    const auto channels = static_cast<size_t>(made.shape.back());
+    const auto affine = affine_of(editor, op, x, channels);
+    if (!affine || !folder.accepts(x, o, channels, activation)) continue;
+    folder.fold(x, *affine, activation);
     editor.remove(o);
     editor.replace_uses(out, x);
     ++changes;

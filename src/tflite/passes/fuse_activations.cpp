@@ -50,8 +50,14 @@ int fuse_activations(Subgraph& subgraph) {
     if (wanted == Activation::NONE) continue;
     const int x = editor.op(o).inputs[0];
     const int out = editor.op(o).outputs[0];
-    const int before = editor.producer(x);
-    if (before == kNoProducer || editor.only_consumer(x) != o) continue;
+    if (editor.only_consumer(x) != o) continue;
+    int before = editor.producer(x);
+    // RESHAPE passes it on (one-dimensional convolutions).
+    while (before != kNoProducer && editor.op(before).op == Op::RESHAPE &&
+           editor.only_consumer(editor.op(before).inputs[0]) == before) {
+      before = editor.producer(editor.op(before).inputs[0]);
+    }
+    if (before == kNoProducer) continue;
     if (!same_kind(editor.tensor(x), editor.tensor(out))) continue;
     Activation* slot = fused_activation(editor.options(before), editor.op(before).op);
     if (slot == nullptr || *slot != Activation::NONE) continue;

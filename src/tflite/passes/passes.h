@@ -46,6 +46,26 @@ int merge_common_subexpressions(Subgraph& subgraph);
 /// with float constants goes into the weights and the bias (batch normalisation).
 int fold_affine(Subgraph& subgraph);
 
+/// The same in front: into the weights of the CONV_2D, DEPTHWISE_CONV_2D or FULLY_CONNECTED that alone reads the result.
+/// A factor passes a PAD; a summand does not, nor padding SAME.
+int fold_input_affine(Subgraph& subgraph);
+
+/// (x * a) * b, (x + a) - b, ...: one operator by one constant.
+int merge_arithmetic(Subgraph& subgraph);
+
+/// MEAN of MEAN, SUM of SUM, maximum of maximum: one over all axes.
+int merge_reductions(Subgraph& subgraph);
+
+/// SLICE of SLICE, of SPLIT, and of a CONCATENATION's part; SPLIT of which one result is read, or of what has just been
+/// joined; CONCATENATION of CONCATENATION, and of slices that lie side by side.
+int merge_selections(Subgraph& subgraph);
+
+/// BROADCAST_TO and TILE in front of an operator that broadcasts by itself go.
+int drop_broadcasts(Subgraph& subgraph);
+
+/// Copies values that LiteRT's own kernels would overwrite too early: see the source.
+int protect_shared_memory(Subgraph& subgraph);
+
 /// MUL and ADD by constants per channel that stand alone become a 1x1 DEPTHWISE_CONV_2D.
 int form_depthwise_affine(Subgraph& subgraph);
 
