@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 RUNS = 7
-LIMIT_MILLISECONDS = 150.0
+LIMIT_MILLISECONDS = 100.0
 
 
 def run_once(command: list[str]) -> tuple[float, float]:

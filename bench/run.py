@@ -17,6 +17,7 @@ def main() -> None:
     subprocess.run(export, check=True, stdout=subprocess.DEVNULL)
     environment = {**os.environ, "TINYML_BENCH_MODELS": str(models)}
     subprocess.run([str(build / "bench" / "bench_core")], check=True, env=environment)
+    subprocess.run([str(build / "bench" / "bench_passes")], check=True)
     convert = [str(HERE / "convert_mobilenet_v2.py"), str(build / "apps" / "tinyml" / "tinyml")]
     model = str(models / "mobilenet_v2.pt2")
     sys.exit(subprocess.run([sys.executable, *convert, model], check=False).returncode)

@@ -70,6 +70,9 @@ struct OptimizeOptions {
   std::function<void(const std::string&)> note;
   /// Called after every pass that changed something, with its name: for dumps and checks.
   std::function<void(const std::string& pass, const Model& model)> after_pass;
+  /// Verifies the model after every pass that changed something, from assign_layout on, and throws Error naming the pass
+  /// that broke it. Costs as much as the passes themselves.
+  bool verify_passes = false;
 };
 
 /// Logical form (or a file's) to the physical form that is written: assign_layout, then every pass in its order, then

@@ -58,6 +58,7 @@ ConvertResult convert(const Graph& graph, const ConvertOptions& options) {
   const lowering::PassDump dump(options.dump_passes);
   dump.write("lower", result.model);
   if (dump.enabled()) {
+    optimization.verify_passes = true;
     optimization.after_pass = [&](const std::string& pass, const tflite::Model& model) { dump.write(pass, model); };
   }
   const tflite::LayoutReport orders = tflite::optimize(result.model, optimization);

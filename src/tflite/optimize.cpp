@@ -1,5 +1,6 @@
 // The order of the passes.
 #include <algorithm>
+#include <string_view>
 
 #include "tflite/options_codec.h"
 #include "tflite/passes/forms/forms.h"
@@ -9,6 +10,7 @@
 #include "tflite/passes/weight_storage.h"
 #include "tflite/signature_binding.h"
 #include "tinyml/tflite_passes.h"
+#include "tinyml/tflite_verify.h"
 
 namespace tinyml::tflite {
 namespace {
@@ -28,6 +30,11 @@ class Pipeline {
   void report(const char* name) {
     binding_.restore(model_);
     if (options_.after_pass) options_.after_pass(name, model_);
+    physical_ = physical_ || std::string_view(name) == "assign_layout";
+    if (!options_.verify_passes || !physical_) return;
+    std::vector<Diagnostic> violations = find_violations(model_);
+    if (violations.empty()) return;
+    throw Error(std::string("the pass ") + name + " made an unsound model:", std::move(violations));
   }
 
   // What every other pass likes to find gone.
@@ -52,6 +59,7 @@ class Pipeline {
   Model& model_;
   const OptimizeOptions& options_;
   SignatureBinding binding_;
+  bool physical_ = false;
 };
 
 void fill_options(Model& model) {

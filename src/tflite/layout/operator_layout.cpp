@@ -143,6 +143,7 @@ std::vector<LayoutConfig> OperatorLayouts::own_configs(int o) const {
 
 std::optional<LayoutConfig> OperatorLayouts::follow(int o, bool is_input, size_t slot, const Order& order) const {
   const Operator& op = subgraph_.operators[static_cast<size_t>(o)];
+  if (op.op == Op::RESHAPE && op.inputs.size() > 1 && !constant_integers(subgraph_, op, 1)) return std::nullopt;
   if (op.op == Op::RESHAPE) return slot == 0 ? follow_reshape(o, is_input, order) : std::nullopt;
   const auto& frame = frames_[static_cast<size_t>(o)];
   if (!frame) {  // Fixed, but perhaps with a choice.

@@ -1,5 +1,6 @@
 #include "tflite/layout/prepare_layout.h"
 
+#include "tflite/constant_values.h"
 #include "tflite/layout/operator_layout.h"
 #include "tflite/uses.h"
 #include "tinyml/error.h"
@@ -12,6 +13,8 @@ Tensor& tensor_at(Subgraph& subgraph, int id) { return subgraph.tensors[static_c
 void unify_reshapes(Subgraph& subgraph) {
   for (Operator& op : subgraph.operators) {
     if (op.op != Op::SQUEEZE && op.op != Op::EXPAND_DIMS && op.op != Op::RESHAPE) continue;
+    // A shape that is computed when the model runs stays an operand.
+    if (op.op == Op::RESHAPE && op.inputs.size() > 1 && !constant_integers(subgraph, op, 1)) continue;
     op.op = Op::RESHAPE;
     op.options = ReshapeOptions{};
     op.inputs.resize(1);

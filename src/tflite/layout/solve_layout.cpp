@@ -17,8 +17,8 @@ namespace tinyml::tflite {
 namespace {
 
 constexpr size_t kMostVisits = 20'000'000;  // Bound on the total size of labels; more labels are not tried.
-// So much work in all may go into labels that start where an earlier one has been, and so much in each into places where
-// an earlier one has been: small graphs get every label whole, large ones stay linear.
+// So much work in all may go into labels that start where an earlier one has been, and so much in each into places
+// where an earlier one has been: small graphs get every label whole, large ones stay linear.
 constexpr size_t kRepeatedSeeds = 4'000;
 constexpr size_t kRepeatedPlaces = 1'000;
 // Fewest bytes first, then fewest operators: what one byte weighs, where a TRANSPOSE weighs one.

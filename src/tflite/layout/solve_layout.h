@@ -12,7 +12,8 @@ struct LayoutSolution {
   int transposes = 0;
 };
 
-/// Chooses one configuration for every operator such that the bytes that must be transposed between them are fewest, and then the TRANSPOSEs fewest. A
+/// Chooses one configuration for every operator such that the bytes that must be transposed between them are fewest, and then
+/// the TRANSPOSEs. A
 /// value wanted in several orders is counted once for each order; constants and orders that differ only in unit axes
 /// cost nothing. `inputs`, `outputs`: the orders of the subgraph's own inputs and outputs (empty: rank below 2).
 LayoutSolution solve_layout(const Subgraph& subgraph, const Uses& uses, const OperatorLayouts& layouts,

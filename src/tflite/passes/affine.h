@@ -13,7 +13,8 @@ struct Affine {
   std::vector<float> scale, shift;
 };
 
-/// The constant as one value a channel of the last dimension; nullopt when it varies along another axis or is not float.
+/// The constant as one value a channel of the last dimension; nullopt when it varies along another axis or is no
+/// float.
 std::optional<std::vector<float>> per_channel(const Tensor& constant, size_t channels);
 
 /// MUL, DIV, ADD or SUB of `x` and a constant as an affine map of x; the fused activation is left aside.

@@ -86,7 +86,8 @@ class Carrier {
       bool any = false;
       for (size_t slot = 0; slot < op.inputs.size() && !any; ++slot) {
         const int id = op.inputs[slot];
-        any = id != kNoTensor && !editor_.tensor(id).is_constant() && is_channelwise(editor_, o, static_cast<int>(slot));
+        if (id == kNoTensor || editor_.tensor(id).is_constant()) continue;
+        any = is_channelwise(editor_, o, static_cast<int>(slot));
       }
       channelwise_[static_cast<size_t>(o)] = any;
     }
@@ -285,9 +286,8 @@ class Carrier {
       Order order = identity_order(static_cast<int>(channels));
       std::stable_sort(order.begin(), order.end(),
                        [&](int a, int b) { return key[static_cast<size_t>(a)] < key[static_cast<size_t>(b)]; });
-      if (is_identity(order) || pieces(lists, inverse(order)) >= pieces(lists, identity_order(static_cast<int>(channels)))) {
-        continue;
-      }
+      const Order unchanged = identity_order(static_cast<int>(channels));
+      if (order == unchanged || pieces(lists, inverse(order)) >= pieces(lists, unchanged)) continue;
       reorder_outputs(editor_, producer, order);
       stored_at_[source] = inverse(order);
       ++changes_;

@@ -20,6 +20,7 @@ std::optional<Factors> factors_of(const std::vector<int64_t>& indices) {
   const int64_t step = indices[static_cast<size_t>(tail)];  // b * tail
   if (step % tail != 0) return std::nullopt;
   const int64_t b = step / tail;
+  if (b < 2) return std::nullopt;
   for (int64_t a = 2; a * b * tail <= n; ++a) {
     if (n % (a * b * tail) != 0) continue;
     bool fits = true;

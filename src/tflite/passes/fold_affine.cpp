@@ -10,8 +10,8 @@
 namespace tinyml::tflite {
 namespace {
 
-// Folds affine maps into what makes the value, through operators that an affine map of each channel passes: RESHAPE that
-// keeps the channels, averages, CONCATENATION of the channels.
+// Folds affine maps into what makes the value, through operators that an affine map of each channel passes: RESHAPE
+// that keeps the channels, averages, CONCATENATION of the channels.
 class Folder {
  public:
   explicit Folder(Editor& editor) : editor_(editor) {}
@@ -22,7 +22,8 @@ class Folder {
     if (o == kNoProducer || depth > 8 || editor_.only_consumer(x) != reader) return false;
     const Operator& op = editor_.op(o);
     const Tensor& made = editor_.tensor(x);
-    if (made.shape.empty() || static_cast<size_t>(made.shape.back()) != channels || made.type != Type::FLOAT32) return false;
+    if (made.shape.empty() || made.type != Type::FLOAT32) return false;
+    if (static_cast<size_t>(made.shape.back()) != channels) return false;
     switch (op.op) {
       case Op::RESHAPE: {
         const Tensor& before = editor_.tensor(op.inputs[0]);

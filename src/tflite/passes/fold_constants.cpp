@@ -2,10 +2,12 @@
 #include <cstring>
 #include <functional>
 #include <optional>
+#include <type_traits>
 
 #include "tflite/constant_values.h"
 #include "tflite/layout/order.h"
 #include "tflite/passes/editor.h"
+#include "tflite/passes/evaluate_movement.h"
 #include "tflite/passes/passes.h"
 #include "tflite/quantized_values.h"
 
@@ -81,16 +83,17 @@ std::vector<size_t> broadcast_strides(const Shape& shape, const Shape& out) {
   return strides;
 }
 
-std::vector<float> broadcast(const Tensor& a, const Tensor& b, const Shape& out, Binary f) {
-  const auto left = a.buffer.as<float>();
-  const auto right = b.buffer.as<float>();
+template <class T, class Function>
+std::vector<T> broadcast(const Tensor& a, const Tensor& b, const Shape& out, Function f) {
+  const auto left = a.buffer.as<T>();
+  const auto right = b.buffer.as<T>();
   const auto sa = broadcast_strides(a.shape, out);
   const auto sb = broadcast_strides(b.shape, out);
-  std::vector<float> result(static_cast<size_t>(element_count(out)));
+  std::vector<T> result(static_cast<size_t>(element_count(out)));
   std::vector<int32_t> index(out.size(), 0);
   size_t ia = 0;
   size_t ib = 0;
-  for (float& value : result) {
+  for (T& value : result) {
     value = f(left[ia], right[ib]);
     for (size_t axis = out.size(); axis-- > 0;) {
       ia += sa[axis], ib += sb[axis];
@@ -138,6 +141,28 @@ std::optional<Buffer> cast(const Tensor& x, Type to) {
   }
 }
 
+// Sums, differences and products of integers (shapes, indices), as the runtime wraps them.
+template <class T>
+std::optional<Buffer> integer_arithmetic(const Operator& op, const Tensor& x, const Tensor& y, const Shape& out) {
+  const auto* options = std::get_if<ArithmeticOptions>(&op.options);
+  if (options != nullptr && options->activation != Activation::NONE) return std::nullopt;
+  using U = std::make_unsigned_t<T>;
+  const auto run = [&](auto f) {
+    const auto wrapped = [&](T a, T b) { return static_cast<T>(f(static_cast<U>(a), static_cast<U>(b))); };
+    return Buffer::of(broadcast<T>(x, y, out, wrapped));
+  };
+  switch (op.op) {
+    case Op::ADD:
+      return run([](U a, U b) { return a + b; });
+    case Op::SUB:
+      return run([](U a, U b) { return a - b; });
+    case Op::MUL:
+      return run([](U a, U b) { return a * b; });
+    default:
+      return std::nullopt;
+  }
+}
+
 // The contents of the operator's only output, if this file knows how.
 std::optional<Buffer> evaluate(const Editor& editor, const Operator& op, bool dequantize) {
   const Tensor& x = editor.tensor(op.inputs[0]);
@@ -176,9 +201,17 @@ std::optional<Buffer> evaluate(const Editor& editor, const Operator& op, bool de
   if (const Binary f = binary_function(op); f != nullptr && is_float && op.inputs.size() == 2) {
     const Tensor& y = editor.tensor(op.inputs[1]);
     if (y.type != Type::FLOAT32) return std::nullopt;
-    return Buffer::of(broadcast(x, y, out.shape, f));
+    return Buffer::of(broadcast<float>(x, y, out.shape, f));
   }
-  return std::nullopt;
+  if (op.inputs.size() == 2 && x.type == out.type && editor.tensor(op.inputs[1]).type == x.type) {
+    const Tensor& y = editor.tensor(op.inputs[1]);
+    if (x.type == Type::INT32) {
+      if (auto result = integer_arithmetic<int32_t>(op, x, y, out.shape)) return result;
+    } else if (x.type == Type::INT64) {
+      if (auto result = integer_arithmetic<int64_t>(op, x, y, out.shape)) return result;
+    }
+  }
+  return evaluate_movement(editor, op);
 }
 
 }  // namespace

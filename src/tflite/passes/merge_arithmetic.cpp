@@ -96,9 +96,9 @@ int merge_reductions(Subgraph& subgraph) {
   for (int o = 0; o < editor.count(); ++o) {
     const Operator& op = editor.op(o);
     const auto* options = std::get_if<ReducerOptions>(&op.options);
-    if (options == nullptr || (op.op != Op::MEAN && op.op != Op::SUM && op.op != Op::REDUCE_MAX && op.op != Op::REDUCE_MIN)) {
-      continue;
-    }
+    const bool merges =
+        op.op == Op::MEAN || op.op == Op::SUM || op.op == Op::REDUCE_MAX || op.op == Op::REDUCE_MIN;
+    if (options == nullptr || !merges) continue;
     const int before = editor.producer_of_kind(op.inputs[0], op.op);
     if (before == kNoProducer || editor.only_consumer(op.inputs[0]) != o) continue;
     const auto* inner = std::get_if<ReducerOptions>(&editor.op(before).options);

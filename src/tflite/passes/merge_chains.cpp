@@ -8,6 +8,11 @@ namespace {
 
 bool is_reshape(Op op) { return op == Op::RESHAPE || op == Op::SQUEEZE || op == Op::EXPAND_DIMS; }
 
+// A shape that is computed when the model runs must stay.
+bool has_known_shape(const Subgraph& subgraph, const Operator& op) {
+  return op.op != Op::RESHAPE || op.inputs.size() < 2 || constant_integers(subgraph, op, 1).has_value();
+}
+
 bool is_per_tensor(const Tensor& tensor) { return !tensor.quantization.per_channel(); }
 
 }  // namespace
@@ -21,7 +26,7 @@ int merge_chains(Subgraph& subgraph) {
     const int before = editor.producer(op.inputs[0]);
     if (before == kNoProducer) continue;
     const Operator& first = editor.op(before);
-    if (is_reshape(op.op) && is_reshape(first.op) && is_per_tensor(editor.tensor(op.outputs[0]))) {
+    if (is_reshape(op.op) && is_reshape(first.op) && has_known_shape(subgraph, op) && is_per_tensor(editor.tensor(op.outputs[0]))) {
       editor.set_inputs(o, {first.inputs[0]});
       editor.become(o, Op::RESHAPE, ReshapeOptions{});
       ++changes;

@@ -26,14 +26,14 @@ int remove_identities(Subgraph& subgraph);
 /// RESHAPE of RESHAPE, TRANSPOSE of TRANSPOSE: one operator.
 int merge_chains(Subgraph& subgraph);
 
-/// A chain of RESHAPEs and TRANSPOSEs of static shapes does its work with one TRANSPOSE at most, of the fewest dimensions.
-/// `as_shuffles`: one that only permutes the indices of an axis becomes a GATHER, which carry_channel_orders knows.
+/// A chain of RESHAPEs and TRANSPOSEs of static shapes does its work with one TRANSPOSE at most, of the fewest
+/// dimensions. `as_shuffles`: one that only permutes the indices of an axis becomes a GATHER, which carry_channel_orders knows.
 int merge_rearrangements(Subgraph& subgraph, bool as_shuffles);
 
 /// Channel shuffles by way of the weights around them: convolutions and linear layers read the selected channels as
 /// CONCATENATION of SLICEs in whatever order costs least, with their weights permuted; producers store what is read
-/// together next to each other. Regions of GATHER, SLICE, SPLIT and CONCATENATION along the last dimension are rewritten
-/// where that copies less.
+/// together next to each other. Regions of GATHER, SLICE, SPLIT and CONCATENATION along the last dimension are
+/// rewritten where that copies less.
 int carry_channel_orders(Subgraph& subgraph);
 
 /// GATHER by a permutation that swaps two factors of the axis: RESHAPE, TRANSPOSE, RESHAPE, which is faster.

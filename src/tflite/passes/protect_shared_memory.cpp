@@ -1,5 +1,5 @@
-// LiteRT lets RESHAPE share its input's memory, and lets an element-wise operator write into the memory of an input that
-// nobody else reads. It counts the readers of the tensor and of the tensor that owns the memory, but not those of the
+// LiteRT lets RESHAPE share its input's memory, and lets an element-wise operator write into the memory of an input
+// that nobody else reads. It counts the readers of the tensor and of the tensor that owns the memory, but not those of the
 // other names of that memory in between:
 //
 //   v = ADD(u, ..)        v lives in u's memory, which has one reader
@@ -88,7 +88,8 @@ class Protector {
       return false;
     }
     const int made_by = editor_.producer(x);
-    return made_by != kNoProducer && shares_memory(editor_.op(made_by).op) && !editor_.is_output(editor_.op(o).outputs[0]) &&
+    if (made_by == kNoProducer || !shares_memory(editor_.op(made_by).op)) return false;
+    return !editor_.is_output(editor_.op(o).outputs[0]) &&
            byte_count(in.type, in.shape) == byte_count(out.type, out.shape);
   }
 

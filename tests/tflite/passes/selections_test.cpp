@@ -3,6 +3,7 @@
 
 #include "tflite/builder.h"
 #include "tflite/passes/passes.h"
+#include "tinyml/error.h"
 #include "tinyml/tflite_passes.h"
 #include "tinyml/tflite_verify.h"
 
@@ -140,12 +141,77 @@ TEST(Passes, KeepTheFileSoundAfterEachOne) {
   for (unsigned seed = 0; seed < 60; ++seed) {
     Model model = testing::random_model(seed, 8 + static_cast<int>(seed % 12));
     OptimizeOptions options;
-    bool physical = false;
-    options.after_pass = [&](const std::string& pass, const Model& state) {
-      physical = physical || pass == "assign_layout";
-      EXPECT_TRUE(!physical || find_violations(state).empty()) << pass << ", seed " << seed;
-    };
-    optimize(model, options);
+    options.verify_passes = true;
+    EXPECT_NO_THROW(optimize(model, options)) << "seed " << seed;
+  }
+}
+
+TEST(Passes, NameTheOneThatBreaksAModel) {
+  Builder b;
+  Model model = b.finish({b.unary(Op::EXP, b.unary(Op::ABS, b.input({2, 3})))});
+  OptimizeOptions options;
+  options.verify_passes = true;
+  EXPECT_NO_THROW(optimize(model, options));
+  model.subgraphs[0].tensors[static_cast<size_t>(model.subgraphs[0].outputs[0])].shape = {3, 3};
+  EXPECT_THROW(optimize(model, options), Error);
+}
+
+TEST(FoldConstants, SubgraphsOfConstants) {
+  Builder b;
+  Subgraph& g = b.graph();
+  const int rows = g.add_constant("rows", std::vector<int32_t>{2, 0});
+  const int table = g.add_constant("table", std::vector<float>{1, 2, 3, 4, 5, 6}, Shape{3, 2});
+  const int picked = g.add_tensor("picked", Type::FLOAT32, {2, 2});
+  g.add_operator(Op::GATHER, {table, rows}, {picked}, GatherOptions{});
+  const int padded = b.pad(b.slice(picked, {0, 1}, {2, 1}), {1, 0, 0, 1});  // 3x2
+  const int joined = b.concatenation({padded, table}, 0);                  // 6x2
+  Model model = b.finish({b.binary(Op::ADD, b.input({6, 2}), joined)});
+  Model result;
+  EXPECT_EQ(optimized(model, &result), Ops{Op::ADD});
+  const Operator& add = result.subgraphs[0].operators[0];
+  const auto values = result.subgraphs[0].tensors[static_cast<size_t>(add.inputs[1])].buffer.as<float>();
+  EXPECT_EQ(std::vector<float>(values.begin(), values.end()), (std::vector<float>{0, 0, 6, 0, 2, 0, 1, 2, 3, 4, 5, 6}));
+}
+
+TEST(ExpandShuffles, LeavesWhatIsNoPermutation) {
+  Builder b;
+  const int x = b.unary(Op::EXP, b.input({1, 4, 6}));
+  const int rows = b.graph().add_constant("rows", std::vector<int32_t>{0, 0, 1, 1});
+  const int y = b.graph().add_tensor("y", Type::FLOAT32, {1, 4, 6});
+  b.graph().add_operator(Op::GATHER, {x, rows}, {y}, GatherOptions{.axis = 1});
+  EXPECT_EQ(optimized(b.finish({y})), (Ops{Op::EXP, Op::GATHER}));
+}
+
+// Branches of an IF: what goes in and out keeps its place, whatever becomes of the operators.
+TEST(Passes, KeepTheBoundaryOfBranches) {
+  Builder b;
+  const int condition = b.graph().add_tensor("condition", Type::BOOL, {});
+  b.graph().inputs.push_back(condition);
+  const int x = b.input({1, 4, 6, 6});
+  const int y = b.convolution(x, 4, 1);
+  const int first = b.graph().add_tensor("first", Type::FLOAT32, {1, 4, 6, 6});
+  const int second = b.graph().add_tensor("second", Type::FLOAT32, {1, 4, 6, 6});
+  b.graph().add_operator(Op::IF, {condition, y}, {first, second}, IfOptions{.then_subgraph = 1, .else_subgraph = 2});
+  for (const bool then : {true, false}) {
+    Builder branch(then ? 2 : 3);
+    const int z = branch.input({1, 4, 6, 6});
+    const int scaled = branch.binary(Op::MUL, branch.convolution(z, 4, 1), branch.constant({4, 1, 1}));
+    const int same = branch.reshape(branch.reshape(z, {4, 36}), {1, 4, 6, 6});
+    branch.graph().outputs = then ? std::vector<int>{scaled, same} : std::vector<int>{same, scaled};
+    b.model.subgraphs.push_back(branch.graph());
+  }
+  Model model = b.finish({b.binary(Op::ADD, first, second)});
+  OptimizeOptions options;
+  options.verify_passes = true;
+  optimize(model, options);
+  verify(model);
+  for (size_t s : {size_t{1}, size_t{2}}) {
+    const Subgraph& g = model.subgraphs[s];
+    ASSERT_EQ(g.inputs.size(), 1U);
+    ASSERT_EQ(g.outputs.size(), 2U);
+    EXPECT_NE(g.outputs[s - 1], g.outputs[2 - s]);
+    for (const Operator& op : g.operators) EXPECT_NE(op.op, Op::MUL);
+    for (const int id : g.outputs) EXPECT_EQ(g.tensors[static_cast<size_t>(id)].shape, (Shape{1, 4, 6, 6}));
   }
 }
 
