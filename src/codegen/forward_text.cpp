@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "codegen/control_flow_text.h"
 #include "codegen/forward_frame.h"
 #include "codegen/node_text.h"
 
@@ -126,7 +127,16 @@ void ForwardWriter::write_lines(Frame& frame, Body& body, bool is_root) {
     std::string right;
     std::string pattern;
     if (item.kind == Item::Kind::kNode) {
-      right = node_text(graph_, graph_.node(item.node), value_text);
+      const Node& node = graph_.node(item.node);
+      if (is_control_flow(node)) {
+        std::set<std::string> taken(frame.reserved.begin(), frame.reserved.end());
+        for (const auto& [value, name] : frame.names) taken.insert(name);
+        ControlFlowText text = control_flow_text(node, value_text, taken);
+        body.lines.insert(body.lines.end(), text.lines.begin(), text.lines.end());
+        right = std::move(text.call);
+      } else {
+        right = node_text(graph_, node, value_text);
+      }
     } else {
       const CallShape& shape = shapes_.at(item.call);
       std::vector<std::string> arguments;

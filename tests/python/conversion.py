@@ -2,7 +2,9 @@
 
 import copy
 import io
+import sys
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -51,9 +53,10 @@ def load_generated(graph: tinyml.Graph) -> nn.Module:
     saved = io.BytesIO()
     torch.save({name: torch.from_dlpack(data) for name, data in weights.items()}, saved)
     saved.seek(0)
-    namespace: dict[str, Any] = {"__name__": "generated"}
-    exec(compile(source, "generated.py", "exec"), namespace)
-    return namespace["load"](saved).eval()
+    module = ModuleType("generated")
+    sys.modules["generated"] = module  # where torch.cond looks its branches up
+    exec(compile(source, "generated.py", "exec"), module.__dict__)
+    return module.load(saved).eval()
 
 
 def check_generated(graph: tinyml.Graph, inputs: Sequence[Any], expected: Any) -> None:

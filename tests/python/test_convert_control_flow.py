@@ -7,7 +7,15 @@ from torch import nn
 from torch._higher_order_ops import while_loop
 
 import tinyml
-from conversion import Call, capture, outputs_of, random_input, run_all
+from conversion import (
+    Call,
+    capture,
+    check_generated,
+    load_generated,
+    outputs_of,
+    random_input,
+    run_all,
+)
 from tinyml import _core
 
 
@@ -81,11 +89,14 @@ CONDITIONALS = {
 def test_conditional(name):
     model, cases = CONDITIONALS[name]
     graph = capture(model, *cases[0])
+    generated = load_generated(graph)
     result = _core.convert(graph)
     assert result.operators["IF"] >= 1
     for inputs in cases:
         with torch.no_grad():
             expected = outputs_of(model(*inputs))
+            for value, reference in zip(outputs_of(generated(*inputs)), expected, strict=True):
+                torch.testing.assert_close(value, reference)
         for error in run_all(result, inputs, expected, ("xnnpack", "builtin", "reference")):
             assert error.relative <= 1e-4, error
         evaluated = graph.evaluate(*[x.numpy() for x in inputs])
@@ -108,18 +119,22 @@ class Loop(nn.Module):
         return while_loop(condition, body, (torch.zeros((), dtype=torch.int64), x))
 
 
-@pytest.mark.parametrize("steps", [0, 1, 5])
-def test_loop(steps):
-    model, inputs = Loop(), (torch.tensor(steps), X)
-    graph = capture(model, *inputs)
+def test_loop():
+    model = Loop()
+    graph = capture(model, torch.tensor(3), X)
     result = _core.convert(graph)
     assert result.operators["WHILE"] == 1
-    with torch.no_grad():
-        expected = outputs_of(model(*inputs))
-    for error in run_all(result, inputs, expected):
-        assert error.relative <= 1e-4, error
-    evaluated = graph.evaluate(*[x.numpy() for x in inputs])
-    np.testing.assert_allclose(evaluated[1], expected[1].numpy(), rtol=1e-4, atol=1e-4)
+    for steps in (0, 1, 5):
+        inputs = (torch.tensor(steps), X)
+        expected = [torch.tensor(steps), X]
+        with torch.no_grad():
+            for _ in range(steps):
+                expected[1] = model.linear(expected[1]).tanh()
+            check_generated(graph, inputs, tuple(expected))
+        for error in run_all(result, inputs, expected):
+            assert error.relative <= 1e-4, error
+        evaluated = graph.evaluate(*[x.numpy() for x in inputs])
+        np.testing.assert_allclose(evaluated[1], expected[1].numpy(), rtol=1e-4, atol=1e-4)
 
 
 class Unsupported(nn.Module):
