@@ -107,6 +107,31 @@ def test_weights_of_several_operators_are_one_tensor():
     assert len(full.to_bytes()) - len(tied.to_bytes()) > 0.5 * (60 * 32 + 32 * 32) * 4
 
 
+class Tagger(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.LSTM(32, 32)
+
+    def forward(self, x):
+        return self.rnn(x)[0]
+
+
+def test_recurrent_layers():
+    """Every form of an LSTM, its weights once in the file."""
+    torch.manual_seed(0)
+    model, x = Tagger().eval(), random_input(4, 1, 32)
+    graph = tinyml.trace(model, (x,))
+    with torch.no_grad():
+        expected = [model(x)]
+    for form in ("unrolled", "fused", "while"):
+        full = len(_core.convert(graph, recurrent=form).to_bytes())
+        for precision, snr, saved in (("float16", 60, 0.45), ("dynamic_range", 38, 0.7)):
+            result = _core.convert(graph, recurrent=form, precision=precision)
+            for error in run_all(result, [x], expected, ALL_KERNELS):
+                assert error.snr_db >= snr, (form, error)
+            assert full - len(result.to_bytes()) >= saved * 4 * 8 * 32 * 32 - 2500, form
+
+
 def test_what_float16_cannot_hold_stays_float32():
     model, x = nn.Linear(64, 64, bias=False), random_input(2, 64)
     for factor, reason in ((1e6, "beyond FLOAT16"), (1e-6, "below FLOAT16")):

@@ -47,6 +47,8 @@ std::optional<int> weight_axis(const Operator& op, int slot) {
       return slot == 1 ? std::optional(0) : std::nullopt;
     case Op::CONV_3D:
       return slot == 1 ? std::optional(4) : std::nullopt;
+    case Op::UNIDIRECTIONAL_SEQUENCE_LSTM:  // Of the inputs and of the state, one matrix for each gate.
+      return slot >= 1 && slot <= 8 ? std::optional(0) : std::nullopt;
     case Op::BATCH_MATMUL:
       return slot == 1 ? std::optional(-1) : std::nullopt;
     default:
