@@ -84,6 +84,16 @@ void bind_convert(nb::module_& module) {
                    [](const ConvertResult& result) {
                      return names_of(result.model.subgraphs[0], result.model.subgraphs[0].inputs);
                    })
+      .def_prop_ro("input_signatures",
+                   [](const ConvertResult& result) {
+                     std::vector<std::vector<int32_t>> signatures;
+                     for (const int id : result.model.subgraphs[0].inputs) {
+                       const tflite::Tensor& tensor = result.model.subgraphs[0].tensors[static_cast<size_t>(id)];
+                       signatures.push_back(tensor.shape_signature.empty() ? tensor.shape : tensor.shape_signature);
+                     }
+                     return signatures;
+                   },
+                   "The file's input shapes, with -1 for what is dynamic.")
       .def(
           "to_bytes", [](const ConvertResult& result) { return to_bytes(result.model); }, "The .tflite file's bytes.")
       .def(

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "lower/dynamic/samples.h"
 #include "lower/lowering.h"
 
 namespace tinyml::lowering {
@@ -21,11 +22,17 @@ void Lowering::refuse_dynamic(std::string_view name, const Argument& argument) c
   refuse(fmt::format("argument '{}' is of a kind that cannot be converted", name));
 }
 
+bool Lowering::is_size(const Argument& argument) const {
+  return argument.is_value() && graph_.value(argument.as_value()).kind == ValueKind::kSymInt;
+}
+
 int64_t Lowering::as_integer(std::string_view name, const Argument& argument) const {
   if (argument.is_int() || argument.is_bool()) return argument.as_int();
   if (argument.is_value()) {
     const Value& value = graph_.value(argument.as_value());
-    if (value.kind == ValueKind::kSymInt && value.symbol && value.symbol->is_static()) return value.symbol->hint();
+    if (value.kind == ValueKind::kSymInt && value.symbol && (value.symbol->is_static() || !symbols.empty())) {
+      return size_at(*value.symbol, symbols);
+    }
   }
   refuse_dynamic(name, argument);
 }
@@ -40,6 +47,7 @@ double Lowering::number(std::string_view name) const {
   if (argument.is_value()) {
     const Binding* binding = graph_.binding_of(argument.as_value());
     if (binding != nullptr && binding->data.numel() == 1) return binding->data.to_doubles()[0];
+    if (is_size(argument)) return static_cast<double>(as_integer(name, argument));
   }
   refuse_dynamic(name, argument);
 }
@@ -96,6 +104,10 @@ const Sizes& Lowering::sizes(std::string_view name) const {
   return sizes_.try_emplace(value, graph_.tensor_type(value).sizes()).first->second;
 }
 
+bool Lowering::is_dynamic(std::string_view name, size_t axis) const {
+  return !graph_.tensor_type(node().arg(name).as_value()).shape.at(axis).is_static();
+}
+
 const Tensor* Lowering::constant_data(std::string_view name) const {
   if (!is_tensor(name)) return nullptr;
   const Binding* binding = graph_.binding_of(node().arg(name).as_value());
@@ -113,6 +125,7 @@ const Tensor& Lowering::require_constant(std::string_view name) const {
 TensorId Lowering::input(std::string_view name) {
   const Argument& argument = node().arg(name);
   if (argument.is_number()) return scalar(argument.as_double(), output_type());
+  if (is_size(argument)) return scalar(static_cast<double>(as_integer(name, argument)), output_type());
   if (!is_tensor(name)) refuse_dynamic(name, argument);
   return tensor_of(argument.as_value());
 }
@@ -120,6 +133,7 @@ TensorId Lowering::input(std::string_view name) {
 TensorId Lowering::input(std::string_view name, Type type) {
   const Argument& argument = node().arg(name);
   if (argument.is_number()) return scalar(argument.as_double(), type);
+  if (is_size(argument)) return scalar(static_cast<double>(as_integer(name, argument)), type);
   return cast(input(name), type);
 }
 

@@ -106,7 +106,8 @@ int32_t add_body(Lowering& at, const Graph& closed, const std::string& name) {
   LowerOptions options;  // those of inputs and outputs are the main graph's
   options.target = at.target;
   options.recurrent = at.options().recurrent;
-  tflite::Model model = lower_graph(closed, options);
+  const Graph sized = at.symbols.empty() ? closed : with_sizes(closed, at.symbols);
+  tflite::Model model = lower_graph(sized, options, at.symbols).model;
   const auto index = static_cast<int32_t>(at.model.subgraphs.size());
   shift_subgraphs(model, index);
   model.subgraphs[0].name = name;

@@ -6,6 +6,7 @@
 
 #include "lower/boundary.h"
 #include "lower/convert_report.h"
+#include "lower/dynamic/dynamic_model.h"
 #include "lower/pass_dump.h"
 #include "tinyml/functionalize.h"
 #include "tinyml/lower.h"
@@ -42,7 +43,15 @@ ConvertResult convert(const Graph& graph, const ConvertOptions& options) {
   lowering_options.recurrent = options.recurrent;
   lowering_options.activations = options.integers;
   lowering_options.input_statistics = lowering::typed_statistics(options);
-  result.model = lower(graph, lowering_options);
+  const bool dynamic = lowering::has_symbols(graph);
+  std::map<int32_t, int32_t> examples;
+  if (dynamic) {
+    lowering::DynamicModel lowered = lowering::lower_dynamic(graph, lowering_options);
+    result.model = std::move(lowered.model);
+    examples = std::move(lowered.examples);
+  } else {
+    result.model = lower(graph, lowering_options);
+  }
   lowering::BoundaryTypes types = lowering::boundary_types(options, result.model.signatures.at(0));
   tflite::OptimizeOptions optimization;
   optimization.layout.channels_last_inputs = options.nchw_transpose;
@@ -62,6 +71,12 @@ ConvertResult convert(const Graph& graph, const ConvertOptions& options) {
     optimization.after_pass = [&](const std::string& pass, const tflite::Model& model) { dump.write(pass, model); };
   }
   const tflite::LayoutReport orders = tflite::optimize(result.model, optimization);
+  if (dynamic) {
+    lowering::make_reshape_operands(result.model);
+    tflite::verify(result.model);  // at the sizes of the sample too
+    lowering::set_example_sizes(result.model, examples);
+    dump.write("set_example_sizes", result.model);
+  }
   tflite::verify(result.model);
   result.report = lowering::report_on(result.model);
   result.report.target_issues = tflite::check_target(result.model, options.target);

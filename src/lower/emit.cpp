@@ -11,6 +11,7 @@ namespace tinyml::lowering {
 void Lowering::add_operator(Op op, std::vector<TensorId> inputs, const std::vector<TensorId>& outputs,
                             tflite::Options options, bool channels_first) {
   const int index = subgraph().add_operator(op, std::move(inputs), outputs, std::move(options), channels_first);
+  origins[{scopes_.back().subgraph, static_cast<size_t>(index)}] = node_id_;
   for (const TensorId output : outputs) scopes_.back().producers.emplace(output, static_cast<size_t>(index));
 }
 

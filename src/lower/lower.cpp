@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "lower/dynamic/dynamic_model.h"
 #include "lower/input_statistics.h"
 #include "lower/lower_graph.h"
 #include "lower/prepare.h"
@@ -58,14 +59,6 @@ void add_inputs(const Graph& graph, const LowerOptions& options, Lowering& lower
                     "pass it as a constant when the model is captured"});
       continue;
     }
-    for (size_t i = 0; i < value.tensor.shape.size(); ++i) {
-      if (value.tensor.shape[i].is_static()) continue;
-      problems.add({fmt::format("dimension {} of the input '{}' is dynamic ({})", i, input.name,
-                                value.tensor.shape[i].to_string()),
-                    "",
-                    {},
-                    "capture the model without dynamic shapes, at the size it will run with"});
-    }
     try {
       const tflite::Type type = lowering::tflite_type(value.tensor.type);
       const tflite::Shape shape = lowering::tflite_shape(value.tensor.sizes());
@@ -118,8 +111,18 @@ void bind_placeholders(const Graph& graph, const Node& node, Lowering& lowering)
   }
 }
 
+// A number of Python's: it has a value at the sizes at hand, see Lowering::symbols.
+bool makes_numbers(const Graph& graph, const Node& node) {
+  return std::all_of(node.outputs.begin(), node.outputs.end(), [&](ValueId output) {
+    if (output == kNoValue) return true;
+    const ValueKind kind = graph.value(output).kind;
+    return kind == ValueKind::kSymInt || kind == ValueKind::kSymFloat || kind == ValueKind::kSymBool;
+  });
+}
+
 void lower_node(NodeId id, const Graph& graph, Lowering& lowering, Problems& problems) {
   const Node& node = graph.node(id);
+  if (!lowering.symbols.empty() && makes_numbers(graph, node)) return;
   lowering.enter(id);
   const lowering::Function function = lowering::registry().find(node.op);
   if (function == nullptr) {
@@ -167,25 +170,34 @@ RecurrentForm parse_recurrent_form(const std::string& name) {
   throw Error(fmt::format("'{}' is no form of recurrent layers", name), "use unrolled, fused or while");
 }
 
-tflite::Model lowering::lower_graph(const Graph& normal, const LowerOptions& options) {
-  const Graph prepared = lowering::prepare(normal);
-  Lowering lowering(prepared, options);
+lowering::Lowered lowering::lower_graph(const Graph& normal, const LowerOptions& options, const Assignment& symbols) {
+  Lowered result;
+  result.graph = prepare(normal);
+  Lowering lowering(result.graph, options);
   lowering.target = options.target;
   lowering.activations = options.activations;
+  lowering.symbols = symbols;
   Problems problems;
-  for (Diagnostic& diagnostic : lowering::check_mutations(normal)) problems.add(std::move(diagnostic));
-  add_inputs(prepared, options, lowering, problems);
-  for (const NodeId id : prepared.nodes()) lower_node(id, prepared, lowering, problems);
+  for (Diagnostic& diagnostic : check_mutations(normal)) problems.add(std::move(diagnostic));
+  add_inputs(result.graph, options, lowering, problems);
+  for (const NodeId id : result.graph.nodes()) lower_node(id, result.graph, lowering, problems);
   problems.throw_if_any();
-  add_outputs(prepared, lowering, problems);
+  add_outputs(result.graph, lowering, problems);
   problems.throw_if_any();
-  return std::move(lowering.model);
+  result.model = std::move(lowering.model);
+  result.origins = std::move(lowering.origins);
+  return result;
 }
 
 tflite::Model lower(const Graph& graph, const LowerOptions& options) {
-  tflite::Model model = lowering::lower_graph(normalize(graph), options);
-  lowering::add_signature(options, model);
-  return model;
+  if (!lowering::has_symbols(graph)) {
+    tflite::Model model = lowering::lower_graph(normalize(graph), options).model;
+    lowering::add_signature(options, model);
+    return model;
+  }
+  lowering::DynamicModel dynamic = lowering::lower_dynamic(graph, options);
+  lowering::set_example_sizes(dynamic.model, dynamic.examples);
+  return std::move(dynamic.model);
 }
 
 }  // namespace tinyml

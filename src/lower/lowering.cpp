@@ -70,6 +70,7 @@ void Lowering::end_subgraph() {
 
 void Lowering::enter(NodeId id) {
   node_ = &graph_.node(id);
+  node_id_ = id;
   const std::string& path = node_->module_path();
   std::string name = node_->op;
   for (const ValueId output : node_->outputs) {

@@ -3,10 +3,12 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "tinyml/graph.h"
@@ -57,6 +59,8 @@ class Lowering {
   Sizes axes(std::string_view name, int64_t rank) const;
   bool is_tensor(std::string_view name) const;
   const Sizes& sizes(std::string_view name) const;  ///< Of a tensor argument.
+  /// Whether that size of a tensor argument is symbolic, so that the number at hand is one of many.
+  bool is_dynamic(std::string_view name, size_t axis) const;
   /// Contents of a tensor argument that is a parameter, buffer or constant; nullptr when it is computed.
   const Tensor* constant_data(std::string_view name) const;
   /// As constant_data, but a computed tensor is refused.
@@ -141,9 +145,14 @@ class Lowering {
   tflite::Target target = tflite::Target::kLitert;
   /// INT16 where 8-bit FakeQuants of activations are to become 16-bit ones.
   Type activations = Type::INT8;
+  /// What symbolic sizes are at the moment; see src/lower/dynamic/samples.h.
+  std::map<std::string, int64_t> symbols;
+  /// Subgraph and operator -> the node it was emitted for.
+  std::map<std::pair<size_t, size_t>, NodeId> origins;
 
  private:
   [[noreturn]] void refuse_dynamic(std::string_view name, const Argument& argument) const;
+  bool is_size(const Argument& argument) const;
   int64_t as_integer(std::string_view name, const Argument& argument) const;
   std::string fresh_name(std::string_view suffix);
 
@@ -156,6 +165,7 @@ class Lowering {
   const LowerOptions options_;
   std::vector<Scope> scopes_{1};
   const Node* node_ = nullptr;
+  NodeId node_id_ = kNoNode;
   std::string scope_;  ///< Names of intermediate tensors start with it.
   size_t scope_count_ = 0;
   std::unordered_map<ValueId, TensorId> tensors_;

@@ -25,7 +25,10 @@ void set_padding(const Lowering& at, Window& window, const Sizes& kernel, const 
   }
   for (size_t i = 0; i < rank; ++i) {
     const int64_t reach = (out[i] - 1) * window.stride[i] + window.dilation[i] * (kernel[i] - 1) + 1;
-    window.after.push_back(std::max<int64_t>(0, reach - in[i] - window.before[i]));
+    const size_t axis = at.sizes("input").size() - rank + i;
+    const bool same_as_before = !padding.is_string() && at.is_dynamic("input", axis);  // What is touched differs.
+    window.after.push_back(same_as_before ? window.before[i]
+                                          : std::max<int64_t>(0, reach - in[i] - window.before[i]));
   }
 }
 

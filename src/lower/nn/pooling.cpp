@@ -30,9 +30,13 @@ Pooling read_pooling(Lowering& at, size_t spatial) {
   pooling.x = at.reshape(pooling.x, in);
   pooling.in = {in[2], in[3]};
   pooling.out = {out[2], out[3]};
+  const std::string_view input = at.node().has_arg("self") ? "self" : "input";
+  const size_t missing = 2 - spatial;
   for (size_t i = 0; i < 2; ++i) {
     const int64_t reach = (pooling.out[i] - 1) * pooling.stride[i] + pooling.dilation[i] * (pooling.kernel[i] - 1) + 1;
-    pooling.after.push_back(std::max<int64_t>(0, reach - pooling.in[i] - pooling.padding[i]));
+    const bool dynamic = i >= missing && at.is_dynamic(input, at.sizes(input).size() - 2 + i);
+    const int64_t touched = std::max<int64_t>(0, reach - pooling.in[i] - pooling.padding[i]);
+    pooling.after.push_back(dynamic ? std::max(touched, pooling.padding[i]) : touched);
   }
   return pooling;
 }

@@ -32,14 +32,25 @@ void refuse_sequence(Lowering& at) {
   at.refuse("numbers that depend on a dynamic size", "capture the model without dynamic shapes, or pass it as an input");
 }
 
+// Of a dynamic length: constant ones are folded before.
+void lower_arange(Lowering& at) {
+  const double start = at.node().has_arg("start") ? at.number("start") : 0;
+  const double step = at.node().has_arg("step") ? at.number("step") : 1;
+  std::vector<double> values;
+  for (int64_t i = 0; i < at.output_sizes()[0]; ++i) values.push_back(start + static_cast<double>(i) * step);
+  const ScalarType type = at.graph().tensor_type(at.node().outputs[0]).type;
+  at.set_output(at.constant(Tensor::from(values, at.output_sizes()).to(type)));
+}
+
 }  // namespace
 
 void register_creation(Registry& registry) {
   registry.add({"zeros.default", "zeros_like.default", "new_zeros.default", "zero.default",
                 "empty.memory_format", "empty_like.default", "new_empty.default"}, lower_zeros);
+  registry.add({"arange.default", "arange.start", "arange.start_step"}, lower_arange);
   registry.add({"fill.Tensor"}, lower_fill);
   registry.add({"copy.default"}, lower_copy);
-  registry.add({"arange.default", "arange.start", "arange.start_step", "linspace.default", "logspace.default",
+  registry.add({"linspace.default", "logspace.default",
                 "eye.default", "eye.m", "tril_indices.default", "triu_indices.default", "hann_window.default",
                 "hann_window.periodic", "hamming_window.default", "hamming_window.periodic",
                 "hamming_window.periodic_alpha", "hamming_window.periodic_alpha_beta", "blackman_window.default",

@@ -66,6 +66,11 @@ class Rewrite {
         alias_[static_cast<size_t>(op.outputs[0])] = read(op.inputs[0], config.inputs[0]);
         continue;
       }
+      if (op.op == Op::SHAPE && !config.inputs[0].empty() && !is_identity(config.inputs[0])) {
+        shapes_[op.outputs[0]] = config.inputs[0];
+      }
+      const auto measured = op.op == Op::STRIDED_SLICE ? shapes_.find(op.inputs[0]) : shapes_.end();
+      if (measured != shapes_.end()) reorder_size(subgraph_, op, measured->second);
       rewrite_attributes(subgraph_, op, config);
       for (size_t i = 0; i < op.inputs.size(); ++i) op.inputs[i] = read(op.inputs[i], config.inputs[i]);
       subgraph_.operators.push_back(std::move(op));
@@ -156,6 +161,7 @@ class Rewrite {
   std::vector<Tensor> logical_shape_;  // The tensors as they were, without contents.
   std::vector<int> alias_;
   std::map<std::pair<int, Order>, int> converted_;
+  std::map<int, Order> shapes_;  // What SHAPE gives -> the order of the tensor it measures.
   std::set<int> named_;
   int transposes_ = 0;
   int64_t bytes_ = 0;

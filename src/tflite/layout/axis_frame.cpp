@@ -194,7 +194,8 @@ class FrameBuilder {
   bool attributes_are_constant() const {
     for (size_t i = 1; i < op_.inputs.size(); ++i) {
       const bool pad_value = op_.op == Op::PADV2 && i == 2;
-      if (!pad_value && !constant_integers(subgraph_, op_, i)) return false;
+      const bool axes = op_.op == Op::CUMSUM || op_.op == Op::REVERSE_V2;  // Others have a row for each axis.
+      if (!pad_value && axes && !constant_integers(subgraph_, op_, i)) return false;
     }
     return true;
   }

@@ -85,12 +85,38 @@ std::optional<AxisFrame> transpose_frame(const Subgraph& subgraph, const Operato
   return frame;
 }
 
+// A SHAPE of which single sizes are read only runs in any order: the readers look elsewhere.
+std::optional<AxisFrame> shape_frame(const Subgraph& subgraph, const Uses& uses, const Operator& op) {
+  for (const Use& use : uses.consumers[static_cast<size_t>(op.outputs[0])]) {
+    if (use.op == kGraphOutput || use.input != 0) return std::nullopt;
+    const Operator& reader = subgraph.operators[static_cast<size_t>(use.op)];
+    const auto* options = std::get_if<StridedSliceOptions>(&reader.options);
+    if (reader.op != Op::STRIDED_SLICE || options == nullptr || !(*options == StridedSliceOptions{})) {
+      return std::nullopt;
+    }
+    const auto begin = constant_integers(subgraph, reader, 1);
+    const auto end = constant_integers(subgraph, reader, 2);
+    if (!begin || !end || begin->size() != 1 || (*begin)[0] < 0 || (*end)[0] != (*begin)[0] + 1) return std::nullopt;
+  }
+  AxisFrame frame;
+  frame.rank = subgraph.tensors[static_cast<size_t>(op.inputs[0])].rank();
+  frame.inputs = {identity_order(frame.rank)};
+  frame.outputs = {std::nullopt};
+  return frame;
+}
+
 }  // namespace
 
 OperatorLayouts::OperatorLayouts(const Subgraph& subgraph, const Uses& uses) : subgraph_(subgraph), uses_(uses) {
   frames_.reserve(subgraph.operators.size());
   for (const Operator& op : subgraph.operators) {
-    frames_.push_back(op.op == Op::TRANSPOSE ? transpose_frame(subgraph, op) : axis_frame(subgraph, op));
+    if (op.op == Op::TRANSPOSE) {
+      frames_.push_back(transpose_frame(subgraph, op));
+    } else if (op.op == Op::SHAPE) {
+      frames_.push_back(shape_frame(subgraph, uses, op));
+    } else {
+      frames_.push_back(axis_frame(subgraph, op));
+    }
   }
 }
 

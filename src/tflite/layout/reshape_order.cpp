@@ -5,13 +5,24 @@
 namespace tinyml::tflite {
 namespace {
 
-// Stands for a dynamic size: a prime that no real size is a multiple of in practice.
+// Stands for a dynamic size whose example is 0 or 1: a prime that no real size is a multiple of in practice.
 constexpr int64_t kDynamic = 2147483647;
 
+bool is_dynamic(const Tensor& tensor, int axis) {
+  return !tensor.shape_signature.empty() && tensor.shape_signature[static_cast<size_t>(axis)] < 0;
+}
+
 int64_t matched_size(const Tensor& tensor, int axis) {
-  const auto i = static_cast<size_t>(axis);
-  const bool dynamic = !tensor.shape_signature.empty() && tensor.shape_signature[i] < 0;
-  return dynamic ? kDynamic : tensor.shape[i];
+  const int64_t size = tensor.shape[static_cast<size_t>(axis)];
+  return is_dynamic(tensor, axis) && size < 2 ? kDynamic : size;
+}
+
+// Sizes that are equal in the example are equal only where both are constant or both vary.
+bool matches_signature(const AxisGroup& group, const Tensor& from, const Tensor& to) {
+  const auto varies = [](const std::vector<int>& axes, const Tensor& tensor) {
+    return std::any_of(axes.begin(), axes.end(), [&](int axis) { return is_dynamic(tensor, axis); });
+  };
+  return varies(group.from, from) == varies(group.to, to);
 }
 
 std::vector<int> wide_axes(const Tensor& tensor) { return order_key(tensor, identity_order(tensor.rank())); }
@@ -55,6 +66,7 @@ std::optional<std::vector<AxisGroup>> match_axes(const Tensor& from, const Tenso
       const int64_t factor = left < right ? matched_size(from, a[i++]) : matched_size(to, b[j++]);
       if (factor == 0 || __builtin_mul_overflow(smaller, factor, &smaller)) return std::nullopt;
     }
+    if (!matches_signature(group, from, to)) return std::nullopt;
     groups.push_back(std::move(group));
   }
   if (i != a.size() || j != b.size()) return std::nullopt;

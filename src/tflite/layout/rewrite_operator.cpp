@@ -19,6 +19,8 @@ class Rewriter {
 
   // Input `slot` holds `width` numbers for each axis, axis after axis.
   void permute_rows(size_t slot, const Order& order, size_t width = 1) {
+    if (is_identity(order)) return;
+    if (!constant_integers(subgraph_, op_, slot)) return permute_computed_rows(slot, order);
     const std::vector<int64_t> values = integers(slot);
     if (values.size() != order.size() * width) {
       throw Error(std::string(to_string(op_.op)) + ": an attribute has " + std::to_string(values.size()) +
@@ -29,6 +31,31 @@ class Rewriter {
       for (size_t i = 0; i < width; ++i) result.push_back(values[static_cast<size_t>(axis) * width + i]);
     }
     replace(slot, result);
+  }
+
+  // The same for rows that are computed at run time.
+  void permute_computed_rows(size_t slot, const Order& order) {
+    Tensor changed = subgraph_.tensors[static_cast<size_t>(op_.inputs[slot])];
+    changed.name += "_ordered";
+    const int result = subgraph_.add_tensor(changed);
+    if (changed.rank() != 1) {
+      const int rows = subgraph_.add_constant("order", std::vector<int32_t>(order.begin(), order.end()));
+      subgraph_.add_operator(Op::GATHER, {op_.inputs[slot], rows}, {result}, GatherOptions{});
+    } else {  // Operators that the runtime computes when it allocates tensors, which GATHER is not.
+      std::vector<int> parts;
+      for (const int axis : order) {
+        Tensor element = changed;
+        element.shape = {1};
+        const int begin = subgraph_.add_constant("begin", std::vector<int32_t>{axis});
+        const int end = subgraph_.add_constant("end", std::vector<int32_t>{axis + 1});
+        const int stride = subgraph_.add_constant("stride", std::vector<int32_t>{1});
+        parts.push_back(subgraph_.add_tensor(std::move(element)));
+        subgraph_.add_operator(Op::STRIDED_SLICE, {op_.inputs[slot], begin, end, stride}, {parts.back()},
+                               StridedSliceOptions{});
+      }
+      subgraph_.add_operator(Op::CONCATENATION, parts, {result}, ConcatenationOptions{});
+    }
+    op_.inputs[slot] = result;
   }
 
   static int32_t place(int64_t axis, const Order& order) {
@@ -64,6 +91,14 @@ class Rewriter {
 };
 
 }  // namespace
+
+void reorder_size(Subgraph& subgraph, Operator& op, const Order& order) {
+  const auto axis = constant_integers(subgraph, op, 1);
+  TINYML_CHECK(axis && axis->size() == 1);
+  const int32_t place = inverse(order)[static_cast<size_t>(axis->front())];
+  op.inputs[1] = subgraph.add_constant("begin", std::vector<int32_t>{place});
+  op.inputs[2] = subgraph.add_constant("end", std::vector<int32_t>{place + 1});
+}
 
 void rewrite_attributes(Subgraph& subgraph, Operator& op, const LayoutConfig& config) {
   const size_t operand = op.op == Op::SPLIT ? 1 : 0;

@@ -105,7 +105,9 @@ bool pad_into_same(Editor& editor, int o) {
   if (!amounts || amounts->size() != 8 || extent.size() != 4) return false;
   if ((*amounts)[0] != 0 || (*amounts)[1] != 0 || (*amounts)[6] != 0 || (*amounts)[7] != 0) return false;
   const Shape& signature = editor.tensor(pad.inputs[0]).shape_signature;
-  if (!signature.empty() && (signature[1] < 0 || signature[2] < 0)) return false;
+  // With stride 1 the padding of SAME does not depend on the size.
+  if (!signature.empty() && signature[1] < 0 && windows->height.stride != 1) return false;
+  if (!signature.empty() && signature[2] < 0 && windows->width.stride != 1) return false;
   if (same_padding(extent[1], windows->height) != std::pair((*amounts)[2], (*amounts)[3])) return false;
   if (same_padding(extent[2], windows->width) != std::pair((*amounts)[4], (*amounts)[5])) return false;
   *windows->padding = Padding::SAME;
@@ -120,6 +122,7 @@ bool slice_into_same(Editor& editor, int o) {
   if (before == kNoProducer || editor.only_consumer(slice.inputs[0]) != o) return false;
   const Operator& conv = editor.op(before);
   auto& options = std::get<TransposeConvOptions>(editor.options(before));
+  if (!editor.tensor(slice.outputs[0]).shape_signature.empty()) return false;  // The output's shape is an operand.
   const auto begin = constant_integers(editor.subgraph(), slice, 1);
   const Shape weights = editor.tensor(conv.inputs[1]).shape;
   const Shape x = editor.tensor(conv.inputs[2]).shape;
