@@ -17,6 +17,7 @@ namespace tinyml::tflite {
 ///   option values the format defines, signatures;
 /// - shapes and types: each operator's output shape computed again from its inputs and options (operators of a shape
 ///   that depends on data are left alone), element types that the operator's kernels take;
+/// - signatures: -1 for every size that depends on a dynamic one;
 /// - quantization (the format's 8-bit and 16-bit quantization specification): scales finite and positive, zero points
 /// in
 ///   range, symmetric weights, per-channel dimension by operator, bias type and scale, operators whose input and output

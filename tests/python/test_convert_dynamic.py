@@ -101,6 +101,7 @@ BATCHED = {
     "shuffle": (Shuffle(), (8, 6, 5)),
     "transposed": (nn.ConvTranspose2d(3, 4, 3, 2, 1, 1), (3, 5, 4)),
     "expand": (lambda x: torch.cat([torch.ones(x.shape[0], 1, 4) * 2, x], 1), (3, 4)),
+    "view": (lambda x: x.view(x.shape[0] * 2, -1), (6,)),
     "stack": (lambda x: torch.stack([x, x * 2], 1).sum(0), (4,)),
     "norms": (nn.Sequential(nn.GroupNorm(2, 4), nn.InstanceNorm2d(4)), (4, 5, 6)),
 }

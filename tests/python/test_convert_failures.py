@@ -41,21 +41,6 @@ def test_an_existing_file_survives_a_failed_conversion(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["model.tflite"]
 
 
-def test_dynamic_sizes_are_refused_by_name():
-    class Reshaped(nn.Module):
-        def forward(self, x):
-            return x.view(x.shape[0] * 2, -1)
-
-    graph = tinyml.trace(
-        Reshaped(), (random_input(2, 6),), dynamic_shapes=({0: torch.export.Dim("batch")},)
-    )
-    with pytest.raises(Error) as caught:
-        tinyml._core.convert(graph)
-    message = str(caught.value)
-    assert "dimension 0 of the input 'x' is dynamic" in message
-    assert "x.view(x.shape[0] * 2, -1)" in message
-
-
 def test_state_is_refused():
     class Counter(nn.Module):
         def __init__(self):

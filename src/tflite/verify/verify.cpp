@@ -15,6 +15,7 @@ std::vector<Diagnostic> find_violations(const Model& model) {
     check_structure(checker);
     if (violations.size() != before) continue;
     check_shapes(checker);
+    check_dynamic_sizes(checker);
     check_quantization(checker);
     check_precision(checker);
   }
