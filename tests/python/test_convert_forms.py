@@ -313,6 +313,29 @@ def test_split():
     assert "SPLIT" not in formed
 
 
+SATURATING = {
+    "relu": (F.relu, 0.03, -128),
+    "relu6": (F.relu6, 6 / 255, -128),
+    "clip": (lambda x: x.clamp(-1, 1), 1 / 128, 0),
+    "unit": (lambda x: x.clamp(0, 1), 1 / 255, -128),
+    "at_least": (lambda x: x.clamp(min=-0.5), 0.01, -78),
+}
+
+
+@pytest.mark.parametrize("name", SATURATING)
+def test_activations_that_the_range_clips_anyway_are_quantize(name):
+    function, scale, zero_point = SATURATING[name]
+    x = random_input(1, 4, 9, 9)
+
+    def clipped(x):
+        return quantize(function(quantize(x)), scale, zero_point)
+
+    result = convert_module(clipped, x)
+    assert result.operators == {"QUANTIZE": 2, "DEQUANTIZE": 1}
+    for kernel in KERNELS:
+        assert abs(run(result, [x], kernel)[0] - clipped(x).numpy()).max() <= scale * 1.01
+
+
 # --- choosing
 
 

@@ -1,3 +1,5 @@
+#include <optional>
+
 #include "tflite/passes/quantization.h"
 
 namespace tinyml::tflite {
@@ -9,8 +11,8 @@ bool is_integer_per_tensor(const Tensor& tensor) {
 
 bool same_grid(const Tensor& a, const Tensor& b) { return a.type == b.type && a.quantization == b.quantization; }
 
-// Whether the activation changes nothing that the integers' range does not clip anyway.
-bool saturates_like(Op activation, const Tensor& result) {
+// Whether the activation (MAXIMUM and MINIMUM of `bound`) changes nothing that the integers' range does not clip anyway.
+bool saturates_like(Op activation, double bound, const Tensor& result) {
   const Quantization& q = result.quantization;
   const int64_t least = result.type == Type::INT8 ? -128 : -32768;
   const int64_t most = result.type == Type::INT8 ? 127 : 32767;
@@ -24,19 +26,45 @@ bool saturates_like(Op activation, const Tensor& result) {
       return low == 0 && high <= 6 + half * 0.999;
     case Op::RELU_N1_TO_1:
       return low >= -1 - half * 0.999 && high <= 1 + half * 0.999;
+    case Op::RELU_0_TO_1:
+      return low == 0 && high <= 1 + half * 0.999;
+    case Op::MAXIMUM:
+      return low >= bound - half * 0.999;
+    case Op::MINIMUM:
+      return high <= bound + half * 0.999;
     default:
       return false;
   }
 }
 
+// The constant that a MAXIMUM or MINIMUM compares with, and the value; nullopt when it is none of these.
+struct Bounded {
+  int value;
+  double bound;
+};
+
+std::optional<Bounded> bounded(const Editor& editor, const Operator& op) {
+  if (op.inputs.size() == 1) return Bounded{op.inputs[0], 0};
+  if ((op.op != Op::MAXIMUM && op.op != Op::MINIMUM) || op.inputs.size() != 2) return std::nullopt;
+  for (const size_t slot : {size_t{0}, size_t{1}}) {
+    const Tensor& constant = editor.tensor(op.inputs[slot]);
+    if (!constant.is_constant() || constant.type != Type::FLOAT32 || element_count(constant.shape) != 1) continue;
+    const int value = op.inputs[1 - slot];
+    if (editor.tensor(value).shape != editor.tensor(op.outputs[0]).shape) continue;
+    return Bounded{value, static_cast<double>(constant.buffer.as<float>()[0])};
+  }
+  return std::nullopt;
+}
+
 bool drop_saturated_activation(Editor& editor, int o) {
   const Operator& op = editor.op(o);
-  if (op.op != Op::RELU && op.op != Op::RELU6 && op.op != Op::RELU_N1_TO_1) return false;
+  const auto operand = bounded(editor, op);
+  if (!operand) return false;
   const int out = op.outputs[0];
   const int q = quantized_result(editor, out);
   if (q == kNoTensor) return false;
-  if (!saturates_like(op.op, editor.tensor(q))) return false;
-  const int x = op.inputs[0];
+  if (!saturates_like(op.op, operand->bound, editor.tensor(q))) return false;
+  const int x = operand->value;
   editor.remove(o);
   editor.replace_uses(out, x);
   return true;
