@@ -1,5 +1,7 @@
 """Types of single inputs and outputs, and inputs that the file takes unnormalised."""
 
+import subprocess
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from torch import nn
 import tinyml
 from conversion import random_input, run_all
 from tinyml import Error, TFLiteConverter, _core
+from tinyml.__main__ import find_tool
 
 
 def quantize(x, scale=0.02, zero_point=-5):
@@ -94,6 +97,34 @@ class Network(nn.Module):
         image = quantize(image, 1 / 64, 0)
         y = nn.functional.conv2d(image, weight, self.conv.bias, 1, 1)
         return quantize(torch.relu(y), 0.02, -128)
+
+
+def test_normalisation_goes_into_the_first_layer():
+    """Where the convolution pads nothing, nothing of it is left in a float file."""
+    torch.manual_seed(0)
+    model, x = nn.Conv2d(3, 8, 3, stride=2), random_input(1, 3, 8, 8)
+    mean, std = [123.7, 116.3, 103.5], [58.4, 57.1, 57.4]
+    graph = tinyml.trace(model, (x,))
+    result = _core.convert(graph, input_statistics={"input": (mean, std)})
+    assert result.operators == {"CONV_2D": 1}
+    raw = x * torch.tensor(std).reshape(-1, 1, 1) + torch.tensor(mean).reshape(-1, 1, 1)
+    with torch.no_grad():
+        for error in run_all(result, [raw], [model(x)]):
+            assert error.relative <= 1e-4, error
+
+
+def test_command_line(tmp_path):
+    path, out = tmp_path / "model.pt2", tmp_path / "model.tflite"
+    tinyml.trace(Network(True), (random_input(1, 3, 8, 8),)).save(path)
+    arguments = ["--io", "image=uint8", "--input-statistics", "image=128,64", "--quiet"]
+    command = [find_tool(), "convert", str(path), "-o", str(out)]
+    subprocess.run([*command, *arguments], check=True)
+    details = Interpreter(model_path=str(out)).get_input_details()[0]
+    assert details["dtype"] == np.uint8
+    assert details["quantization"] == (1 / 64, 128)
+    bad = subprocess.run([*command, "--input-statistics", "image=1"], capture_output=True)
+    assert bad.returncode == 1
+    assert b"does not name an input with its mean and std" in bad.stderr
 
 
 STATISTICS = {
