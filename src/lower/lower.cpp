@@ -10,12 +10,14 @@
 #include "lower/lower_graph.h"
 #include "lower/prepare.h"
 #include "lower/registry.h"
+#include "lower/resolve_sizes.h"
 #include "lower/signature.h"
 #include "tinyml/functionalize.h"
 
 namespace tinyml {
 namespace {
 
+using lowering::depends_on_data;
 using lowering::Lowering;
 using lowering::TensorId;
 
@@ -77,14 +79,6 @@ void add_inputs(const Graph& graph, const LowerOptions& options, Lowering& lower
                     error.diagnostics()[0].remedy});
     }
   }
-}
-
-bool depends_on_data(const Graph& graph, ValueId value) {
-  if (value == kNoValue || graph.value(value).kind != ValueKind::kTensor) return false;
-  for (const Dim& dim : graph.tensor_type(value).shape) {
-    if (dim.hint() < 0) return true;
-  }
-  return false;
 }
 
 // The node where a size that depends on data comes into being is reported; those that inherit it are left out.

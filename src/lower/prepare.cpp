@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "lower/resolve_sizes.h"
 #include "tinyml/fold_constants.h"
 
 namespace tinyml::lowering {
@@ -36,7 +37,7 @@ Graph prepare(const Graph& graph) {
   FoldOptions options;
   options.fold_parameters = true;
   options.fold_outputs = true;
-  return fold_constants(std::move(prepared), options);
+  return resolve_sizes(fold_constants(std::move(prepared), options));
 }
 
 std::vector<Diagnostic> check_mutations(const Graph& graph) {

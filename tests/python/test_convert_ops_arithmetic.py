@@ -61,6 +61,8 @@ BINARY = {
     "heaviside": lambda a, b: torch.heaviside(a.round(), b),
     "squared_difference": lambda a, b: (a - b) ** 2,
     "dist": lambda a, b: torch.dist(a, b + 0 * a),
+    "isin": lambda a, b: torch.isin((3 * a).int(), torch.tensor([0, -1, 2])),
+    "not_isin": lambda a, b: torch.isin((3 * a).int(), (2 * b[0, 0]).int(), invert=True),
     "ldexp": lambda a, b: torch.ldexp(a, b.round()),
     "float_power": lambda a, b: torch.float_power(a.abs() + 0.1, 2).float() * b,
 }

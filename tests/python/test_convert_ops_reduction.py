@@ -21,6 +21,8 @@ REDUCTIONS = {
     "sum_bool": lambda x: (x > 0).sum(1),
     "sum_type": lambda x: x.int().sum(1, dtype=torch.float32),
     "nansum": lambda x: torch.nansum(torch.where(x > 1, float("nan"), x), 1),
+    "nanmean": lambda x: torch.nanmean(torch.where(x > 1, float("nan"), x), 1),
+    "vecdot": lambda x: torch.linalg.vecdot(x, x + 1, dim=1),
     "amax": lambda x: x.amax((1, 3)),
     "amin": lambda x: x.amin(-1, keepdim=True),
     "aminmax": lambda x: tuple(torch.aminmax(x, dim=1)),

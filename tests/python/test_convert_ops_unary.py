@@ -55,6 +55,10 @@ UNARY = {
     "deg2rad": torch.deg2rad,
     "rad2deg": torch.rad2deg,
     "threshold": lambda x: torch.nn.functional.threshold(x, 0.3, -2.0),
+    "hardshrink": lambda x: torch.nn.functional.hardshrink(x, 0.3),
+    "softshrink": lambda x: torch.nn.functional.softshrink(x, 0.3),
+    "tanhshrink": torch.nn.functional.tanhshrink,
+    "softsign": torch.nn.functional.softsign,
     "in_place": lambda x: (x * 1).abs_().sqrt_().floor_().neg_(),
 }
 

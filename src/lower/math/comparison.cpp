@@ -46,6 +46,38 @@ void lower_threshold(Lowering& at) {
   at.set_output(at.select(above, x, at.input("value", type)));
 }
 
+// Zero within lambda of zero.
+void lower_hardshrink(Lowering& at) {
+  const TensorId x = at.input("self", Type::FLOAT32);
+  const TensorId beyond = at.compare(Op::GREATER, at.unary(Op::ABS, x), number(at, at.number("lambd")));
+  at.set_output(at.select(beyond, x, number(at, 0)));
+}
+
+// x minus itself cut to [-lambda, lambda].
+void lower_softshrink(Lowering& at) {
+  const TensorId x = at.input("self", Type::FLOAT32);
+  const double lambda = at.number("lambd");
+  const TensorId cut = at.binary(Op::MINIMUM, at.binary(Op::MAXIMUM, x, number(at, -lambda)), number(at, lambda));
+  at.set_output(at.binary(Op::SUB, x, cut));
+}
+
+// Whether each element is one of a list.
+void lower_isin(Lowering& at) {
+  if (at.node().arg("elements").is_number()) at.refuse("a single number to look up", "compare the list with it");
+  const TensorId x = at.input("elements");
+  const Type type = at.type(x) == Type::FLOAT32 ? Type::FLOAT32 : Type::INT32;
+  Sizes column = at.shape(x);
+  column.push_back(1);
+  int64_t count = 1;
+  TensorId list = at.input("test_elements", type);
+  for (const int64_t size : at.shape(list)) count *= size;
+  list = at.reshape(list, {count});
+  const TensorId equal = at.compare(Op::EQUAL, at.reshape(at.cast(x, type), column), list);
+  TensorId found = at.reduce(Op::REDUCE_ANY, equal, {static_cast<int64_t>(column.size()) - 1}, false);
+  if (at.flag("invert")) found = at.unary(Op::LOGICAL_NOT, found);
+  at.set_output(found);
+}
+
 }  // namespace
 
 void register_comparison(Registry& registry) {
@@ -58,6 +90,9 @@ void register_comparison(Registry& registry) {
   registry.add({"where.self", "where.ScalarSelf", "where.ScalarOther", "where.Scalar"}, lower_where);
   registry.add({"masked_fill.Scalar", "masked_fill.Tensor"}, lower_masked_fill);
   registry.add({"threshold.default"}, lower_threshold);
+  registry.add({"hardshrink.default"}, lower_hardshrink);
+  registry.add({"softshrink.default"}, lower_softshrink);
+  registry.add({"isin.Tensor_Tensor"}, lower_isin);
 }
 
 }  // namespace tinyml::lowering

@@ -116,12 +116,28 @@ void lower_nansum(Lowering& at) {
   at.set_output(at.reduce(Op::SUM, numbers, from.axes, from.keep_dims));
 }
 
+void lower_nanmean(Lowering& at) {
+  const Reduced from = read_reduction(at, Type::FLOAT32);
+  const TensorId missing = is_nan(at, from.x);
+  const auto sum = [&](TensorId x) { return at.reduce(Op::SUM, x, from.axes, from.keep_dims); };
+  const TensorId count = sum(at.cast(at.unary(Op::LOGICAL_NOT, missing), Type::FLOAT32));
+  at.set_output(at.binary(Op::DIV, sum(at.select(missing, number(at, 0), from.x)), count));
+}
+
+// Sums of products along a dimension.
+void lower_vecdot(Lowering& at) {
+  const TensorId product = at.binary(Op::MUL, at.input("x", Type::FLOAT32), at.input("y", Type::FLOAT32));
+  at.set_output(at.reduce(Op::SUM, product, {at.axis("dim", at.rank(product))}, false));
+}
+
 }  // namespace
 
 void register_reduction(Registry& registry) {
   registry.add({"mean.default", "mean.dim"}, lower_reduction<Op::MEAN>);
   registry.add({"sum.default", "sum.dim_IntList"}, lower_reduction<Op::SUM>);
   registry.add({"nansum.default"}, lower_nansum);
+  registry.add({"nanmean.default"}, lower_nanmean);
+  registry.add({"linalg_vecdot.default"}, lower_vecdot);
   registry.add({"amax.default", "max.default"}, lower_amax<Op::REDUCE_MAX>);
   registry.add({"amin.default", "min.default"}, lower_amax<Op::REDUCE_MIN>);
   registry.add({"prod.default", "prod.dim_int"}, lower_reduction<Op::REDUCE_PROD>);

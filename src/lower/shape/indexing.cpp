@@ -71,7 +71,7 @@ void register_indexing(Registry& registry) {
   registry.add({"gather.default"}, lower_gather);
   registry.add({"take_along_dim.default"}, lower_take_along_dim);
   registry.add({"repeat_interleave.self_Tensor"}, lower_repeat_interleave,
-               "repeats is a constant, output_size is given");
+               "repeats is a constant");
 }
 
 }  // namespace tinyml::lowering
