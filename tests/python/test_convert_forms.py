@@ -225,6 +225,31 @@ def test_transposed(name):
     assert "TRANSPOSE_CONV" not in formed
 
 
+GROUPED = {
+    "depthwise": nn.ConvTranspose2d(6, 6, 4, 2, 1, groups=6),
+    "depthwise_k3": nn.ConvTranspose2d(6, 6, 3, 2, 1, 1, groups=6),
+    "odd": nn.ConvTranspose2d(6, 6, 3, 2, groups=6),
+    "groups": nn.ConvTranspose2d(6, 4, 4, 2, 1, groups=2),
+}
+
+
+@pytest.mark.parametrize("name", GROUPED)
+def test_grouped_transposed_convolutions_are_phases(name):
+    layer, x = GROUPED[name], random_input(1, 6, 5, 7)
+    models = [(layer, 2e-5)]
+    if name != "groups":
+        models.append((Quantized(layer, axis=0), 0.101))
+    for model, bound in models:
+        result = convert_module(model, x)
+        kind = "CONV_2D" if name == "groups" else "DEPTHWISE_CONV_2D"
+        assert result.operators[kind] == 4
+        assert not {"TRANSPOSE_CONV", "TRANSPOSE"} & set(result.operators)
+        with torch.no_grad():
+            truth = model(x).numpy()
+        for kernel in ("xnnpack", "builtin") if name == "groups" else KERNELS:
+            assert abs(run(result, [x], kernel)[0] - truth).max() <= bound, kernel
+
+
 STRIPS = {
     "7x7": nn.Conv2d(6, 6, 7, 1, 3, groups=6),
     "7x7s2": nn.Conv2d(6, 6, 7, 2, 3, groups=6),

@@ -1,8 +1,9 @@
-// conv_transpose1d and conv_transpose2d: TRANSPOSE_CONV over the full output and a SLICE for the padding; one
-// for each group.
+// conv_transpose1d and conv_transpose2d: TRANSPOSE_CONV over the full output and a SLICE for the padding. Groups:
+// one convolution a phase, else one TRANSPOSE_CONV a group.
 #include <algorithm>
 
 #include "lower/nn/convolution.h"
+#include "lower/nn/transposed_phases.h"
 #include "lower/nn/weights.h"
 #include "lower/registry.h"
 
@@ -90,6 +91,10 @@ void lower_transposed_convolution(Lowering& at) {
   const int64_t group_in = in[1] / groups;
   const int64_t group_out = out[1] / groups;
   const TensorId bias = at.has("bias") ? at.input("bias", Type::FLOAT32) : tflite::kNoTensor;
+  if (groups > 1) {
+    const TensorId y = convolve_phases(at, {x, weights, bias, groups, out, taps, stride, padding});
+    if (y != tflite::kNoTensor) return at.set_output(at.reshape(y, at.output_sizes()));
+  }
   tflite::TransposeConvOptions options;
   options.stride_h = static_cast<int32_t>(stride[0]);
   options.stride_w = static_cast<int32_t>(stride[1]);
