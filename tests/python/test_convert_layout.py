@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from conversion import check_conversion, random_input
+from conversion import check_conversion, convert_module, outputs_of, random_input, run_all
+from tinyml import PostQuantizer
 
 
 def transposes(result) -> int:
@@ -132,6 +133,43 @@ def test_shuffles_go_into_the_weights(groups: int) -> None:
     operators = result.operators
     assert transposes(result) == 0
     assert "GATHER" not in operators
+
+
+def test_shuffles_of_integers_go_into_the_weights(tmp_path) -> None:
+    torch.manual_seed(0)
+    x = random_input(1, 3, 50, 50)
+    model = PostQuantizer(Shuffles(channels=24), x, work_dir=str(tmp_path)).calibrate([x])
+    result = convert_module(model, x)
+    assert "TRANSPOSE" not in result.operators
+    assert "GATHER" not in result.operators
+    with torch.no_grad():
+        expected = outputs_of(model.eval()(x))
+    for error in run_all(result, [x], expected, ("xnnpack", "builtin", "reference")):
+        assert error.relative <= 0.03, error  # A few steps, carried on.
+
+
+def test_affine_maps_around_layers_go_into_the_weights() -> None:
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.line = nn.Sequential(nn.Conv1d(3, 6, 3), nn.BatchNorm1d(6), nn.ReLU())
+            self.before = nn.BatchNorm1d(6)
+            self.grouped = nn.Conv1d(6, 4, 3, groups=2)
+            self.norm, self.linear = nn.LayerNorm(4), nn.Linear(4, 5)
+
+        def forward(self, x):
+            y = self.grouped(self.before(F.avg_pool1d(self.line(x), 2)))
+            return self.linear(self.norm(y.transpose(1, 2)))
+
+    model = Model()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.LayerNorm):
+            nn.init.uniform_(module.weight, 0.5, 2)
+            nn.init.uniform_(module.bias, -1, 1)
+    result = check_conversion(model, random_input(2, 3, 20))
+    # What the layer norm itself computes: the square, the scaling, and epsilon.
+    assert (result.operators["MUL"], result.operators["ADD"]) == (2, 1)
+    assert "RELU" not in result.operators
 
 
 def test_last_shuffle_before_an_output_is_stored_by_its_producers() -> None:

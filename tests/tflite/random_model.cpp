@@ -40,6 +40,7 @@ class Generator {
     const Shape s = builder_.shape(x);
     if (element_count(s) > 40000) return;
     const int rank = static_cast<int>(s.size());
+    if (chance(5)) return selection(x, s, rank);
     switch (number(rank == 4 ? 20 : 10)) {
       case 0:
         keep(builder_.unary(pick_op({Op::RELU, Op::LOGISTIC, Op::TANH, Op::ABS, Op::LEAKY_RELU}), x));
@@ -106,6 +107,49 @@ class Generator {
         const int t = builder_.transpose(x, {0, 2, 3, 1});
         return keep(builder_.transpose(builder_.softmax(t), {0, 3, 1, 2}));
       }
+    }
+  }
+
+  // What passes over selections, shuffles and arithmetic by constants look for.
+  void selection(int x, const Shape& s, int rank) {
+    const auto axis = static_cast<size_t>(number(rank));
+    switch (number(5)) {
+      case 0: {  // One part of a split.
+        if (s[axis] % 2 != 0) return;
+        const auto parts = builder_.split(x, static_cast<int>(axis), 2);
+        return keep(parts[static_cast<size_t>(number(2))]);
+      }
+      case 1: {  // A shuffle.
+        if (rank > 4 || s[axis] % 4 != 0) return;
+        Shape split = s;
+        split[axis] /= 2;
+        split.insert(split.begin() + static_cast<std::ptrdiff_t>(axis), 2);
+        std::vector<int32_t> permutation(split.size());
+        std::iota(permutation.begin(), permutation.end(), 0);
+        std::swap(permutation[axis], permutation[axis + 1]);
+        return keep(builder_.reshape(builder_.transpose(builder_.reshape(x, split), permutation), s));
+      }
+      case 2: {  // A chain of constants.
+        Shape c(s.size(), 1);
+        c[axis] = s[axis];
+        const Op op = pick_op({Op::MUL, Op::ADD, Op::SUB});
+        return keep(builder_.binary(pick_op({op, Op::MUL}), builder_.binary(op, x, builder_.constant(c)),
+                                    builder_.constant(chance(2) ? c : Shape{1})));
+      }
+      case 3: {  // Slices put together in another sequence.
+        if (s[axis] < 3) return;
+        std::vector<int32_t> begin(s.size(), 0);
+        Shape size = s;
+        size[axis] = s[axis] / 2;
+        const int head = builder_.slice(x, begin, size);
+        begin[axis] = s[axis] / 2;
+        size[axis] = s[axis] - begin[axis];
+        const int tail = builder_.slice(x, begin, size);
+        return keep(builder_.concatenation(chance(2) ? std::vector<int>{head, tail} : std::vector<int>{tail, head},
+                                           static_cast<int>(axis)));
+      }
+      default:
+        return keep(builder_.mean(builder_.mean(x, {0}, true), {static_cast<int32_t>(axis)}, true));
     }
   }
 

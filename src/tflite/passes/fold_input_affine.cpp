@@ -7,32 +7,40 @@
 namespace tinyml::tflite {
 namespace {
 
-// The input channel that each element of the weights multiplies.
-class InputChannels {
- public:
-  InputChannels(const Editor& editor, const Operator& op, size_t channels) : op_(op.op), channels_(channels) {
-    const Shape& shape = editor.tensor(op.inputs[1]).shape;
-    outputs_ = static_cast<size_t>(op_ == Op::DEPTHWISE_CONV_2D ? shape[3] : shape[0]);
-    row_ = op_ == Op::DEPTHWISE_CONV_2D ? outputs_ : static_cast<size_t>(shape.back());
-    size_t all = 1;
-    for (const int32_t size : shape) all *= static_cast<size_t>(size);
-    per_output_ = all / outputs_;
-    groups_ = op_ == Op::CONV_2D ? channels_ / row_ : 1;
+// Scales weights by the input channel that each element multiplies; returns what the shift adds to each output.
+std::vector<double> scale_inputs(std::vector<float>& weights, const Shape& shape, Op op, const Affine& affine) {
+  const size_t channels = affine.scale.size();
+  const bool depthwise = op == Op::DEPTHWISE_CONV_2D;
+  const auto outputs = static_cast<size_t>(depthwise ? shape[3] : shape[0]);
+  std::vector<double> added(outputs, 0);
+  size_t i = 0;
+  if (depthwise) {
+    const size_t multiplier = outputs / channels;
+    while (i < weights.size()) {
+      for (size_t out = 0; out < outputs; ++out, ++i) {
+        added[out] += static_cast<double>(weights[i]) * static_cast<double>(affine.shift[out / multiplier]);
+        weights[i] *= affine.scale[out / multiplier];
+      }
+    }
+    return added;
   }
-
-  size_t output(size_t element) const {
-    return op_ == Op::DEPTHWISE_CONV_2D ? element % outputs_ : element / per_output_;
+  // A group of a convolution reads a row of the channels; a flattened image repeats them, innermost.
+  const size_t row = op == Op::CONV_2D ? static_cast<size_t>(shape[3]) : channels;
+  const size_t rows = weights.size() / outputs / row;
+  const size_t outputs_per_group = outputs / (channels / row);
+  for (size_t out = 0; out < outputs; ++out) {
+    const size_t first = out / outputs_per_group * row;
+    const float* scale = affine.scale.data() + first;
+    const float* shift = affine.shift.data() + first;
+    for (size_t r = 0; r < rows; ++r) {
+      for (size_t c = 0; c < row; ++c, ++i) {
+        added[out] += static_cast<double>(weights[i]) * static_cast<double>(shift[c]);
+        weights[i] *= scale[c];
+      }
+    }
   }
-  size_t input(size_t element) const {
-    if (op_ == Op::DEPTHWISE_CONV_2D) return element % outputs_ / (outputs_ / channels_);
-    if (op_ == Op::CONV_2D) return output(element) / (outputs_ / groups_) * row_ + element % row_;
-    return element % row_ % channels_;  // A flattened image has its channels innermost.
-  }
-
- private:
-  Op op_;
-  size_t channels_, outputs_ = 0, row_ = 0, per_output_ = 0, groups_ = 1;
-};
+  return added;
+}
 
 bool fits(const Editor& editor, const Operator& op, int channels) {
   const Tensor& weights = editor.tensor(op.inputs[1]);
@@ -62,10 +70,16 @@ bool fold(Editor& editor, int linear) {
   int x = op.inputs[0];
   int reader = linear;
   bool padded = !sees_no_padding(op);
-  if (const int pad = editor.producer_of_kind(x, Op::PAD); pad != kNoProducer && editor.only_consumer(x) == linear) {
-    padded = true;
-    reader = pad;
-    x = editor.op(pad).inputs[0];
+  // PAD and RESHAPE pass a map of the channels on, as long as the channels stay the last dimension.
+  while (editor.only_consumer(x) == reader) {
+    const int step = editor.producer(x);
+    if (step == kNoProducer || (editor.op(step).op != Op::PAD && editor.op(step).op != Op::RESHAPE)) break;
+    const int next = editor.op(step).inputs[0];
+    const Shape& shape = editor.tensor(next).shape;
+    if (shape.empty() || editor.tensor(x).shape.empty() || shape.back() != editor.tensor(x).shape.back()) break;
+    padded = padded || editor.op(step).op == Op::PAD;
+    reader = step;
+    x = next;
   }
   const int before = editor.producer(x);
   if (before == kNoProducer || editor.only_consumer(x) != reader || editor.tensor(x).shape.empty()) return false;
@@ -82,15 +96,9 @@ bool fold(Editor& editor, int linear) {
   const auto outputs = static_cast<size_t>(weights.shape[static_cast<size_t>(output_channel_axis(op.op))]);
   auto bias = bias_of(editor, op, outputs);
   if (!bias || (shifts && padded)) return false;
-  const InputChannels at(editor, op, static_cast<size_t>(channels));
   const auto old = weights.buffer.as<float>();
   std::vector<float> scaled(old.begin(), old.end());
-  std::vector<double> added(outputs, 0);
-  for (size_t i = 0; i < scaled.size(); ++i) {
-    const size_t in = at.input(i);
-    if (shifts) added[at.output(i)] += static_cast<double>(scaled[i]) * static_cast<double>(affine->shift[in]);
-    scaled[i] *= affine->scale[in];
-  }
+  const std::vector<double> added = scale_inputs(scaled, weights.shape, op.op, *affine);
   for (size_t c = 0; c < outputs; ++c) (*bias)[c] += static_cast<float>(added[c]);
   replace_weights(editor, linear, std::move(scaled), std::move(*bias));
   editor.set_input(reader, 0, source);

@@ -13,6 +13,23 @@ bool has_known_shape(const Subgraph& subgraph, const Operator& op) {
   return op.op != Op::RESHAPE || op.inputs.size() < 2 || constant_integers(subgraph, op, 1).has_value();
 }
 
+// Whether every value of the one type is a value of the other.
+bool holds_all_of(Type wide, Type narrow) {
+  switch (narrow) {
+    case Type::BOOL:
+    case Type::INT8:
+    case Type::UINT8:
+    case Type::INT16:
+      return wide == Type::INT32 || wide == Type::INT64 || wide == Type::FLOAT32;
+    case Type::INT32:
+      return wide == Type::INT64;
+    case Type::FLOAT16:
+      return wide == Type::FLOAT32;
+    default:
+      return false;
+  }
+}
+
 bool is_per_tensor(const Tensor& tensor) { return !tensor.quantization.per_channel(); }
 
 }  // namespace
@@ -29,6 +46,13 @@ int merge_chains(Subgraph& subgraph) {
     if (is_reshape(op.op) && is_reshape(first.op) && has_known_shape(subgraph, op) && is_per_tensor(editor.tensor(op.outputs[0]))) {
       editor.set_inputs(o, {first.inputs[0]});
       editor.become(o, Op::RESHAPE, ReshapeOptions{});
+      ++changes;
+    } else if (op.op == Op::CAST && first.op == Op::CAST) {
+      const int x = first.inputs[0];
+      const Type from = editor.tensor(x).type;
+      if (!holds_all_of(editor.tensor(op.inputs[0]).type, from)) continue;
+      editor.become(o, Op::CAST, CastOptions{from, editor.tensor(op.outputs[0]).type});
+      editor.set_inputs(o, {x});
       ++changes;
     } else if (op.op == Op::TRANSPOSE && first.op == Op::TRANSPOSE) {
       const auto a = constant_integers(subgraph, first, 1);

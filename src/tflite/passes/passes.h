@@ -23,7 +23,7 @@ int share_constants(Subgraph& subgraph);
 /// axes of size 1 becomes a RESHAPE.
 int remove_identities(Subgraph& subgraph);
 
-/// RESHAPE of RESHAPE, TRANSPOSE of TRANSPOSE: one operator.
+/// RESHAPE of RESHAPE, TRANSPOSE of TRANSPOSE, CAST of a CAST that loses nothing: one operator.
 int merge_chains(Subgraph& subgraph);
 
 /// A chain of RESHAPEs and TRANSPOSEs of static shapes does its work with one TRANSPOSE at most, of the fewest
@@ -47,7 +47,7 @@ int merge_common_subexpressions(Subgraph& subgraph);
 int fold_affine(Subgraph& subgraph);
 
 /// The same in front: into the weights of the CONV_2D, DEPTHWISE_CONV_2D or FULLY_CONNECTED that alone reads the result.
-/// A factor passes a PAD; a summand does not, nor padding SAME.
+/// Both pass a RESHAPE that keeps the channels; a factor passes a PAD, a summand does not, nor padding SAME.
 int fold_input_affine(Subgraph& subgraph);
 
 /// (x * a) * b, (x + a) - b, ...: one operator by one constant.

@@ -75,6 +75,19 @@ TEST(MergeArithmetic, ConstantsOfAChainAreOne) {
   }
 }
 
+TEST(MergeChains, CastsThatLoseNothing) {
+  for (const Type middle : {Type::INT64, Type::INT8}) {
+    Builder b;
+    const int x = b.graph().add_tensor("x", Type::INT32, {4});
+    b.graph().inputs.push_back(x);
+    const int y = b.graph().add_tensor("y", middle, {4});
+    const int z = b.graph().add_tensor("z", Type::FLOAT32, {4});
+    b.graph().add_operator(Op::CAST, {x}, {y}, CastOptions{Type::INT32, middle});
+    b.graph().add_operator(Op::CAST, {y}, {z}, CastOptions{middle, Type::FLOAT32});
+    EXPECT_EQ(optimized(b.finish({b.unary(Op::EXP, z)})).size(), middle == Type::INT64 ? 2U : 3U);
+  }
+}
+
 TEST(MergeReductions, OneOverAllAxes) {
   Builder b;
   const int x = b.mean(b.mean(b.input({2, 3, 4, 5}), {2}, true), {3}, true);
