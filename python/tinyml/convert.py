@@ -100,6 +100,8 @@ class TFLiteConverter:
     tolerance: largest error allowed by `verify`: for float models the maximal error over the
         output's range (default 1e-3), for quantized ones the signal-to-noise ratio in dB at least
         reached (default 20).
+    dynamic_shapes: which dimensions of an nn.Module's arguments may vary, as for
+        `torch.export.export`; -1 in the file's signature.
     dump_passes: directory that gets the model after every pass.
     recurrent: how LSTM, GRU and RNN layers are written: "unrolled" (the default: the fastest),
         "fused" (LSTM only: the smallest graph) or "while" (a loop).
@@ -129,6 +131,7 @@ class TFLiteConverter:
         verify: bool = False,
         tolerance: float | None = None,
         dump_passes: str | os.PathLike[str] | None = None,
+        dynamic_shapes: Any = None,
         recurrent: str | None = None,
         unroll_rnn: bool | None = None,
         separated_rnn_gate_calc: bool | None = None,
@@ -136,6 +139,7 @@ class TFLiteConverter:
     ) -> None:
         self.model = model
         self.dummy_input = dummy_input
+        self.dynamic_shapes = dynamic_shapes
         self.tflite_path = Path(tflite_path)
         self.nchw_transpose = nchw_transpose
         self.quantize_input_output_type = quantize_input_output_type
@@ -219,7 +223,7 @@ class TFLiteConverter:
             return self.model
         if isinstance(self.model, nn.Module):
             with _Eval(self.model):
-                return trace(self.model, self.dummy_input)
+                return trace(self.model, self.dummy_input, self.dynamic_shapes)
         return Graph.load(os.fspath(self.model))
 
     def _compare(

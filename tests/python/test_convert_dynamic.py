@@ -256,6 +256,15 @@ def test_one_symbol_in_two_inputs():
     check_dynamic(lambda a, b: (a @ b).flatten(1), *runs, dynamic_shapes=dims)
 
 
+def test_converter_takes_dynamic_shapes(tmp_path):
+    path = tmp_path / "model.tflite"
+    x = random_input(2, 6)
+    converter = tinyml.TFLiteConverter(MLP, x, path, dynamic_shapes=BATCH, verify=True)
+    assert converter.convert().errors[0].relative < 1e-3
+    details = _make_interpreter(str(path), "builtin").get_input_details()[0]
+    assert list(details["shape_signature"]) == [-1, 6]
+
+
 def test_what_needs_a_constant_size_is_named():
     class Net(nn.Module):
         def __init__(self) -> None:

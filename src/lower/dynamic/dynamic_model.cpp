@@ -85,9 +85,8 @@ bool have_equal_tensor_counts(const std::vector<Lowered>& samples) {
   return std::all_of(samples.begin(), samples.end(), [&](const Lowered& sample) {
     const auto& a = sample.model.subgraphs;
     const auto& b = samples[0].model.subgraphs;
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
-      return x.tensors.size() == y.tensors.size();
-    });
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                      [](const auto& x, const auto& y) { return x.tensors.size() == y.tensors.size(); });
   });
 }
 
@@ -145,7 +144,8 @@ DynamicModel lower_dynamic(const Graph& graph, const LowerOptions& options) {
     if (!problems.empty()) throw Error("the model cannot be converted to TFLite with dynamic sizes", problems);
     return result;
   }
-  throw Error("the dynamic sizes of the model cannot be told apart", "this is a defect of the converter; please report it");
+  throw Error("the dynamic sizes of the model cannot be told apart",
+              "this is a defect of the converter; please report it");
 }
 
 void make_reshape_operands(tflite::Model& model) {
@@ -206,8 +206,9 @@ void set_example_sizes(tflite::Model& model, const std::map<int32_t, int32_t>& e
         if (tensor.shape_signature[i] >= 0) continue;
         const int32_t size = example_size(tensor.shape[i], examples);
         if (size < 0) {
-          throw Error(fmt::format("the size {} of '{}' follows from no size of the model", tensor.shape[i], tensor.name),
-                      "this is a defect of the converter; please report it");
+          throw Error(
+              fmt::format("the size {} of '{}' follows from no size of the model", tensor.shape[i], tensor.name),
+              "this is a defect of the converter; please report it");
         }
         tensor.shape[i] = size;
       }

@@ -16,7 +16,8 @@ namespace {
 using tflite::kNoTensor;
 using tflite::Op;
 
-constexpr const char* kRemedy = "keep that dimension constant when the model is captured (leave it out of dynamic_shapes)";
+constexpr const char* kRemedy =
+    "keep that dimension constant when the model is captured (leave it out of dynamic_shapes)";
 
 bool equal_options(const tflite::Operator& a, const tflite::Operator& b) {
   return a.op == Op::RESHAPE || a.options == b.options;
@@ -98,7 +99,8 @@ class Merge {
   }
 
   std::vector<Samples> dims_of(size_t s, int id) const {
-    std::vector<Samples> dims(static_cast<size_t>(samples_[0].model.subgraphs[s].tensors[static_cast<size_t>(id)].rank()));
+    std::vector<Samples> dims(
+        static_cast<size_t>(samples_[0].model.subgraphs[s].tensors[static_cast<size_t>(id)].rank()));
     for (const Lowered& sample : samples_) {
       const tflite::Shape& shape = sample.model.subgraphs[s].tensors[static_cast<size_t>(id)].shape;
       TINYML_CHECK(shape.size() == dims.size());
@@ -146,7 +148,11 @@ class Merge {
       for (size_t slot = 0; slot < op.inputs.size(); ++slot) {
         const int id = op.inputs[slot];
         if (id == kNoTensor || !varying[static_cast<size_t>(id)]) continue;
-        const RuntimeOperand operand{subgraph, source, op, slot, tensors_at(s, id),
+        const RuntimeOperand operand{subgraph,
+                                     source,
+                                     op,
+                                     slot,
+                                     tensors_at(s, id),
                                      slot == 0 ? std::vector<Samples>{} : dims_of(s, op.inputs[0])};
         const int computed = make_runtime_operand(operand);
         if (computed == kNoTensor) {

@@ -116,14 +116,15 @@ class Operand {
 
   // A size as a real number, or one over it.
   int real() {
-    const bool whole = std::all_of(elements_.begin(), elements_.end(),
-                                   [](const auto& e) { return e[0] == static_cast<double>(static_cast<int64_t>(e[0])); });
+    const bool whole = std::all_of(elements_.begin(), elements_.end(), [](const auto& e) {
+      return e[0] == static_cast<double>(static_cast<int64_t>(e[0]));
+    });
     Samples values;
     for (const auto& elements : elements_) {
       const double value = whole ? elements[0] : 1 / elements[0];
       const auto rounded = static_cast<int64_t>(value < 0 ? value - 0.5 : value + 0.5);
-      if (rounded == 0 || static_cast<float>(whole ? rounded : 1.0 / static_cast<double>(rounded)) !=
-                              static_cast<float>(elements[0])) {
+      if (rounded == 0 ||
+          static_cast<float>(whole ? rounded : 1.0 / static_cast<double>(rounded)) != static_cast<float>(elements[0])) {
         return kNoTensor;
       }
       values.push_back(rounded);
@@ -177,7 +178,8 @@ class Operand {
     const double start = elements_[0][0];
     const double step = elements_[0][1] - start;
     const std::vector<Samples> dims = shape();
-    if (std::count_if(dims.begin(), dims.end(), [](const Samples& size) { return size[0] != 1; }) != 1) return kNoTensor;
+    if (std::count_if(dims.begin(), dims.end(), [](const Samples& size) { return size[0] != 1; }) != 1)
+      return kNoTensor;
     if (start != static_cast<double>(static_cast<int64_t>(start)) ||
         step != static_cast<double>(static_cast<int64_t>(step))) {
       return kNoTensor;
@@ -275,8 +277,8 @@ class Operand {
         return given_.subgraph.add_constant("value", first.type, {},
                                             tflite::Buffer::copy_of(first.buffer.data() + i * size, size));
       };
-      result = emit(Op::SELECT_V2, {result, element(elements_[0].size() - width), element(width - 1)}, first.type,
-                    matrix);
+      result =
+          emit(Op::SELECT_V2, {result, element(elements_[0].size() - width), element(width - 1)}, first.type, matrix);
       sign_matrix(result);
     }
     if (dims.size() == 2) return result;

@@ -13,8 +13,8 @@ struct RuntimeOperand {
   SizeSource& source;
   tflite::Operator& op;  ///< Its reader, whose options may change (STRIDED_SLICE).
   size_t slot;
-  std::vector<tflite::Tensor> values;         ///< At every sample.
-  std::vector<Samples> first_input;           ///< Sizes of the reader's first input, where that is another operand.
+  std::vector<tflite::Tensor> values;  ///< At every sample.
+  std::vector<Samples> first_input;    ///< Sizes of the reader's first input, where that is another operand.
 };
 
 /// The tensor to read instead: a constant with -1 where the format has a word for "up to the end", else sizes, filled

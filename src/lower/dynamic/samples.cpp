@@ -88,7 +88,8 @@ Assignment example_assignment(const Graph& graph) {
 
 std::vector<Assignment> sample_assignments(const Graph& graph, const Assignment& example, int attempt) {
   std::set<int64_t> taken;
-  for (const Binding& binding : graph.bindings()) taken.insert(binding.data.shape().begin(), binding.data.shape().end());
+  for (const Binding& binding : graph.bindings())
+    taken.insert(binding.data.shape().begin(), binding.data.shape().end());
   std::vector<Assignment> samples(kSamples);
   for (size_t k = 0; k < kSamples; ++k) {
     int64_t place = 0;

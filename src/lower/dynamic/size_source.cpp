@@ -178,8 +178,7 @@ int SizeSource::scalar_of(const Samples& value) {
   if (vector == kNoTensor) return kNoTensor;
   tflite::StridedSliceOptions options;
   options.shrink_axis_mask = 1;
-  return scalars_[value] =
-             emit(Op::STRIDED_SLICE, {vector, constant({0}), constant({1}), constant({1})}, {}, options);
+  return scalars_[value] = emit(Op::STRIDED_SLICE, {vector, constant({0}), constant({1}), constant({1})}, {}, options);
 }
 
 }  // namespace tinyml::lowering

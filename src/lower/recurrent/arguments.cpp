@@ -81,8 +81,11 @@ LayerArguments read_layer_arguments(Lowering& at, Cell cell) {
 
 DirectionWeights read_cell_weights(Lowering& at) {
   const Node& node = at.node();
-  return {read_weights(at, node.arg("w_ih")), read_weights(at, node.arg("w_hh")), read_weights(at, node.arg("b_ih")),
-          read_weights(at, node.arg("b_hh")), {}};
+  return {read_weights(at, node.arg("w_ih")),
+          read_weights(at, node.arg("w_hh")),
+          read_weights(at, node.arg("b_ih")),
+          read_weights(at, node.arg("b_hh")),
+          {}};
 }
 
 }  // namespace tinyml::lowering

@@ -50,7 +50,9 @@ std::vector<TensorId> project_input(Lowering& at, Cell cell, const DirectionWeig
 
 CellStep::CellStep(Lowering& at, Cell cell, const DirectionWeights& weights)
     : at_(at), cell_(cell), size_(weights.hidden.data.size(0) / gate_count(cell)) {
-  const auto zeros = [&](int64_t count) { return at.constant(std::vector<float>(static_cast<size_t>(count)), {count}); };
+  const auto zeros = [&](int64_t count) {
+    return at.constant(std::vector<float>(static_cast<size_t>(count)), {count});
+  };
   if (cell == Cell::kGru) {
     weights_ = constant_of(at, rows(weights.hidden, 0, 2 * size_, "_rz"));
     candidate_weights_ = constant_of(at, rows(weights.hidden, 2 * size_, size_, "_n"));

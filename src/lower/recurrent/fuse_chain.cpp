@@ -1,5 +1,5 @@
-// State in the fused operators is a variable tensor that lives as long as the interpreter: a second run would start from
-// where the first one ended. PyTorch starts from the given state, or zeros, in every call; so the model writes its
+// State in the fused operators is a variable tensor that lives as long as the interpreter: a second run would start
+// from where the first one ended. PyTorch starts from the given state, or zeros, in every call; so the model writes its
 // variables itself, by an operator in front whose output is the variable.
 #include <array>
 #include <numeric>
@@ -18,8 +18,8 @@ TensorId rows(Lowering& at, const NamedTensor& whole, int64_t part, int64_t size
   return at.constant(whole.data.index_select(0, indices), whole.name + suffix);
 }
 
-// A variable [N, width] that holds `initial` (one step on the time axis), or zeros, whenever the model starts. A SLICE of
-// everything writes it: the runtime lets a RESHAPE or an ADD share memory with its input, which variables must not.
+// A variable [N, width] that holds `initial` (one step on the time axis), or zeros, whenever the model starts. A SLICE
+// of everything writes it: the runtime lets a RESHAPE or an ADD share memory with its input, which variables must not.
 TensorId add_variable(Lowering& at, TensorId initial, const Sizes& shape) {
   if (initial == tflite::kNoTensor) {
     initial = at.emit(Op::FILL, {at.indices(shape), at.scalar(0, Type::FLOAT32)}, Type::FLOAT32, shape);

@@ -13,13 +13,13 @@ int64_t at(const SizeFormula& formula, size_t k) {
 
 TEST(FindFormula, GivesEverySampleBack) {
   const std::vector<Samples> sizes = {
-      {11, 14, 17, 23},          // a size itself
-      {44, 56, 68, 92},          // a multiple
-      {341, 560, 901, 1403},     // a product
-      {9, 12, 15, 21},           // a window of 3 moved over it
-      {23, 29, 35, 47},          // 2 * size + 1
-      {6, 7, 9, 12},             // (size + 1) / 2
-      {16, 20, 27, 31},          // a stride of 2 over the other one
+      {11, 14, 17, 23},       // a size itself
+      {44, 56, 68, 92},       // a multiple
+      {341, 560, 901, 1403},  // a product
+      {9, 12, 15, 21},        // a window of 3 moved over it
+      {23, 29, 35, 47},       // 2 * size + 1
+      {6, 7, 9, 12},          // (size + 1) / 2
+      {16, 20, 27, 31},       // a stride of 2 over the other one
   };
   for (const Samples& wanted : sizes) {
     const auto formula = find_formula(wanted, kPool);
