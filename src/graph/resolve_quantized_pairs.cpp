@@ -23,15 +23,36 @@ constexpr std::string_view kTorchao = "torchao.";
 constexpr const char* kDynamicNote = "tinyml.dynamic_range";
 
 // What moves or selects values: exact on integers and on the real numbers that they stand for.
-constexpr std::array<std::string_view, 30> kMovements{
-    "aten.view.default",          "aten.reshape.default",    "aten.flatten.using_ints",  "aten.permute.default",
-    "aten.transpose.int",         "aten.t.default",          "aten.slice.Tensor",        "aten.select.int",
-    "aten.squeeze.dim",           "aten.squeeze.dims",       "aten.squeeze.default",     "aten.unsqueeze.default",
-    "aten.expand.default",        "aten.clone.default",      "aten.contiguous.default",  "aten.max_pool2d.default",
-    "aten.split.Tensor",          "aten.chunk.default",      "aten.unbind.int",          "aten.split_with_sizes.default",
-    "aten.pixel_shuffle.default", "aten.unflatten.int",      "aten.repeat.default",      "aten.index_select.default",
-    "aten.channel_shuffle.default", "aten.flip.default",     "aten.movedim.int",         "aten.narrow.default",
-    "aten.alias.default",         "aten.upsample_nearest2d.vec"};
+constexpr std::array<std::string_view, 30> kMovements{"aten.view.default",
+                                                      "aten.reshape.default",
+                                                      "aten.flatten.using_ints",
+                                                      "aten.permute.default",
+                                                      "aten.transpose.int",
+                                                      "aten.t.default",
+                                                      "aten.slice.Tensor",
+                                                      "aten.select.int",
+                                                      "aten.squeeze.dim",
+                                                      "aten.squeeze.dims",
+                                                      "aten.squeeze.default",
+                                                      "aten.unsqueeze.default",
+                                                      "aten.expand.default",
+                                                      "aten.clone.default",
+                                                      "aten.contiguous.default",
+                                                      "aten.max_pool2d.default",
+                                                      "aten.split.Tensor",
+                                                      "aten.chunk.default",
+                                                      "aten.unbind.int",
+                                                      "aten.split_with_sizes.default",
+                                                      "aten.pixel_shuffle.default",
+                                                      "aten.unflatten.int",
+                                                      "aten.repeat.default",
+                                                      "aten.index_select.default",
+                                                      "aten.channel_shuffle.default",
+                                                      "aten.flip.default",
+                                                      "aten.movedim.int",
+                                                      "aten.narrow.default",
+                                                      "aten.alias.default",
+                                                      "aten.upsample_nearest2d.vec"};
 
 std::string_view base_name(std::string_view op) {
   for (const std::string_view space : {kDecomposed, kTorchao}) {
@@ -69,11 +90,12 @@ class PairResolver {
     }
     for (const Output& output : returned) {
       if (!output.value.is_value() || !real_.contains(output.value.as_value())) continue;
-      problems_.push_back({fmt::format("the model returns the integers '{}'", graph_.value(output.value.as_value()).name),
-                           "",
-                           {},
-                           "dequantize it in the model; TFLiteConverter's quantize_input_output_type makes the file's "
-                           "output integer"});
+      problems_.push_back(
+          {fmt::format("the model returns the integers '{}'", graph_.value(output.value.as_value()).name),
+           "",
+           {},
+           "dequantize it in the model; TFLiteConverter's quantize_input_output_type makes the file's "
+           "output integer"});
     }
     if (!problems_.empty()) throw Error("the model's quantize and dequantize operators do not pair up", problems_);
     graph_.erase_dead_nodes();
@@ -99,15 +121,16 @@ class PairResolver {
       });
     }
     if (name.find("channel_group") != std::string_view::npos) {
-      throw Error(fmt::format("{} has a scale for each group of inputs; the kernels have one for each output channel",
-                              node.op),
-                  "quantize the weights per channel or per tensor");
+      throw Error(
+          fmt::format("{} has a scale for each group of inputs; the kernels have one for each output channel", node.op),
+          "quantize the weights per channel or per tensor");
     }
     if (starts_with(name, "choose_qparams")) return;
     if (starts_with(name, "quantize_")) return quantize(id);
     if (starts_with(name, "dequantize_")) return dequantize(id);
     if (name == "fake_quant_per_channel") return fake_quantize(id);
-    throw Error(fmt::format("the operator {} is not known", node.op), "quantize with quantize and dequantize operators");
+    throw Error(fmt::format("the operator {} is not known", node.op),
+                "quantize with quantize and dequantize operators");
   }
 
   // Everything between a quantize and a dequantize operator works on the real numbers from now on.
@@ -153,12 +176,13 @@ class PairResolver {
     bool dynamic = false;
     if (const auto found = real_.find(q); found != real_.end()) {
       const Grid grid = grid_of(node, q);
-      const bool agree = grid.dynamic ? found->second.grid.dynamic
-                                      : grid.scale == found->second.grid.scale &&
-                                            grid.zero_point == found->second.grid.zero_point;
+      const bool agree =
+          grid.dynamic ? found->second.grid.dynamic
+                       : grid.scale == found->second.grid.scale && grid.zero_point == found->second.grid.zero_point;
       if (!agree) {
-        throw Error(fmt::format("'{}' is dequantized with another scale than it was quantized with", graph_.value(q).name),
-                    "use the same scale and zero point in both operators");
+        throw Error(
+            fmt::format("'{}' is dequantized with another scale than it was quantized with", graph_.value(q).name),
+            "use the same scale and zero point in both operators");
       }
       dynamic = grid.dynamic;
       result = found->second.value;
@@ -176,8 +200,8 @@ class PairResolver {
     }
     const TensorType type = graph_.tensor_type(output);
     if (graph_.tensor_type(result).type != type.type) {
-      result = graph_.add_operator("aten.to.dtype", make_args("aten.to.dtype", {{"self", result}, {"dtype", type.type}}),
-                                   type, id, id);
+      result = graph_.add_operator("aten.to.dtype",
+                                   make_args("aten.to.dtype", {{"self", result}, {"dtype", type.type}}), type, id, id);
     }
     graph_.replace_all_uses(output, result);
   }
@@ -222,7 +246,8 @@ class PairResolver {
       std::copy(grid.zero_point.begin(), grid.zero_point.end(), zero_point.mutable_data<int32_t>());
       const std::string stem = graph_.value(x).name;
       args.push_back({"scale", graph_.add_binding(BindingKind::kBuffer, fresh_fqn(stem + "_scale"), scale)});
-      args.push_back({"zero_point", graph_.add_binding(BindingKind::kBuffer, fresh_fqn(stem + "_zero_point"), zero_point)});
+      args.push_back(
+          {"zero_point", graph_.add_binding(BindingKind::kBuffer, fresh_fqn(stem + "_zero_point"), zero_point)});
       args.push_back({"axis", grid.axis});
     }
     args.push_back({"quant_min", grid.low});
@@ -251,7 +276,8 @@ class PairResolver {
     if (grid.zero_point.empty()) grid.zero_point.assign(grid.scale.size(), 0);
     set_range(node, grid);
     if (grid.scale.size() != grid.zero_point.size()) {
-      throw Error(fmt::format("{} has {} scales and {} zero points", node.op, grid.scale.size(), grid.zero_point.size()));
+      throw Error(
+          fmt::format("{} has {} scales and {} zero points", node.op, grid.scale.size(), grid.zero_point.size()));
     }
     if (std::any_of(grid.zero_point.begin(), grid.zero_point.end(), [](double z) { return z != std::nearbyint(z); })) {
       throw Error(fmt::format("{} has a zero point that is no integer", node.op), "quantize symmetrically");
@@ -318,7 +344,7 @@ class PairResolver {
 
   Graph graph_;
   std::map<ValueId, Real> real_;  ///< Integer values -> the real numbers that they stand for.
-  std::set<ValueId> consumed_;            ///< Stored integers, scales and zero points.
+  std::set<ValueId> consumed_;    ///< Stored integers, scales and zero points.
   std::vector<Diagnostic> problems_;
 };
 

@@ -63,12 +63,17 @@ BoundaryTypes boundary_types(const ConvertOptions& options, const tflite::Signat
   std::vector<Diagnostic> problems;
   for (const auto& [name, type] : options.boundary_types) {
     if (is_in(inputs, name) || is_in(outputs, name)) continue;
-    problems.push_back({fmt::format("the model has no input or output '{}' to give a type", name), "", {},
-                        fmt::format("its inputs are {}, its outputs {}", fmt::join(inputs, ", "), fmt::join(outputs, ", "))});
+    problems.push_back(
+        {fmt::format("the model has no input or output '{}' to give a type", name),
+         "",
+         {},
+         fmt::format("its inputs are {}, its outputs {}", fmt::join(inputs, ", "), fmt::join(outputs, ", "))});
   }
   for (const auto& [name, statistics] : options.input_statistics) {
     if (is_in(inputs, name)) continue;
-    problems.push_back({fmt::format("the model has no input '{}' to normalise", name), "", {},
+    problems.push_back({fmt::format("the model has no input '{}' to normalise", name),
+                        "",
+                        {},
                         fmt::format("its inputs are {}", fmt::join(inputs, ", "))});
   }
   if (!problems.empty()) throw Error("the options do not fit the model", std::move(problems));

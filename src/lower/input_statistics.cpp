@@ -16,8 +16,9 @@ void check(const std::string& name, const Sizes& shape, const InputStatistics& s
   const size_t channels = shape.size() > 1 ? static_cast<size_t>(shape[1]) : 0;
   for (const auto& [what, values] : {std::pair{"mean", &statistics.mean}, std::pair{"std", &statistics.std}}) {
     if (values->size() == 1 || values->size() == channels) continue;
-    throw Error(fmt::format("the {} of the input '{}' has {} values for {} channels", what, name, values->size(), channels),
-                "give one number, or one for each index of dimension 1");
+    throw Error(
+        fmt::format("the {} of the input '{}' has {} values for {} channels", what, name, values->size(), channels),
+        "give one number, or one for each index of dimension 1");
   }
   for (const double value : statistics.std) {
     if (!(value > 0) || !std::isfinite(value)) throw Error(fmt::format("the std of the input '{}' is {}", name, value));

@@ -82,8 +82,9 @@ TEST(Weights, VerifierFindsWhatTheKernelsRefuse) {
     return text;
   };
   const auto tensor = [](Subgraph& g, int id) -> Tensor& { return g.tensors[static_cast<size_t>(id)]; };
-  EXPECT_NE(violation([&](Subgraph& g, Operator& op) { tensor(g, op.inputs[1]).quantization = {}; }).find("have no scale"),
-            std::string::npos);
+  EXPECT_NE(
+      violation([&](Subgraph& g, Operator& op) { tensor(g, op.inputs[1]).quantization = {}; }).find("have no scale"),
+      std::string::npos);
   EXPECT_NE(violation([&](Subgraph& g, Operator& op) {
               tensor(g, op.inputs[1]).type = Type::FLOAT16;
               tensor(g, op.inputs[1]).quantization = {};

@@ -24,7 +24,8 @@ std::optional<Tensor> as_half(const Tensor& constant, const Note& note) {
     halves.push_back(float_to_half(value));
   }
   if (largest > kLargestHalf) {
-    note("the constant '" + constant.name + "' stays FLOAT32: " + std::to_string(largest) + " is beyond FLOAT16's 65504");
+    note("the constant '" + constant.name + "' stays FLOAT32: " + std::to_string(largest) +
+         " is beyond FLOAT16's 65504");
     return std::nullopt;
   }
   if (largest != 0 && largest < kSmallestNormalHalf) {
@@ -37,7 +38,8 @@ std::optional<Tensor> as_half(const Tensor& constant, const Note& note) {
   return result;
 }
 
-// The axis of the output channels where weights are worth compressing to INT8, by operator and operand; -1 for one scale.
+// The axis of the output channels where weights are worth compressing to INT8, by operator and operand; -1 for one
+// scale.
 std::optional<int> weight_axis(const Operator& op, int slot) {
   switch (op.op) {
     case Op::DEPTHWISE_CONV_2D:

@@ -69,10 +69,11 @@ void make_unsigned(Model& model, Target target) {
       if (integers[id] || tensor.type == Type::INT32) merge_equal_scales(tensor.quantization);
       if (!integers[id]) continue;
       if (tensor.quantization.per_channel()) {
-        problems.push_back({fmt::format("the weights '{}' have a scale for each channel; UINT8 kernels have one", tensor.name),
-                            "",
-                            {},
-                            "quantize with per_tensor: True, or use int8"});
+        problems.push_back(
+            {fmt::format("the weights '{}' have a scale for each channel; UINT8 kernels have one", tensor.name),
+             "",
+             {},
+             "quantize with per_tensor: True, or use int8"});
         continue;
       }
       tensor.type = Type::UINT8;

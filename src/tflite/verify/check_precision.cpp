@@ -10,8 +10,22 @@ namespace {
 
 // The CPU kernels read FLOAT16 through DEQUANTIZE only.
 constexpr auto kComputesInFloat32 = std::to_array<Op>({
-    Op::ADD, Op::SUB, Op::MUL, Op::DIV, Op::CONV_2D, Op::DEPTHWISE_CONV_2D, Op::TRANSPOSE_CONV, Op::FULLY_CONNECTED,
-    Op::BATCH_MATMUL, Op::CONV_3D, Op::PRELU, Op::MEAN, Op::SOFTMAX, Op::LOGISTIC, Op::TANH, Op::GATHER,
+    Op::ADD,
+    Op::SUB,
+    Op::MUL,
+    Op::DIV,
+    Op::CONV_2D,
+    Op::DEPTHWISE_CONV_2D,
+    Op::TRANSPOSE_CONV,
+    Op::FULLY_CONNECTED,
+    Op::BATCH_MATMUL,
+    Op::CONV_3D,
+    Op::PRELU,
+    Op::MEAN,
+    Op::SOFTMAX,
+    Op::LOGISTIC,
+    Op::TANH,
+    Op::GATHER,
 });
 
 void check_half(const Checker& checker, const Operator& op) {
@@ -37,7 +51,8 @@ void check_hybrid(const Checker& checker, const Operator& op) {
   }
   const Quantization& q = w->quantization;
   if (q.empty()) return checker.report(op, "its integer weights have no scale");
-  if (w->type != Type::UINT8 && std::any_of(q.zero_point.begin(), q.zero_point.end(), [](int64_t z) { return z != 0; })) {
+  if (w->type != Type::UINT8 &&
+      std::any_of(q.zero_point.begin(), q.zero_point.end(), [](int64_t z) { return z != 0; })) {
     checker.report(op, "its weights have a zero point other than 0");
   }
   const bool grouped = op.op == Op::CONV_2D && w->rank() == 4 && x->rank() == 4 && w->shape[3] != x->shape[3];
