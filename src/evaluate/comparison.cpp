@@ -38,6 +38,14 @@ Tensor bitwise(const OperatorCall& call) {
       .to(type);
 }
 
+/// Shifts by more bits than there are give zero, or the sign.
+constexpr auto kShiftLeft = [](int64_t x, int64_t count) {
+  return count < 0 || count > 63 ? int64_t{0} : static_cast<int64_t>(static_cast<uint64_t>(x) << count);
+};
+constexpr auto kShiftRight = [](int64_t x, int64_t count) {
+  return x >> (count < 0 || count > 63 ? int64_t{63} : count);
+};
+
 Tensor bitwise_not(const OperatorCall& call) {
   const Tensor self = call.tensor("self");
   if (self.type() == ScalarType::kBool) return logical_not(call);
@@ -106,6 +114,14 @@ constexpr OperatorEntry kOperators[] = {
     {"aten.logical_or.default", logical<kOr>},
     {"aten.logical_xor.default", logical<kXor>},
     {"aten.logical_not.default", logical_not},
+    {"aten.bitwise_left_shift.Tensor", bitwise<kShiftLeft>},
+    {"aten.bitwise_left_shift.Tensor_Scalar", bitwise<kShiftLeft>},
+    {"aten.bitwise_right_shift.Tensor", bitwise<kShiftRight>},
+    {"aten.bitwise_right_shift.Tensor_Scalar", bitwise<kShiftRight>},
+    {"aten.__lshift__.Tensor", bitwise<kShiftLeft>},
+    {"aten.__lshift__.Scalar", bitwise<kShiftLeft>},
+    {"aten.__rshift__.Tensor", bitwise<kShiftRight>},
+    {"aten.__rshift__.Scalar", bitwise<kShiftRight>},
     {"aten.bitwise_and.Tensor", bitwise<kAnd>},
     {"aten.bitwise_and.Scalar", bitwise<kAnd>},
     {"aten.bitwise_or.Tensor", bitwise<kOr>},

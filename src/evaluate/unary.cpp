@@ -1,6 +1,7 @@
 // Functions of one element: roots, exponentials, trigonometry, rounding, clamping.
 #include <cmath>
 #include <limits>
+#include <numbers>
 
 #include "evaluate/elementwise.h"
 #include "evaluate/registry.h"
@@ -97,6 +98,12 @@ Tensor logit(const OperatorCall& call) {
 
 constexpr auto kNeg = [](auto x) { return -x; };
 constexpr auto kAbs = [](auto x) { return x < 0 ? -x : x + 0; };
+constexpr auto kToRadians = [](auto x) { return x * static_cast<decltype(x)>(std::numbers::pi / 180); };
+constexpr auto kToDegrees = [](auto x) { return x * static_cast<decltype(x)>(180 / std::numbers::pi); };
+constexpr auto kSinc = [](auto x) {
+  const auto angle = x * std::numbers::pi_v<decltype(x)>;
+  return x == 0 ? decltype(x){1} : std::sin(angle) / angle;
+};
 constexpr auto kSquare = [](auto x) { return x * x; };
 constexpr auto kSign = [](auto x) { return static_cast<decltype(x)>((x > 0) - (x < 0)); };
 constexpr auto kSqrt = [](auto x) { return std::sqrt(x); };
@@ -135,6 +142,9 @@ constexpr OperatorEntry kOperators[] = {
     {"aten.sign.default", unary<kSign>},
     {"aten.positive.default", identity},
     {"aten.sqrt.default", floating<kSqrt>},
+    {"aten.deg2rad.default", floating<kToRadians>},
+    {"aten.rad2deg.default", floating<kToDegrees>},
+    {"aten.sinc.default", floating<kSinc>},
     {"aten.rsqrt.default", floating<kRsqrt>},
     {"aten.reciprocal.default", floating<kReciprocal>},
     {"aten.exp.default", floating<kExp>},

@@ -36,6 +36,11 @@ Tensor flatten(const OperatorCall& call) {
   return self.reshaped(std::move(shape));
 }
 
+Tensor ravel(const OperatorCall& call) {
+  const Tensor self = call.tensor("self");
+  return self.reshaped({self.numel()});
+}
+
 Tensor unflatten(const OperatorCall& call) {
   const Tensor self = call.tensor("self");
   const int64_t dim = normalize_dim(call.integer("dim"), self.rank());
@@ -197,6 +202,7 @@ constexpr OperatorEntry kOperators[] = {
     {"aten.view_as.default", reshape_like},
     {"aten.reshape_as.default", reshape_like},
     {"aten.flatten.using_ints", flatten},
+    {"aten.ravel.default", ravel},
     {"aten.unflatten.int", unflatten},
     {"aten.permute.default", permute},
     {"aten.transpose.int", transpose_dims<kDim0, kDim1>},
