@@ -87,12 +87,14 @@ def _both(form: str, shape: tuple[int, ...], layer: nn.Module) -> Case:
     return Case(form, shape, layer, Quantized(layer))
 
 
-# Several layers, so that the weights are not in the cache, as in a network.
-STACK = nn.Sequential(*[nn.Conv2d(480, 480, 1) for _ in range(8)])
+# The layers of a network's squeeze-excite units: small, and many.
+STACK = nn.Sequential(
+    *[nn.Conv2d(*sizes, 1) for _ in range(16) for sizes in ((240, 16), (16, 240))]
+)
 
 CASES = [
     Case("kTables", (1, 64, 56, 56), None, Function(lambda x: quantize(F.silu(quantize(x))))),
-    Case("kLinear", (1, 480, 1, 1), STACK, nn.Sequential(*[Quantized(layer) for layer in STACK])),
+    Case("kLinear", (1, 240, 1, 1), STACK, nn.Sequential(*[Quantized(layer) for layer in STACK])),
     _both("kFoldWidth", (1, 3, 224, 224), nn.Conv2d(3, 192, 16, 16)),
     Case(
         "kFocus",
