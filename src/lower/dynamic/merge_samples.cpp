@@ -162,6 +162,9 @@ class Merge {
         op.inputs[slot] = computed;
       }
       const std::vector<int> outputs = op.outputs;
+      if (op.channels_first && !is_constant(dims_of(s, outputs[0])[1])) {
+        refuse(s, o, fmt::format("{} has a number of channels that is dynamic", to_string(op.op)));
+      }
       subgraph.operators.push_back(std::move(op));
       for (const int id : outputs) source.add(id, dims_of(s, id));
     }
