@@ -29,7 +29,7 @@ constexpr Family kFamilies[] = {
     shuffle_operators,
     softmax_operators,     split_operators,
     symbolic_operators,    unary_operators,
-    upsample_operators,    view_operators,
+    upsample_operators,    vector_operators,    view_operators,
 };
 
 Table make_table() {

@@ -57,5 +57,6 @@ std::span<const OperatorEntry> index_operators();
 std::span<const OperatorEntry> order_operators();
 std::span<const OperatorEntry> scatter_operators();
 std::span<const OperatorEntry> upsample_operators();
+std::span<const OperatorEntry> vector_operators();
 
 }  // namespace tinyml::evaluation

@@ -1,103 +1,12 @@
 // Resizing of spatial dimensions: nearest, linear, cubic and their antialiased forms. Every form is separable, so each
 // dimension is resized on its own by a list of (source position, weight) for each output position.
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <cmath>
-
 #include "evaluate/dispatch.h"
 #include "evaluate/registry.h"
+#include "evaluate/resize_taps.h"
 #include "evaluate/rows.h"
 
 namespace tinyml::evaluation {
 namespace {
-
-enum class Filter { kNearest, kNearestExact, kLinear, kCubic };
-
-struct Tap {
-  int64_t source;
-  double weight;
-};
-using Taps = std::vector<std::vector<Tap>>;  ///< One list an output position.
-
-/// How one dimension is resized. `scale`: the factor the user gave, or 0.
-struct Resize {
-  int64_t in;
-  int64_t out;
-  double scale;
-  bool align_corners;
-
-  /// Distance of two output positions in the source.
-  double step() const {
-    if (align_corners) return out > 1 ? static_cast<double>(in - 1) / static_cast<double>(out - 1) : 0;
-    return scale > 0 ? 1 / scale : static_cast<double>(in) / static_cast<double>(out);
-  }
-};
-
-/// Positions are computed in float32, as PyTorch does for float32 tensors: rounding decides which element is taken.
-Taps nearest_taps(const Resize& resize, double shift) {
-  Taps taps;
-  const auto step = static_cast<float>(resize.step());
-  for (int64_t i = 0; i < resize.out; ++i) {
-    const float position = std::floor((static_cast<float>(i) + static_cast<float>(shift)) * step);
-    taps.push_back({{std::min(static_cast<int64_t>(position), resize.in - 1), 1}});
-  }
-  return taps;
-}
-
-double cubic_weight(double distance, double a) {
-  const double x = std::fabs(distance);
-  if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
-  return x < 2 ? ((a * x - 5 * a) * x + 8 * a) * x - 4 * a : 0;
-}
-
-double filter_weight(Filter filter, double distance, double a) {
-  if (filter == Filter::kCubic) return cubic_weight(distance, a);
-  return std::max(0.0, 1 - std::fabs(distance));
-}
-
-/// Positions beyond the ends count as the end's.
-Taps interpolating_taps(const Resize& resize, Filter filter) {
-  constexpr double kSharpness = -0.75;
-  Taps taps;
-  const double step = resize.step();
-  for (int64_t i = 0; i < resize.out; ++i) {
-    double at = resize.align_corners ? step * static_cast<double>(i) : step * (static_cast<double>(i) + 0.5) - 0.5;
-    if (filter == Filter::kLinear) at = std::max(at, 0.0);
-    const auto first = static_cast<int64_t>(std::floor(at));
-    const int64_t reach = filter == Filter::kCubic ? 1 : 0;
-    std::vector<Tap> list;
-    for (int64_t k = first - reach; k <= first + 1 + reach; ++k) {
-      list.push_back(
-          {std::clamp<int64_t>(k, 0, resize.in - 1), filter_weight(filter, at - static_cast<double>(k), kSharpness)});
-    }
-    taps.push_back(std::move(list));
-  }
-  return taps;
-}
-
-/// The filter is stretched by the factor of reduction, cut at the ends and normalised.
-Taps antialiasing_taps(const Resize& resize, Filter filter) {
-  constexpr double kSharpness = -0.5;
-  Taps taps;
-  const double step = resize.step();
-  const double stretch = std::max(step, 1.0);
-  const double reach = (filter == Filter::kCubic ? 2 : 1) * stretch;
-  for (int64_t i = 0; i < resize.out; ++i) {
-    const double center = step * (static_cast<double>(i) + 0.5);
-    const int64_t first = std::max<int64_t>(static_cast<int64_t>(center - reach + 0.5), 0);
-    const int64_t last = std::min<int64_t>(static_cast<int64_t>(center + reach + 0.5), resize.in);
-    std::vector<Tap> list;
-    double total = 0;
-    for (int64_t k = first; k < last; ++k) {
-      list.push_back({k, filter_weight(filter, (static_cast<double>(k) - center + 0.5) / stretch, kSharpness)});
-      total += list.back().weight;
-    }
-    for (Tap& tap : list) tap.weight /= total;
-    taps.push_back(std::move(list));
-  }
-  return taps;
-}
 
 Tensor resize_dim(const Tensor& tensor, int64_t dim, const Taps& taps) {
   const Tensor source = move_to_end(tensor, dim).contiguous();
@@ -141,7 +50,7 @@ std::vector<double> scales_of(const OperatorCall& call, size_t rank) {
   return scales;
 }
 
-template <Filter kFilter, size_t kRank, bool kAntialias = false>
+template <ResizeFilter kFilter, size_t kRank, bool kAntialias = false>
 Tensor upsample(const OperatorCall& call) {
   const Tensor input = call.tensor(call.node().has_arg("self") ? "self" : "input");
   if (input.rank() != static_cast<int64_t>(kRank) + 2)
@@ -157,45 +66,40 @@ Tensor upsample(const OperatorCall& call) {
   const bool align_corners = call.node().has_arg("align_corners") && call.boolean("align_corners");
   Tensor result = input.to(compute_type(input.type()));
   for (size_t i = 0; i < kRank; ++i) {
-    const Resize resize{input.shape()[i + 2], sizes[i], scales[i], align_corners};
+    const ResizeAxis resize{input.shape()[i + 2], sizes[i], scales[i], align_corners};
     if (resize.in <= 0 || resize.out <= 0) throw Error("input and output sizes must be positive");
     if (resize.in == resize.out && (scales[i] == 0 || scales[i] == 1)) continue;
-    Taps taps;
-    if constexpr (kFilter == Filter::kNearest || kFilter == Filter::kNearestExact) {
-      taps = nearest_taps(resize, kFilter == Filter::kNearest ? 0 : 0.5);
-    } else {
-      taps = kAntialias ? antialiasing_taps(resize, kFilter) : interpolating_taps(resize, kFilter);
-    }
+    const Taps taps = kAntialias ? antialiasing_taps(resize, kFilter) : resize_taps(resize, kFilter);
     result = resize_dim(result, static_cast<int64_t>(i) + 2, taps);
   }
   return result.to(input.type());
 }
 
 constexpr OperatorEntry kOperators[] = {
-    {"aten.upsample_nearest1d.default", upsample<Filter::kNearest, 1>},
-    {"aten.upsample_nearest1d.vec", upsample<Filter::kNearest, 1>},
-    {"aten.upsample_nearest2d.default", upsample<Filter::kNearest, 2>},
-    {"aten.upsample_nearest2d.vec", upsample<Filter::kNearest, 2>},
-    {"aten.upsample_nearest3d.default", upsample<Filter::kNearest, 3>},
-    {"aten.upsample_nearest3d.vec", upsample<Filter::kNearest, 3>},
-    {"aten._upsample_nearest_exact1d.default", upsample<Filter::kNearestExact, 1>},
-    {"aten._upsample_nearest_exact1d.vec", upsample<Filter::kNearestExact, 1>},
-    {"aten._upsample_nearest_exact2d.default", upsample<Filter::kNearestExact, 2>},
-    {"aten._upsample_nearest_exact2d.vec", upsample<Filter::kNearestExact, 2>},
-    {"aten._upsample_nearest_exact3d.default", upsample<Filter::kNearestExact, 3>},
-    {"aten._upsample_nearest_exact3d.vec", upsample<Filter::kNearestExact, 3>},
-    {"aten.upsample_linear1d.default", upsample<Filter::kLinear, 1>},
-    {"aten.upsample_linear1d.vec", upsample<Filter::kLinear, 1>},
-    {"aten.upsample_bilinear2d.default", upsample<Filter::kLinear, 2>},
-    {"aten.upsample_bilinear2d.vec", upsample<Filter::kLinear, 2>},
-    {"aten.upsample_trilinear3d.default", upsample<Filter::kLinear, 3>},
-    {"aten.upsample_trilinear3d.vec", upsample<Filter::kLinear, 3>},
-    {"aten.upsample_bicubic2d.default", upsample<Filter::kCubic, 2>},
-    {"aten.upsample_bicubic2d.vec", upsample<Filter::kCubic, 2>},
-    {"aten._upsample_bilinear2d_aa.default", upsample<Filter::kLinear, 2, true>},
-    {"aten._upsample_bilinear2d_aa.vec", upsample<Filter::kLinear, 2, true>},
-    {"aten._upsample_bicubic2d_aa.default", upsample<Filter::kCubic, 2, true>},
-    {"aten._upsample_bicubic2d_aa.vec", upsample<Filter::kCubic, 2, true>},
+    {"aten.upsample_nearest1d.default", upsample<ResizeFilter::kNearest, 1>},
+    {"aten.upsample_nearest1d.vec", upsample<ResizeFilter::kNearest, 1>},
+    {"aten.upsample_nearest2d.default", upsample<ResizeFilter::kNearest, 2>},
+    {"aten.upsample_nearest2d.vec", upsample<ResizeFilter::kNearest, 2>},
+    {"aten.upsample_nearest3d.default", upsample<ResizeFilter::kNearest, 3>},
+    {"aten.upsample_nearest3d.vec", upsample<ResizeFilter::kNearest, 3>},
+    {"aten._upsample_nearest_exact1d.default", upsample<ResizeFilter::kNearestExact, 1>},
+    {"aten._upsample_nearest_exact1d.vec", upsample<ResizeFilter::kNearestExact, 1>},
+    {"aten._upsample_nearest_exact2d.default", upsample<ResizeFilter::kNearestExact, 2>},
+    {"aten._upsample_nearest_exact2d.vec", upsample<ResizeFilter::kNearestExact, 2>},
+    {"aten._upsample_nearest_exact3d.default", upsample<ResizeFilter::kNearestExact, 3>},
+    {"aten._upsample_nearest_exact3d.vec", upsample<ResizeFilter::kNearestExact, 3>},
+    {"aten.upsample_linear1d.default", upsample<ResizeFilter::kLinear, 1>},
+    {"aten.upsample_linear1d.vec", upsample<ResizeFilter::kLinear, 1>},
+    {"aten.upsample_bilinear2d.default", upsample<ResizeFilter::kLinear, 2>},
+    {"aten.upsample_bilinear2d.vec", upsample<ResizeFilter::kLinear, 2>},
+    {"aten.upsample_trilinear3d.default", upsample<ResizeFilter::kLinear, 3>},
+    {"aten.upsample_trilinear3d.vec", upsample<ResizeFilter::kLinear, 3>},
+    {"aten.upsample_bicubic2d.default", upsample<ResizeFilter::kCubic, 2>},
+    {"aten.upsample_bicubic2d.vec", upsample<ResizeFilter::kCubic, 2>},
+    {"aten._upsample_bilinear2d_aa.default", upsample<ResizeFilter::kLinear, 2, true>},
+    {"aten._upsample_bilinear2d_aa.vec", upsample<ResizeFilter::kLinear, 2, true>},
+    {"aten._upsample_bicubic2d_aa.default", upsample<ResizeFilter::kCubic, 2, true>},
+    {"aten._upsample_bicubic2d_aa.vec", upsample<ResizeFilter::kCubic, 2, true>},
 };
 
 }  // namespace

@@ -80,6 +80,9 @@ Tensor transpose_matrix(const OperatorCall& call) {
   return self.rank() < 2 ? self : transpose(self, 0, 1);
 }
 
+/// Of real numbers, for which the conjugate transpose is the same.
+Tensor matrix_transpose(const OperatorCall& call) { return transpose(call.tensor("self"), -2, -1); }
+
 Tensor numpy_transpose(const OperatorCall& call) {
   const Tensor self = call.tensor("self");
   Sizes order(static_cast<size_t>(self.rank()));
@@ -210,6 +213,9 @@ constexpr OperatorEntry kOperators[] = {
     {"aten.swapaxes.default", transpose_dims<kAxis0, kAxis1>},
     {"aten.t.default", transpose_matrix},
     {"aten.numpy_T.default", numpy_transpose},
+    {"aten.mT.default", matrix_transpose},
+    {"aten.mH.default", matrix_transpose},
+    {"aten.adjoint.default", matrix_transpose},
     {"aten.movedim.int", movedim},
     {"aten.movedim.intlist", movedim},
     {"aten.moveaxis.int", movedim},

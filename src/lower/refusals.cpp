@@ -62,11 +62,11 @@ void register_refusals(Registry& registry) {
                   "use nn.Embedding and sum, mean or max over the bag's dimension");
   registry.refuse({"item", "_local_scalar_dense"}, "a number that depends on data cannot steer a TFLite graph",
                   "keep it a tensor; decide with torch.where or torch.cond");
-  registry.refuse({"bilinear"}, "it is a product of three tensors",
-                  "write it as torch.einsum('bi,oij,bj->bo', a, w, b)");
-  registry.refuse({"ctc_loss", "_ctc_loss", "nll_loss*", "cross_entropy_loss", "mse_loss", "l1_loss", "kl_div",
-                   "binary_cross_entropy*", "smooth_l1_loss", "huber_loss"},
-                  "a loss is computed in training only", "leave it out of the model that is converted");
+  registry.refuse({"ctc_loss", "_ctc_loss", "multi_margin_loss", "multilabel_margin_loss"},
+                  "a loss that only training computes", "leave it out of the model that is converted");
+  registry.refuse({"fractional_max_pool2d", "fractional_max_pool3d"}, kRandom, "use max pooling or adaptive pooling");
+  registry.refuse({"max_unpool2d", "max_unpool3d"}, "TFLite has no pooling that returns positions",
+                  "upsample with interpolate, or a transposed convolution");
 }
 
 }  // namespace tinyml::lowering

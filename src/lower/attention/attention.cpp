@@ -1,77 +1,66 @@
 // scaled_dot_product_attention: BATCH_MATMUL, SOFTMAX, BATCH_MATMUL.
+#include <algorithm>
 #include <cmath>
 
+#include "lower/attention/mask.h"
 #include "lower/registry.h"
 
 namespace tinyml::lowering {
 namespace {
 
-// Added to a score that must not count: its exponential is zero, and sums of two stay finite.
-constexpr float kMasked = -1e30F;
-
-// Keys and values of fewer heads than queries: each serves a group of neighbouring queries' heads.
-TensorId repeat_heads(Lowering& at, TensorId x, int64_t heads) {
-  Sizes shape = at.shape(x);
-  const size_t dim = shape.size() - 3;
-  const int64_t own = shape[dim];
-  if (own == heads) return x;
-  shape.insert(shape.begin() + static_cast<int64_t>(dim) + 1, 1);
-  x = at.reshape(x, shape);
-  shape[dim + 1] = heads / own;
-  x = at.broadcast_to(x, shape);
-  shape.erase(shape.begin() + static_cast<int64_t>(dim));
-  shape[dim] = heads;
-  return at.reshape(x, shape);
+// Keys or values of fewer heads than queries serve a group of neighbouring queries' heads each: the heads of a group
+// are further rows of one, so that nothing is repeated.
+Sizes grouped(const Sizes& shape, int64_t heads) {
+  Sizes result = shape;
+  const size_t head = shape.size() - 3;
+  result[head] = heads;
+  result[head + 1] = shape[head + 1] * (shape[head] / heads);
+  return result;
 }
 
-TensorId causal_mask(Lowering& at, int64_t queries, int64_t keys) {
-  std::vector<float> mask;
-  for (int64_t row = 0; row < queries; ++row) {
-    for (int64_t column = 0; column < keys; ++column) mask.push_back(column <= row ? 0.0F : kMasked);
-  }
-  return at.constant(std::move(mask), {queries, keys});
-}
-
-// What is added to the scores: the mask itself, or 0 and kMasked for true and false.
-TensorId additive_mask(Lowering& at) {
-  const TensorId mask = at.input("attn_mask");
-  if (at.type(mask) != Type::BOOL) return at.cast(mask, Type::FLOAT32);
-  if (const Tensor* data = at.constant_data("attn_mask")) {
-    std::vector<float> values;
-    for (const double allowed : data->to_doubles()) values.push_back(allowed != 0 ? 0.0F : kMasked);
-    return at.constant(std::move(values), data->shape());
-  }
-  const TensorId allowed = at.cast(mask, Type::FLOAT32);
-  const TensorId missing = at.binary(Op::SUB, at.scalar(1, Type::FLOAT32), allowed);
-  return at.binary(Op::MUL, missing, at.scalar(static_cast<double>(kMasked), Type::FLOAT32));
+// The product of x [..., heads, rows, k] with y, of equally many heads or, under `gqa`, of some.
+TensorId multiply(Lowering& at, TensorId x, TensorId y, bool transposed, bool gqa) {
+  const Sizes own = at.shape(x);
+  const Sizes other = at.shape(y);
+  tflite::BatchMatMulOptions options;
+  options.adj_y = transposed;
+  const Sizes from = gqa ? grouped(own, other[other.size() - 3]) : own;
+  const int64_t columns = transposed ? other[other.size() - 2] : other.back();
+  Sizes product = broadcast({from.begin(), from.end() - 2}, {other.begin(), other.end() - 2});
+  product.push_back(from[from.size() - 2]);
+  product.push_back(columns);
+  const TensorId result = at.emit(Op::BATCH_MATMUL, {at.reshape(x, from), y}, Type::FLOAT32, product, options);
+  if (!gqa) return result;
+  Sizes shape = own;
+  shape.back() = columns;
+  return at.reshape(result, shape);
 }
 
 void lower_attention(Lowering& at) {
+  if (at.wants_output(1)) at.refuse("more than the result is used", "use the result alone");
+  if (at.node().has_arg("dropout_mask") && at.has("dropout_mask")) at.refuse("a given dropout mask", "leave it out");
   TensorId query = at.input("query", Type::FLOAT32);
-  TensorId key = at.input("key", Type::FLOAT32);
-  TensorId value = at.input("value", Type::FLOAT32);
+  const TensorId key = at.input("key", Type::FLOAT32);
+  const TensorId value = at.input("value", Type::FLOAT32);
   const Sizes q = at.shape(query);
-  if (q.size() > 2 && at.node().has_arg("enable_gqa") && at.flag("enable_gqa")) {
-    key = repeat_heads(at, key, q[q.size() - 3]);
-    value = repeat_heads(at, value, q[q.size() - 3]);
-  }
-  const Sizes k = at.shape(key);
+  const bool gqa = q.size() > 2 && at.node().has_arg("enable_gqa") && at.flag("enable_gqa");
   const double scale = at.has("scale") ? at.number("scale") : 1 / std::sqrt(static_cast<double>(q.back()));
-  Sizes scores = at.output_sizes();
-  scores.back() = k[k.size() - 2];
-  query = at.binary(Op::MUL, query, at.scalar(scale, Type::FLOAT32));
-  tflite::BatchMatMulOptions transposed;
-  transposed.adj_y = true;
-  TensorId weights = at.emit(Op::BATCH_MATMUL, {query, key}, Type::FLOAT32, scores, transposed);
-  if (at.flag("is_causal")) weights = at.binary(Op::ADD, weights, causal_mask(at, q[q.size() - 2], k[k.size() - 2]));
-  if (at.has("attn_mask")) weights = at.binary(Op::ADD, weights, additive_mask(at));
+  if (scale != 1) query = at.binary(Op::MUL, query, at.scalar(scale, Type::FLOAT32));
+  TensorId weights = multiply(at, query, key, true, gqa);
+  const AttentionMask mask = attention_mask(at, q[q.size() - 2], at.shape(key)[at.shape(key).size() - 2]);
+  if (mask.added != tflite::kNoTensor) weights = at.binary(Op::ADD, weights, mask.added);
   weights = at.unary(Op::SOFTMAX, weights, tflite::SoftmaxOptions{});
-  at.set_output(
-      at.emit(Op::BATCH_MATMUL, {weights, value}, Type::FLOAT32, at.output_sizes(), tflite::BatchMatMulOptions{}));
+  TensorId result = multiply(at, weights, value, false, gqa);
+  if (mask.alive != tflite::kNoTensor) result = at.binary(Op::MUL, result, mask.alive);
+  at.set_output(result);
 }
 
 }  // namespace
 
-void register_attention(Registry& registry) { registry.add({"scaled_dot_product_attention.default"}, lower_attention); }
+void register_attention(Registry& registry) {
+  registry.add({"scaled_dot_product_attention.default", "_scaled_dot_product_flash_attention_for_cpu.default",
+                "_scaled_dot_product_attention_math.default"},
+               lower_attention);
+}
 
 }  // namespace tinyml::lowering

@@ -19,8 +19,9 @@ void lower_softmax(Lowering& at) {
 }  // namespace
 
 void register_softmax(Registry& registry) {
-  registry.add({"softmax.int", "_softmax.default"}, lower_softmax<Op::SOFTMAX>);
-  registry.add({"log_softmax.int", "_log_softmax.default"}, lower_softmax<Op::LOG_SOFTMAX>);
+  registry.add({"softmax.int", "_softmax.default", "special_softmax.default"}, lower_softmax<Op::SOFTMAX>);
+  registry.add({"log_softmax.int", "_log_softmax.default", "special_log_softmax.default"},
+               lower_softmax<Op::LOG_SOFTMAX>);
 }
 
 }  // namespace tinyml::lowering

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 
+#include "lower/nn/losses.h"
 #include "lower/registry.h"
 
 namespace tinyml::lowering {
@@ -34,7 +35,7 @@ TensorId clamp(Lowering& at, TensorId x, double low, double high) {
     if (low == -1 && high == 1) return at.unary(Op::RELU_N1_TO_1, x);
     if (low == 0 && high == 1) return at.unary(Op::RELU_0_TO_1, x);
   }
-  if (low == 0 && type == Type::FLOAT32) {
+  if (low == 0 && type == Type::FLOAT32 && high >= 0) {
     x = at.unary(Op::RELU, x);
   } else if (low != -kInfinity) {
     x = at.binary(Op::MAXIMUM, x, at.scalar(low, type));
@@ -60,6 +61,11 @@ void lower_hardtanh(Lowering& at) {
   at.set_output(clamp(at, at.input("self", at.output_type()), at.number("min_val"), at.number("max_val")));
 }
 
+// relu and relu6, which the runtime has for floats only.
+void lower_relu(Lowering& at, double high) {
+  at.set_output(clamp(at, at.input(self_name(at), at.output_type()), 0, high));
+}
+
 void lower_prelu(Lowering& at) {
   const TensorId x = at.input("self", Type::FLOAT32);
   TensorId alpha = at.input("weight", Type::FLOAT32);
@@ -79,6 +85,12 @@ void lower_prelu(Lowering& at) {
 TensorId elu(Lowering& at, TensorId x, double alpha, double scale, double input_scale) {
   if (alpha == 1 && scale == 1 && input_scale == 1) return at.unary(Op::ELU, x);
   TensorId scaled = x;
+  if (input_scale < 0) {  // exp grows where x is negative, which ELU has no branch for
+    scaled = at.binary(Op::MUL, at.binary(Op::MINIMUM, x, number(at, 0)), number(at, input_scale));
+    const TensorId exponential = at.binary(Op::SUB, at.unary(Op::EXP, scaled), number(at, 1));
+    const TensorId positive = at.binary(Op::MUL, at.unary(Op::RELU, x), number(at, scale));
+    return at.binary(Op::ADD, positive, at.binary(Op::MUL, exponential, number(at, scale * alpha)));
+  }
   if (input_scale != 1) scaled = at.binary(Op::MUL, x, number(at, input_scale));
   const TensorId negative = at.binary(Op::MINIMUM, at.unary(Op::ELU, scaled), number(at, 0));
   const TensorId positive = at.unary(Op::RELU, x);
@@ -111,19 +123,16 @@ void lower_hardsigmoid(Lowering& at) {
   at.set_output(at.binary(Op::MUL, raised, number(at, 1.0 / 6)));
 }
 
-// log(1 + exp(x)) without overflow: max(x, 0) + log(1 + exp(-|x|)).
-TensorId softplus(Lowering& at, TensorId x) {
-  const TensorId decayed = at.unary(Op::EXP, at.unary(Op::NEG, at.unary(Op::ABS, x)));
-  const TensorId rest = at.unary(Op::LOG, at.binary(Op::ADD, decayed, number(at, 1)));
-  return at.binary(Op::ADD, at.unary(Op::RELU, x), rest);
-}
-
-void lower_softplus(Lowering& at) {  // `threshold` guards PyTorch's own form against overflow, to rounding
+// `threshold` guards PyTorch's own form against overflow: from 15 on it changes nothing but the rounding.
+void lower_softplus(Lowering& at) {
   const double beta = at.number("beta");
+  const double threshold = at.number("threshold");
   const TensorId x = at.input("self", Type::FLOAT32);
-  if (beta == 1) return at.set_output(softplus(at, x));
-  const TensorId y = softplus(at, at.binary(Op::MUL, x, number(at, beta)));
-  at.set_output(at.binary(Op::MUL, y, number(at, 1 / beta)));
+  const TensorId scaled = beta == 1 ? x : at.binary(Op::MUL, x, number(at, beta));
+  TensorId y = softplus(at, scaled);
+  if (beta != 1) y = at.binary(Op::MUL, y, number(at, 1 / beta));
+  if (threshold < 15) y = at.select(at.compare(Op::GREATER, scaled, number(at, threshold)), x, y);
+  at.set_output(y);
 }
 
 void lower_mish(Lowering& at) {
@@ -137,6 +146,7 @@ void lower_log_sigmoid(Lowering& at) {
 }
 
 void lower_rrelu(Lowering& at) {  // in inference: the mean of the slopes
+  if (at.flag("training")) at.refuse("random slopes", "use the model in evaluation mode");
   const double slope = (at.number("lower") + at.number("upper")) / 2;
   at.set_output(at.unary(Op::LEAKY_RELU, at.input(self_name(at), Type::FLOAT32),
                          tflite::LeakyReluOptions{static_cast<float>(slope)}));
@@ -154,10 +164,16 @@ void lower_glu(Lowering& at) {
 
 }  // namespace
 
+TensorId softplus(Lowering& at, TensorId x) {
+  const TensorId decayed = at.unary(Op::EXP, at.unary(Op::NEG, at.unary(Op::ABS, x)));
+  const TensorId rest = at.unary(Op::LOG, at.binary(Op::ADD, decayed, at.scalar(1, Type::FLOAT32)));
+  return at.binary(Op::ADD, at.unary(Op::RELU, x), rest);
+}
+
 void register_activations(Registry& registry) {
-  registry.add({"relu.default"}, lower_one<Op::RELU>);
-  registry.add({"relu6.default"}, lower_one<Op::RELU6>);
-  registry.add({"sigmoid.default"}, lower_one<Op::LOGISTIC>);
+  registry.add({"relu.default"}, [](Lowering& at) { lower_relu(at, kInfinity); });
+  registry.add({"relu6.default"}, [](Lowering& at) { lower_relu(at, 6); });
+  registry.add({"sigmoid.default", "special_expit.default"}, lower_one<Op::LOGISTIC>);
   registry.add({"tanh.default"}, lower_one<Op::TANH>);
   registry.add({"hardswish.default"}, lower_one<Op::HARD_SWISH>);
   registry.add({"gelu.default"}, lower_one<Op::GELU>);
@@ -165,7 +181,7 @@ void register_activations(Registry& registry) {
   registry.add({"clamp.default", "clamp_min.default", "clamp_max.default", "clip.default"}, lower_clamp);
   registry.add({"clamp.Tensor", "clamp_min.Tensor", "clamp_max.Tensor", "clip.Tensor"}, lower_clamp_tensor);
   registry.add({"hardtanh.default"}, lower_hardtanh);
-  registry.add({"prelu.default"}, lower_prelu);
+  registry.add({"prelu.default", "_prelu_kernel.default"}, lower_prelu);
   registry.add({"elu.default"}, lower_elu);
   registry.add({"selu.default"}, lower_selu);
   registry.add({"celu.default"}, lower_celu);
@@ -173,7 +189,7 @@ void register_activations(Registry& registry) {
   registry.add({"hardsigmoid.default"}, lower_hardsigmoid);
   registry.add({"softplus.default"}, lower_softplus);
   registry.add({"mish.default"}, lower_mish);
-  registry.add({"log_sigmoid.default"}, lower_log_sigmoid);
+  registry.add({"log_sigmoid.default", "log_sigmoid_forward.default"}, lower_log_sigmoid);
   registry.add({"rrelu.default"}, lower_rrelu);
   registry.add({"glu.default"}, lower_glu);
 }

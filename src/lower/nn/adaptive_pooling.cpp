@@ -1,5 +1,6 @@
 // adaptive_avg_pool and adaptive_max_pool: a reduction for one window, a pooling for equal windows, else one
 // reduction for each window of a dimension.
+#include "lower/nn/pooling.h"
 #include "lower/registry.h"
 
 namespace tinyml::lowering {
@@ -28,10 +29,7 @@ TensorId pool_dimension(Lowering& at, TensorId x, size_t dim, int64_t out, Kind 
 }
 
 void lower_adaptive(Lowering& at, size_t spatial, Kind kind) {
-  if (at.wants_output(1)) {
-    at.refuse("the indices of the maxima are used; TFLite has no pooling that returns them",
-              "pool without return_indices");
-  }
+  refuse_indices(at);
   TensorId x = at.input("self");
   Sizes in = at.shape(x);
   Sizes out = at.output_sizes();
@@ -45,16 +43,27 @@ void lower_adaptive(Lowering& at, size_t spatial, Kind kind) {
   }
   x = at.reshape(x, in);
   if (in == out) return at.set_output(at.reshape(x, at.output_sizes()));
-  if (in.size() == 4 && out[2] == 1 && out[3] == 1) {
-    return at.set_output(at.reshape(at.reduce(kind.reduce, x, {2, 3}, true), at.output_sizes()));
+  Pooling pooling;
+  pooling.x = x;
+  Sizes axes;
+  bool global = true;
+  bool equal = true;
+  for (size_t i = 2; i < in.size(); ++i) {
+    axes.push_back(static_cast<int64_t>(i));
+    global = global && out[i] == 1;
+    equal = equal && in[i] % out[i] == 0;
+    pooling.in.push_back(in[i]);
+    pooling.out.push_back(out[i]);
+    pooling.kernel.push_back(in[i] / out[i]);
   }
-  bool equal = in.size() == 4;
-  for (size_t i = 2; i < in.size(); ++i) equal = equal && in[i] % out[i] == 0;
-  if (equal) {
-    tflite::Pool2DOptions options;
-    options.filter_height = options.stride_h = static_cast<int32_t>(in[2] / out[2]);
-    options.filter_width = options.stride_w = static_cast<int32_t>(in[3] / out[3]);
-    x = at.emit(kind.pool, {x}, at.type(x), out, options, true);
+  pooling.stride = pooling.kernel;
+  pooling.dilation.assign(axes.size(), 1);
+  pooling.padding.assign(axes.size(), 0);
+  pooling.after = pooling.padding;
+  if (global) {
+    x = at.reduce(kind.reduce, x, axes, true);
+  } else if (equal) {
+    x = pool_windows(at, pooling, kind.pool, 0);
   } else {
     for (size_t dim = 2; dim < in.size(); ++dim) x = pool_dimension(at, x, dim, out[dim], kind);
   }

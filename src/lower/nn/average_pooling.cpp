@@ -1,4 +1,4 @@
-// avg_pool1d and avg_pool2d: AVERAGE_POOL_2D, after a PAD where padding counts, times a constant map of divisors where
+// avg_pool1d, 2d and 3d: AVERAGE_POOL_2D, after a PAD where padding counts, times a constant map of divisors where
 // windows count fewer elements than they have.
 #include <algorithm>
 
@@ -16,8 +16,25 @@ int64_t counted(const Pooling& pooling, size_t dim, int64_t index, bool include_
   return std::min(end, pooling.in[dim]) - std::max<int64_t>(begin, 0);
 }
 
+// Size of a window over the number of elements that it counts, for each window.
+std::vector<float> correction(const Pooling& pooling, bool include_pad) {
+  std::vector<double> factors = {1};
+  for (size_t dim = 0; dim < pooling.out.size(); ++dim) {
+    std::vector<double> next;
+    for (const double factor : factors) {
+      for (int64_t i = 0; i < pooling.out[dim]; ++i) {
+        next.push_back(factor * static_cast<double>(pooling.kernel[dim]) /
+                       static_cast<double>(counted(pooling, dim, i, include_pad)));
+      }
+    }
+    factors = std::move(next);
+  }
+  return {factors.begin(), factors.end()};
+}
+
 // Whether TFLite's SAME pads exactly as this pooling does.
 bool is_same(const Pooling& pooling) {
+  if (pooling.kernel.size() != 2) return false;
   for (size_t i = 0; i < 2; ++i) {
     if (pooling.out[i] != (pooling.in[i] + pooling.stride[i] - 1) / pooling.stride[i]) return false;
     const int64_t total =
@@ -27,50 +44,42 @@ bool is_same(const Pooling& pooling) {
   return true;
 }
 
-void lower_average_pool(Lowering& at, size_t spatial) {
-  Pooling pooling = read_pooling(at, spatial);
+TensorId average(Lowering& at, const Pooling& pooling) {
   const bool include_pad = at.flag("count_include_pad");
-  const bool divisor = at.node().has_arg("divisor_override") && at.has("divisor_override");
+  if (at.node().has_arg("divisor_override") && at.has("divisor_override")) {
+    double factor = 1 / static_cast<double>(at.integer("divisor_override"));
+    for (const int64_t size : pooling.kernel) factor *= static_cast<double>(size);
+    const TensorId y = pool_windows(at, pooling, Op::AVERAGE_POOL_2D, 0);
+    return factor == 1 ? y : at.binary(Op::MUL, y, at.scalar(factor, Type::FLOAT32));
+  }
   // One window over the whole image is a MEAN, which has the better kernels.
-  if (!divisor && pooling.kernel == pooling.in && pooling.padding == Sizes{0, 0} && pooling.out == Sizes{1, 1}) {
-    return at.set_output(at.reshape(at.reduce(Op::MEAN, pooling.x, {2, 3}, true), at.output_sizes()));
+  if (pooling.is_global()) {
+    Sizes axes;
+    for (size_t i = 0; i < pooling.in.size(); ++i) axes.push_back(static_cast<int64_t>(i) + 2);
+    return at.reduce(Op::MEAN, pooling.x, axes, true);
   }
-  const auto area = static_cast<double>(pooling.kernel[0] * pooling.kernel[1]);
-  std::vector<float> factors;
-  for (int64_t y = 0; y < pooling.out[0]; ++y) {
-    for (int64_t x = 0; x < pooling.out[1]; ++x) {
-      const int64_t count = divisor ? at.integer("divisor_override")
-                                    : counted(pooling, 0, y, include_pad) * counted(pooling, 1, x, include_pad);
-      factors.push_back(static_cast<float>(area / static_cast<double>(count)));
-    }
+  if (pooling.is_padded() && !include_pad && is_same(pooling)) {
+    return pool_images(at, pooling.x, pooling, Op::AVERAGE_POOL_2D, tflite::Padding::SAME);
   }
-  tflite::Pool2DOptions options = pool_options(pooling);
-  TensorId x = pooling.x;
-  const bool padded = pooling.padding != Sizes{0, 0} || pooling.after != Sizes{0, 0};
-  const bool same = padded && !include_pad && !divisor && is_same(pooling);
-  if (same) {
-    options.padding = tflite::Padding::SAME;
-  } else {
-    x = pad_pooling(at, pooling, 0);
-  }
-  TensorId y = at.emit(Op::AVERAGE_POOL_2D, {x}, at.type(x), pooling.output_shape(at), options, true);
-  const bool uniform = std::all_of(factors.begin(), factors.end(), [&](float factor) { return factor == factors[0]; });
-  if (!same && uniform && factors[0] != 1) {
-    y = at.binary(Op::MUL, y, at.scalar(static_cast<double>(factors[0]), Type::FLOAT32));
-  } else if (!same && !uniform) {
-    y = at.binary(Op::MUL, y, at.constant(std::move(factors), {1, 1, pooling.out[0], pooling.out[1]}));
-  }
-  at.set_output(at.reshape(y, at.output_sizes()));
+  const TensorId y = pool_windows(at, pooling, Op::AVERAGE_POOL_2D, 0);
+  std::vector<float> factors = correction(pooling, include_pad);
+  if (std::all_of(factors.begin(), factors.end(), [](float factor) { return factor == 1; })) return y;
+  Sizes shape = {1, 1};
+  shape.insert(shape.end(), pooling.out.begin(), pooling.out.end());
+  return at.binary(Op::MUL, y, at.constant(std::move(factors), shape));
 }
 
-void lower_avg_pool1d(Lowering& at) { lower_average_pool(at, 1); }
-void lower_avg_pool2d(Lowering& at) { lower_average_pool(at, 2); }
+template <size_t spatial>
+void lower_average_pool(Lowering& at) {
+  at.set_output(at.reshape(average(at, read_pooling(at, spatial)), at.output_sizes()));
+}
 
 }  // namespace
 
 void register_average_pooling(Registry& registry) {
-  registry.add({"avg_pool1d.default"}, lower_avg_pool1d);
-  registry.add({"avg_pool2d.default"}, lower_avg_pool2d);
+  registry.add({"avg_pool1d.default"}, lower_average_pool<1>);
+  registry.add({"avg_pool2d.default"}, lower_average_pool<2>);
+  registry.add({"avg_pool3d.default"}, lower_average_pool<3>);
 }
 
 }  // namespace tinyml::lowering

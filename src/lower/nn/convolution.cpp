@@ -51,15 +51,6 @@ TensorId convolve_3d(Lowering& at, std::vector<TensorId> inputs, const Window& w
   return at.emit(Op::CONV_3D, std::move(inputs), Type::FLOAT32, out, options, true);
 }
 
-TensorId convolve_2d(Lowering& at, std::vector<TensorId> inputs, const Window& window, const Sizes& out) {
-  tflite::Conv2DOptions options;
-  options.stride_h = static_cast<int32_t>(window.stride[0]);
-  options.stride_w = static_cast<int32_t>(window.stride[1]);
-  options.dilation_h = static_cast<int32_t>(window.dilation[0]);
-  options.dilation_w = static_cast<int32_t>(window.dilation[1]);
-  return at.emit(Op::CONV_2D, std::move(inputs), Type::FLOAT32, out, options, true);
-}
-
 void lower_convolution(Lowering& at) {
   if (at.node().has_arg("transposed") && at.flag("transposed")) return lower_transposed_convolution(at);
   TensorId x = at.input("input", Type::FLOAT32);
@@ -88,22 +79,52 @@ void lower_convolution(Lowering& at) {
     window.after.insert(window.after.begin(), 0);
   }
   x = pad_spatial(at, at.reshape(x, in), window);
-  std::vector<TensorId> inputs = {x, weights};
-  if (at.has("bias")) inputs.push_back(at.input("bias", Type::FLOAT32));
+  const TensorId bias = at.has("bias") ? at.input("bias", Type::FLOAT32) : tflite::kNoTensor;
   if (spatial == 3 && at.integer("groups") != 1) {
-    at.refuse("TFLite has no grouped 3-D convolution", "split the channels and convolve each group by itself");
+    return at.set_output(at.reshape(convolve_planes(at, x, weights, bias, window, out), at.output_sizes()));
   }
+  std::vector<TensorId> inputs = {x, weights};
+  if (bias != tflite::kNoTensor) inputs.push_back(bias);
   const TensorId y =
       spatial == 3 ? convolve_3d(at, std::move(inputs), window, out) : convolve_2d(at, std::move(inputs), window, out);
   at.set_output(at.reshape(y, at.output_sizes()));
 }
 
+// conv_tbc: time, batch, channels.
+void lower_conv_tbc(Lowering& at) {
+  const Sizes out = at.output_sizes();
+  const int64_t pad = at.integer("pad");
+  const TensorId x = at.transpose(at.input("self", Type::FLOAT32), {1, 2, 0});  // [N, C, T]
+  const Sizes in = at.shape(x);
+  const Sizes kernel = at.sizes("weight");  // [taps, in, out]
+  TensorId weights = at.input("weight", Type::FLOAT32);
+  const Sizes order = {2, 1, 0};
+  const TensorId changed = change_weights(at, weights, [&](const Tensor& data) { return data.permuted(order); });
+  weights = changed == tflite::kNoTensor ? at.transpose(weights, order) : changed;
+  weights = reshape_weights(at, weights, {kernel[2], kernel[1], 1, kernel[0]});
+  const Window window{{1, 1}, {1, 1}, {0, pad}, {0, pad}};
+  const TensorId image = pad_spatial(at, at.reshape(x, {in[0], in[1], 1, in[2]}), window);
+  const TensorId y =
+      convolve_2d(at, {image, weights, at.input("bias", Type::FLOAT32)}, window, {out[1], out[2], 1, out[0]});
+  at.set_output(at.transpose(at.reshape(y, {out[1], out[2], out[0]}), {2, 0, 1}));
+}
+
 }  // namespace
+
+TensorId convolve_2d(Lowering& at, std::vector<TensorId> inputs, const Window& window, const Sizes& out) {
+  tflite::Conv2DOptions options;
+  options.stride_h = static_cast<int32_t>(window.stride[0]);
+  options.stride_w = static_cast<int32_t>(window.stride[1]);
+  options.dilation_h = static_cast<int32_t>(window.dilation[0]);
+  options.dilation_w = static_cast<int32_t>(window.dilation[1]);
+  return at.emit(Op::CONV_2D, std::move(inputs), Type::FLOAT32, out, options, true);
+}
 
 void register_convolution(Registry& registry) {
   registry.add({"conv1d.default", "conv1d.padding", "conv2d.default", "conv2d.padding", "conv3d.default",
-                "conv3d.padding", "convolution.default"},
+                "conv3d.padding", "convolution.default", "_convolution.default", "_convolution.deprecated"},
                lower_convolution);
+  registry.add({"conv_tbc.default"}, lower_conv_tbc);
 }
 
 }  // namespace tinyml::lowering

@@ -9,7 +9,15 @@ struct Window {
   Sizes stride, dilation, before, after;
 };
 
-/// Lowers conv_transpose1d, conv_transpose2d and a transposed aten.convolution.
+/// A grouped convolution of x [N, C, D, H, W], padded already, with weights [O, C / groups, d, h, w] and a bias [O] or
+/// kNoTensor: TFLite has none, so one grouped CONV_2D for each plane of the kernel, added up. Returns `out`'s shape.
+TensorId convolve_planes(Lowering& at, TensorId x, TensorId weights, TensorId bias, const Window& window,
+                         const Sizes& out);
+
+/// CONV_2D of x [N, C, H, W], padded already; `inputs` are x, weights and perhaps a bias.
+TensorId convolve_2d(Lowering& at, std::vector<TensorId> inputs, const Window& window, const Sizes& out);
+
+/// Lowers conv_transpose1d, conv_transpose2d, conv_transpose3d and a transposed aten.convolution.
 void lower_transposed_convolution(Lowering& at);
 
 }  // namespace tinyml::lowering

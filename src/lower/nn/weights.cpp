@@ -57,4 +57,18 @@ TensorId reshape_weights(Lowering& at, TensorId weights, const Sizes& shape) {
   return changed == tflite::kNoTensor ? at.reshape(weights, shape) : changed;
 }
 
+TensorId slice_weights(Lowering& at, TensorId weights, int64_t dim, int64_t begin, int64_t count) {
+  Sizes size = at.shape(weights);
+  if (size[static_cast<size_t>(dim)] == count) return weights;
+  Sizes rows;
+  for (int64_t i = 0; i < count; ++i) rows.push_back(begin + i);
+  const TensorId changed =
+      change_weights(at, weights, [&](const Tensor& data) { return data.index_select(dim, rows); });
+  if (changed != tflite::kNoTensor) return changed;
+  Sizes start(size.size(), 0);
+  start[static_cast<size_t>(dim)] = begin;
+  size[static_cast<size_t>(dim)] = count;
+  return at.slice(weights, start, size);
+}
+
 }  // namespace tinyml::lowering

@@ -15,6 +15,9 @@ TensorId change_weights(Lowering& at, TensorId weights, const std::function<Tens
 /// channel must stay where it is.
 TensorId reshape_weights(Lowering& at, TensorId weights, const Sizes& shape);
 
+/// [begin, begin + count) of one dimension of the weights, which must not be quantized per channel along it.
+TensorId slice_weights(Lowering& at, TensorId weights, int64_t dim, int64_t begin, int64_t count);
+
 /// Contents of a constant tensor of the model as a Tensor that shares them.
 Tensor data_of(const tflite::Tensor& constant);
 

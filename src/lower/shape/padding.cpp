@@ -1,5 +1,5 @@
-// Padding: PAD or PADV2 for constants, MIRROR_PAD for reflection, GATHER for replication and circular padding;
-// negative padding cuts.
+// Padding: PAD or PADV2 for constants, MIRROR_PAD for reflection, CONCATENATION of slices (GATHER for many) for
+// replication and circular padding; negative padding cuts.
 #include <algorithm>
 
 #include "lower/registry.h"
@@ -58,18 +58,49 @@ void reflect(Lowering& at, const char* name) {
                         tflite::MirrorPadOptions{tflite::MirrorPadMode::REFLECT}));
 }
 
-void gather_padding(Lowering& at, const char* name, bool circular) {
+constexpr int64_t kMaxParts = 5;  // of a CONCATENATION that XNNPACK takes
+
+TensorId slice_axis(Lowering& at, TensorId x, size_t dim, int64_t begin, int64_t count) {
+  Sizes size = at.shape(x);
+  Sizes start(size.size(), 0);
+  start[dim] = begin;
+  size[dim] = count;
+  return at.slice(x, start, size);
+}
+
+// The rows `source` of one dimension, which are x's own with some before and after them: a CONCATENATION of x and runs
+// of neighbouring rows where these are few.
+TensorId take_rows(Lowering& at, TensorId x, size_t dim, const Sizes& source, int64_t before) {
+  const int64_t length = at.shape(x)[dim];
+  std::vector<TensorId> parts;
+  for (size_t i = 0; i < source.size() && static_cast<int64_t>(parts.size()) <= kMaxParts;) {
+    if (static_cast<int64_t>(i) == before) {
+      parts.push_back(x);
+      i += static_cast<size_t>(length);
+      continue;
+    }
+    const size_t end = static_cast<int64_t>(i) < before ? static_cast<size_t>(before) : source.size();
+    size_t next = i + 1;
+    while (next < end && source[next] == source[next - 1] + 1) ++next;
+    parts.push_back(slice_axis(at, x, dim, source[i], static_cast<int64_t>(next - i)));
+    i = next;
+  }
+  if (static_cast<int64_t>(parts.size()) <= kMaxParts) return at.concatenate(parts, static_cast<int64_t>(dim));
+  return at.gather(x, source, static_cast<int64_t>(dim));
+}
+
+void copy_padding(Lowering& at, const char* name, bool circular) {
   TensorId x = at.input("self");
   Padding padding = read_padding(at, name, at.shape(x).size());
   x = crop(at, x, padding);
   for (size_t dim = 0; dim < padding.before.size(); ++dim) {
     if (padding.before[dim] == 0 && padding.after[dim] == 0) continue;
     const int64_t length = at.shape(x)[dim];
-    Sizes rows;
+    Sizes source;
     for (int64_t i = -padding.before[dim]; i < length + padding.after[dim]; ++i) {
-      rows.push_back(circular ? (i + length) % length : std::clamp<int64_t>(i, 0, length - 1));
+      source.push_back(circular ? (i + length) % length : std::clamp<int64_t>(i, 0, length - 1));
     }
-    x = at.gather(x, rows, static_cast<int64_t>(dim));
+    x = take_rows(at, x, dim, source, padding.before[dim]);
   }
   at.set_output(x);
 }
@@ -78,14 +109,14 @@ void lower_pad(Lowering& at) {
   const std::string& mode = at.node().arg("mode").as_string();
   if (mode == "constant") return constant(at, at.has("value") ? at.number("value") : 0);
   if (mode == "reflect") return reflect(at, "pad");
-  if (mode == "replicate") return gather_padding(at, "pad", false);
-  if (mode == "circular") return gather_padding(at, "pad", true);
+  if (mode == "replicate") return copy_padding(at, "pad", false);
+  if (mode == "circular") return copy_padding(at, "pad", true);
   at.refuse("padding mode '" + mode + "'");
 }
 
 void lower_constant_pad(Lowering& at) { constant(at, at.number("value")); }
 void lower_reflection_pad(Lowering& at) { reflect(at, "padding"); }
-void lower_replication_pad(Lowering& at) { gather_padding(at, "padding", false); }
+void lower_replication_pad(Lowering& at) { copy_padding(at, "padding", false); }
 
 }  // namespace
 

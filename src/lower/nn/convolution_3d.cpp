@@ -1,0 +1,30 @@
+// Grouped 3-D convolution by planes of the kernel.
+#include "lower/nn/convolution.h"
+#include "lower/nn/weights.h"
+
+namespace tinyml::lowering {
+
+TensorId convolve_planes(Lowering& at, TensorId x, TensorId weights, TensorId bias, const Window& window,
+                         const Sizes& out) {
+  const Sizes order = {0, 2, 1, 3, 4};
+  x = at.transpose(x, order);  // [N, D, C, H, W]: planes of the image count as further images
+  const Sizes in = at.shape(x);
+  const Sizes kernel = at.shape(weights);
+  const Window plane{{window.stride[1], window.stride[2]}, {window.dilation[1], window.dilation[2]}, {}, {}};
+  TensorId sum = tflite::kNoTensor;
+  for (int64_t tap = 0; tap < kernel[2]; ++tap) {
+    const Sizes begin = {0, tap * window.dilation[0], 0, 0, 0};
+    const Sizes end = {in[0], begin[1] + (out[2] - 1) * window.stride[0] + 1, in[2], in[3], in[4]};
+    const TensorId planes = at.strided_slice(x, begin, end, {1, window.stride[0], 1, 1, 1});
+    const TensorId images = at.reshape(planes, {in[0] * out[2], in[2], in[3], in[4]});
+    const TensorId tap_weights =
+        reshape_weights(at, slice_weights(at, weights, 2, tap, 1), {kernel[0], kernel[1], kernel[3], kernel[4]});
+    std::vector<TensorId> inputs = {images, tap_weights};
+    if (tap == 0 && bias != tflite::kNoTensor) inputs.push_back(bias);
+    const TensorId part = convolve_2d(at, std::move(inputs), plane, {in[0] * out[2], out[1], out[3], out[4]});
+    sum = sum == tflite::kNoTensor ? part : at.binary(Op::ADD, sum, part);
+  }
+  return at.transpose(at.reshape(sum, {out[0], out[2], out[1], out[3], out[4]}), order);
+}
+
+}  // namespace tinyml::lowering
