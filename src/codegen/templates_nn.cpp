@@ -18,6 +18,12 @@ constexpr OpTemplate kTemplates[] = {
      "F.conv_transpose3d(input, weight, bias=None, stride#=1, padding#=0, output_padding#=0, groups=1, dilation#=1)"},
     {"aten.linear.default", "F.linear(input, weight, bias=None)"},
     {"aten.bilinear.default", "F.bilinear(input1, input2, weight, bias=None)"},
+    {"aten.cosine_similarity.default", "F.cosine_similarity(x1, x2, dim=1, eps=1e-08)"},
+    {"aten.pairwise_distance.default", "F.pairwise_distance(x1, x2, p=2.0, eps=1e-06, keepdim=False)"},
+    {"aten.mse_loss.default", "F.mse_loss(self, target) [reduction=1]"},
+    {"aten.l1_loss.default", "F.l1_loss(self, target) [reduction=1]"},
+    {"aten.smooth_l1_loss.default", "F.smooth_l1_loss(self, target, beta=1.0) [reduction=1]"},
+    {"aten.huber_loss.default", "F.huber_loss(self, target, delta=1.0) [reduction=1]"},
     {"aten.embedding.default", "F.embedding(indices, weight) [padding_idx=-1, scale_grad_by_freq=False, sparse=False]"},
     {"aten.batch_norm.default",
      "F.batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, eps=1e-05) "

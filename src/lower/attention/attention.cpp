@@ -60,7 +60,7 @@ void lower_attention(Lowering& at) {
 void register_attention(Registry& registry) {
   registry.add({"scaled_dot_product_attention.default", "_scaled_dot_product_flash_attention_for_cpu.default",
                 "_scaled_dot_product_attention_math.default"},
-               lower_attention);
+               lower_attention, "a mask of floats that is computed must leave every query a key to look at");
 }
 
 }  // namespace tinyml::lowering

@@ -73,14 +73,15 @@ void lower_adaptive(Lowering& at, size_t spatial, Kind kind) {
 }  // namespace
 
 void register_adaptive_pooling(Registry& registry) {
+  constexpr auto kLimits = "without the indices of the maxima";
   registry.add({"adaptive_avg_pool1d.default"}, [](Lowering& at) { lower_adaptive(at, 1, kAverage); });
   registry.add({"adaptive_avg_pool2d.default", "_adaptive_avg_pool2d.default"},
                [](Lowering& at) { lower_adaptive(at, 2, kAverage); });
   registry.add({"adaptive_avg_pool3d.default", "_adaptive_avg_pool3d.default"},
                [](Lowering& at) { lower_adaptive(at, 3, kAverage); });
-  registry.add({"adaptive_max_pool1d.default"}, [](Lowering& at) { lower_adaptive(at, 1, kMaximum); });
-  registry.add({"adaptive_max_pool2d.default"}, [](Lowering& at) { lower_adaptive(at, 2, kMaximum); });
-  registry.add({"adaptive_max_pool3d.default"}, [](Lowering& at) { lower_adaptive(at, 3, kMaximum); });
+  registry.add({"adaptive_max_pool1d.default"}, [](Lowering& at) { lower_adaptive(at, 1, kMaximum); }, kLimits);
+  registry.add({"adaptive_max_pool2d.default"}, [](Lowering& at) { lower_adaptive(at, 2, kMaximum); }, kLimits);
+  registry.add({"adaptive_max_pool3d.default"}, [](Lowering& at) { lower_adaptive(at, 3, kMaximum); }, kLimits);
 }
 
 }  // namespace tinyml::lowering

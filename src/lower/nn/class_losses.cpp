@@ -104,7 +104,7 @@ void register_class_losses(Registry& registry) {
   registry.add({"cross_entropy_loss.default"}, lower_cross_entropy);
   registry.add({"nll_loss_nd.default", "nll_loss.default", "nll_loss2d.default", "nll_loss_forward.default",
                 "nll_loss2d_forward.default"},
-               lower_nll);
+               lower_nll, "the loss alone, without its total weight");
 }
 
 }  // namespace tinyml::lowering

@@ -100,7 +100,8 @@ void lower_embedding_bag(Lowering& at) {
 
 void register_embedding(Registry& registry) {
   registry.add({"embedding.default"}, lower_embedding);
-  registry.add({"embedding_bag.default", "embedding_bag.padding_idx", "_embedding_bag.default"}, lower_embedding_bag);
+  registry.add({"embedding_bag.default", "embedding_bag.padding_idx", "_embedding_bag.default"}, lower_embedding_bag,
+               "bags of equal size, or constant offsets");
 }
 
 }  // namespace tinyml::lowering

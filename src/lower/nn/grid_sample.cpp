@@ -203,7 +203,8 @@ TensorId grid_sample(Lowering& at, TensorId x, TensorId grid, GridMode mode, Gri
 }
 
 void register_grid_sample(Registry& registry) {
-  registry.add({"grid_sampler.default", "grid_sampler_2d.default", "grid_sampler_3d.default"}, lower_grid_sampler);
+  registry.add({"grid_sampler.default", "grid_sampler_2d.default", "grid_sampler_3d.default"}, lower_grid_sampler,
+               "batches of up to 16 million pixels");
 }
 
 }  // namespace tinyml::lowering

@@ -31,9 +31,10 @@ void lower_max_pool(Lowering& at) {
 }  // namespace
 
 void register_max_pooling(Registry& registry) {
-  registry.add({"max_pool1d.default", "max_pool1d_with_indices.default"}, lower_max_pool<1>);
-  registry.add({"max_pool2d.default", "max_pool2d_with_indices.default"}, lower_max_pool<2>);
-  registry.add({"max_pool3d.default", "max_pool3d_with_indices.default"}, lower_max_pool<3>);
+  constexpr auto kLimits = "without the indices of the maxima";
+  registry.add({"max_pool1d.default", "max_pool1d_with_indices.default"}, lower_max_pool<1>, kLimits);
+  registry.add({"max_pool2d.default", "max_pool2d_with_indices.default"}, lower_max_pool<2>, kLimits);
+  registry.add({"max_pool3d.default", "max_pool3d_with_indices.default"}, lower_max_pool<3>, kLimits);
 }
 
 }  // namespace tinyml::lowering

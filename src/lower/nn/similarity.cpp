@@ -50,8 +50,6 @@ void lower_vecdot(Lowering& at) {
 
 }  // namespace
 
-void register_similarity(Registry& registry) {
-  registry.add({"linalg_vecdot.default"}, lower_vecdot);
-}
+void register_similarity(Registry& registry) { registry.add({"linalg_vecdot.default"}, lower_vecdot); }
 
 }  // namespace tinyml::lowering
