@@ -58,8 +58,6 @@ void register_refusals(Registry& registry) {
   registry.refuse({"nanmedian", "nanquantile"}, "what is not a number has no place in TFLite's order",
                   "replace it before: torch.nan_to_num(x), then median or quantile");
 
-  registry.refuse({"embedding_bag", "_embedding_bag"}, "its bags are found from data",
-                  "use nn.Embedding and sum, mean or max over the bag's dimension");
   registry.refuse({"item", "_local_scalar_dense"}, "a number that depends on data cannot steer a TFLite graph",
                   "keep it a tensor; decide with torch.where or torch.cond");
   registry.refuse({"ctc_loss", "_ctc_loss", "multi_margin_loss", "multilabel_margin_loss"},

@@ -89,9 +89,7 @@ const Registry& registry() {
     register_resize_nearest(all);
     register_scatter(all);
     register_search(all);
-    register_shrinkage(all);
     register_shuffle(all);
-    register_similarity(all);
     register_slice(all);
     register_softmax(all);
     register_special(all);

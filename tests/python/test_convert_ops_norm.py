@@ -88,7 +88,7 @@ WEIGHTS = {
 def test_parametrized_weights_cost_nothing(name):
     model, shape = WEIGHTS[name]
     result = check_conversion(model(), random_input(*shape))
-    assert len(result.operators) == 1
+    assert set(result.operators) <= {"CONV_2D", "FULLY_CONNECTED", "RESHAPE", "TRANSPOSE"}
 
 
 SIMILARITIES = {

@@ -1,9 +1,7 @@
-// Similarities of vectors that losses are made of, and linalg_vecdot.
+// Similarities of vectors, which losses are made of.
 #include "lower/nn/similarity.h"
 
 #include <cmath>
-
-#include "lower/registry.h"
 
 namespace tinyml::lowering {
 
@@ -40,16 +38,5 @@ TensorId vector_distance(Lowering& at, TensorId a, TensorId b, double order, dou
   const TensorId sum = at.reduce(Op::SUM, at.binary(Op::POW, x, at.scalar(order, Type::FLOAT32)), axes, keep_dims);
   return at.binary(Op::POW, sum, at.scalar(1 / order, Type::FLOAT32));
 }
-
-namespace {
-
-void lower_vecdot(Lowering& at) {
-  const TensorId product = at.binary(Op::MUL, at.input("x", Type::FLOAT32), at.input("y", Type::FLOAT32));
-  at.set_output(at.reduce(Op::SUM, product, {at.axis("dim", at.rank(product))}, false));
-}
-
-}  // namespace
-
-void register_similarity(Registry& registry) { registry.add({"linalg_vecdot.default"}, lower_vecdot); }
 
 }  // namespace tinyml::lowering
