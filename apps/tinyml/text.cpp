@@ -1,16 +1,12 @@
 #include "text.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
 
+#include "tinyml/atomic_file.h"
 #include "tinyml/error.h"
 
 namespace tinyml::cli {
@@ -47,24 +43,6 @@ std::string table(const std::vector<std::vector<std::string>>& rows, const std::
     text += line + "\n";
   }
   return text;
-}
-
-void write_file(const std::string& path, std::string_view text) {
-  const std::string temporary = fmt::format("{}.{}.tmp", path, getpid());
-  const auto fail = [&](const char* what) {
-    const std::string reason = std::strerror(errno);
-    std::error_code ignored;
-    std::filesystem::remove(temporary, ignored);
-    throw Error(fmt::format("cannot {} '{}': {}", what, path, reason), "check that the directory exists and has room");
-  };
-  {
-    std::ofstream file(temporary, std::ios::binary);
-    if (!file) fail("create");
-    file.write(text.data(), static_cast<std::streamsize>(text.size()));
-    file.flush();
-    if (!file) fail("write");
-  }
-  if (std::rename(temporary.c_str(), path.c_str()) != 0) fail("write");
 }
 
 void print_or_write(const std::string& path, std::string_view text) {

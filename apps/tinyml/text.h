@@ -1,4 +1,4 @@
-// Small helpers of the commands: tables, counts, and files that are whole or not there.
+// Small helpers of the commands: tables, counts, output.
 #pragma once
 
 #include <cstdint>
@@ -16,9 +16,6 @@ std::string bytes_text(uint64_t bytes);
 
 // Rows as aligned columns, two spaces apart; columns listed in `right` are right-aligned.
 std::string table(const std::vector<std::vector<std::string>>& rows, const std::vector<size_t>& right = {});
-
-// Writes through a temporary file in the same directory and a rename. Throws Error naming the path.
-void write_file(const std::string& path, std::string_view text);
 
 // Prints to stdout, or writes to `path` unless it is empty.
 void print_or_write(const std::string& path, std::string_view text);

@@ -107,8 +107,16 @@ struct Tensor {
   Quantization quantization;
   Buffer buffer;  ///< Contents of a constant; empty for activations.
   bool is_variable = false;
+  bool has_rank = true;  ///< False in older files, and where the rank is known at run time only.
+  /// What the file says of the tensor beyond these fields, which goes back untouched: statistics (min and max),
+  /// sparsity, block-wise scales, types inside a variant, contents in another file. A flatbuffer with a Tensor table.
+  Buffer carried;
+  /// Contents or scales are of a kind that only the runtime understands (sparse, block-wise, in another file): no pass
+  /// may touch the tensor, and its contents are no constant to them.
+  bool opaque = false;
+  std::vector<int> related;  ///< Tensors that hold the block-wise scales and zero points of this one.
 
-  bool is_constant() const { return !buffer.empty(); }
+  bool is_constant() const { return !buffer.empty() && !is_variable && !opaque; }
   int rank() const { return static_cast<int>(shape.size()); }
 };
 
@@ -122,14 +130,21 @@ struct Operator {
   Options options;
   Buffer custom_options;
   std::vector<int> intermediates;
+  std::vector<uint8_t> mutating_variable_inputs;  ///< From the file; nothing here executes by it.
+  int debug_metadata_index = -1;
+  int version = 0;  ///< From the file; the writer goes by it for operators whose versions it does not know.
   bool channels_first = false;  ///< Logical form of an operator with a fixed dimension order; see the top of this file.
 };
+
+/// "CONV_2D", the name of a CUSTOM operator, or "operator 250" for a number that the format did not have yet.
+std::string name_of(const Operator& op);
 
 struct Subgraph {
   std::string name;
   std::vector<Tensor> tensors;
   std::vector<Operator> operators;   ///< In execution order.
   std::vector<int> inputs, outputs;  ///< Tensor ids.
+  int debug_metadata_index = -1;
 
   /// Adds a tensor; returns its id.
   int add_tensor(Tensor tensor);
@@ -162,6 +177,7 @@ struct Model {
   std::vector<Subgraph> subgraphs;  ///< The first is the main one.
   std::vector<Signature> signatures;
   std::vector<Metadata> metadata;
+  Buffer carried;  ///< Descriptions of contents in other files; a flatbuffer with a Model table.
 };
 
 /// Number of elements of a shape; throws Error on negative sizes or overflow.
@@ -169,13 +185,19 @@ int64_t element_count(const Shape& shape);
 /// Bytes that a tensor of this type and shape needs (INT4 packs two a byte); throws Error for types of no fixed size.
 int64_t byte_count(Type type, const Shape& shape);
 
+struct WriteOptions {
+  /// The flatbuffer's offsets have 31 bits. Where the contents of constants would make it larger than this, they are
+  /// written behind it.
+  size_t largest_flatbuffer = (size_t{1} << 31) - 1;
+};
+
 /// The file's bytes. Fills what the format wants: operator codes with the versions that the features used call for,
 /// aligned buffers (equal storage shared), signatures. Expects physical form: throws Error on `channels_first`.
-std::vector<std::byte> serialize_tflite(const Model& model);
-/// Reads a file's bytes; constants alias `owner`, nothing is copied. Signatures, metadata and quantization are kept;
-/// densities, min/max statistics and names of variables' shapes that nothing executes by are not. Throws Error listing
-/// every reason for which the file is not a valid model or holds what this type cannot carry (options of unknown
-/// operators, sparse tensors, StableHLO operators).
+std::vector<std::byte> serialize_tflite(const Model& model, const WriteOptions& options = {});
+/// Reads a file's bytes; constants alias `owner`, nothing is copied. What this project never makes (operators and
+/// options of other makers, StableHLO, sparse and block-wise quantized tensors, statistics, metadata) is carried along
+/// and written back. Throws Error listing every reason for which the file is not a valid model, and fields that the
+/// format did not have when this was written, which would get lost.
 Model read_tflite(std::span<const std::byte> file, std::shared_ptr<const void> owner);
 /// The same for a file, which is memory-mapped for as long as the model's buffers live.
 Model read_tflite(const std::string& path);

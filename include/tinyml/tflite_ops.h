@@ -44,7 +44,22 @@ namespace tinyml::tflite {
   X(GELU, 150) X(DYNAMIC_UPDATE_SLICE, 151) X(RELU_0_TO_1, 152) X(UNSORTED_SEGMENT_PROD, 153)    \
   X(UNSORTED_SEGMENT_MAX, 154) X(UNSORTED_SEGMENT_SUM, 155) X(ATAN2, 156)                        \
   X(UNSORTED_SEGMENT_MIN, 157) X(SIGN, 158) X(BITCAST, 159) X(BITWISE_XOR, 160)                  \
-  X(RIGHT_SHIFT, 161) X(DILATE, 203) X(REDUCE_WINDOW, 205)
+  X(RIGHT_SHIFT, 161) X(DILATE, 203) X(REDUCE_WINDOW, 205)                                       \
+  X(STABLEHLO_LOGISTIC, 162) X(STABLEHLO_ADD, 163) X(STABLEHLO_DIVIDE, 164)                      \
+  X(STABLEHLO_MULTIPLY, 165) X(STABLEHLO_MAXIMUM, 166) X(STABLEHLO_RESHAPE, 167)                 \
+  X(STABLEHLO_CLAMP, 168) X(STABLEHLO_CONCATENATE, 169) X(STABLEHLO_BROADCAST_IN_DIM, 170)       \
+  X(STABLEHLO_CONVOLUTION, 171) X(STABLEHLO_SLICE, 172) X(STABLEHLO_CUSTOM_CALL, 173)            \
+  X(STABLEHLO_REDUCE, 174) X(STABLEHLO_ABS, 175) X(STABLEHLO_AND, 176) X(STABLEHLO_COSINE, 177)  \
+  X(STABLEHLO_EXPONENTIAL, 178) X(STABLEHLO_FLOOR, 179) X(STABLEHLO_LOG, 180)                    \
+  X(STABLEHLO_MINIMUM, 181) X(STABLEHLO_NEGATE, 182) X(STABLEHLO_OR, 183)                        \
+  X(STABLEHLO_POWER, 184) X(STABLEHLO_REMAINDER, 185) X(STABLEHLO_RSQRT, 186)                    \
+  X(STABLEHLO_SELECT, 187) X(STABLEHLO_SUBTRACT, 188) X(STABLEHLO_TANH, 189)                     \
+  X(STABLEHLO_SCATTER, 190) X(STABLEHLO_COMPARE, 191) X(STABLEHLO_CONVERT, 192)                  \
+  X(STABLEHLO_DYNAMIC_SLICE, 193) X(STABLEHLO_DYNAMIC_UPDATE_SLICE, 194) X(STABLEHLO_PAD, 195)   \
+  X(STABLEHLO_IOTA, 196) X(STABLEHLO_DOT_GENERAL, 197) X(STABLEHLO_REDUCE_WINDOW, 198)           \
+  X(STABLEHLO_SORT, 199) X(STABLEHLO_WHILE, 200) X(STABLEHLO_GATHER, 201)                        \
+  X(STABLEHLO_TRANSPOSE, 202) X(STABLEHLO_RNG_BIT_GENERATOR, 204) X(STABLEHLO_COMPOSITE, 206)    \
+  X(STABLEHLO_SHIFT_LEFT, 207) X(STABLEHLO_CBRT, 208) X(STABLEHLO_CASE, 209)
 // clang-format on
 
 enum class Op : int32_t {
@@ -59,7 +74,8 @@ enum class Op : int32_t {
   X(FLOAT32, 0, 32) X(FLOAT16, 1, 16) X(INT32, 2, 32) X(UINT8, 3, 8) X(INT64, 4, 64)            \
   X(STRING, 5, 0) X(BOOL, 6, 8) X(INT16, 7, 16) X(COMPLEX64, 8, 64) X(INT8, 9, 8)               \
   X(FLOAT64, 10, 64) X(COMPLEX128, 11, 128) X(UINT64, 12, 64) X(RESOURCE, 13, 0)                \
-  X(VARIANT, 14, 0) X(UINT32, 15, 32) X(UINT16, 16, 16) X(INT4, 17, 4) X(BFLOAT16, 18, 16)
+  X(VARIANT, 14, 0) X(UINT32, 15, 32) X(UINT16, 16, 16) X(INT4, 17, 4) X(BFLOAT16, 18, 16) \
+  X(INT2, 19, 2) X(UINT4, 20, 4) X(FLOAT8_E4M3FN, 21, 8) X(FLOAT8_E5M2, 22, 8)
 // clang-format on
 
 enum class Type : int8_t {
@@ -74,6 +90,8 @@ enum class MirrorPadMode : int8_t { REFLECT = 0, SYMMETRIC = 1 };
 enum class WeightsFormat : int8_t { DEFAULT = 0, SHUFFLED4X16INT8 = 1 };
 enum class LstmKernel : int8_t { FULL = 0, BASIC = 1 };
 
+// Whether the operator is one of StableHLO's, whose options and meaning are not known here.
+bool is_stablehlo(Op op);
 // The format's name ("CONV_2D"), or "" for a number that is no operator known here.
 std::string_view to_string(Op op);
 // The format's name ("FLOAT32"), or "" for a number that is no type known here.

@@ -19,6 +19,7 @@ struct Conv2DOptions {  // CONV_2D
   int32_t stride_w = 1, stride_h = 1;
   Activation activation = Activation::NONE;
   int32_t dilation_w = 1, dilation_h = 1;
+  Type quantized_bias_type = Type::FLOAT32;  ///< FLOAT32: not said.
   TINYML_TFLITE_EQUAL(Conv2DOptions);
 };
 struct DepthwiseConv2DOptions {  // DEPTHWISE_CONV_2D
@@ -39,6 +40,7 @@ struct TransposeConvOptions {  // TRANSPOSE_CONV
   Padding padding = Padding::VALID;
   int32_t stride_w = 1, stride_h = 1;
   Activation activation = Activation::NONE;
+  Type quantized_bias_type = Type::FLOAT32;  ///< FLOAT32: not said.
   TINYML_TFLITE_EQUAL(TransposeConvOptions);
 };
 struct Pool2DOptions {  // AVERAGE_POOL_2D, MAX_POOL_2D, L2_POOL_2D
@@ -51,6 +53,8 @@ struct FullyConnectedOptions {  // FULLY_CONNECTED
   Activation activation = Activation::NONE;
   WeightsFormat weights_format = WeightsFormat::DEFAULT;
   bool keep_num_dims = false, asymmetric_quantize_inputs = false;
+  Type quantized_bias_type = Type::FLOAT32;  ///< FLOAT32: not said.
+  std::vector<uint8_t> quant_spec;  ///< From the file; nothing here reads it.
   TINYML_TFLITE_EQUAL(FullyConnectedOptions);
 };
 struct BatchMatMulOptions {  // BATCH_MATMUL
@@ -218,6 +222,13 @@ struct RandomOptions {  // RANDOM_UNIFORM, RANDOM_STANDARD_NORMAL, MULTINOMIAL
 };
 #undef TINYML_TFLITE_EQUAL
 
+/// Options of an operator that this project never makes, as the file has them: a flatbuffer with an Operator table
+/// that has nothing but its options. They go back into the file untouched.
+struct CarriedOptions {
+  std::vector<uint8_t> table;
+  bool operator==(const CarriedOptions&) const = default;
+};
+
 using Options =
     std::variant<std::monostate, Conv2DOptions, DepthwiseConv2DOptions, Conv3DOptions, TransposeConvOptions,
                  Pool2DOptions, FullyConnectedOptions, BatchMatMulOptions, ArithmeticOptions, SoftmaxOptions,
@@ -227,6 +238,6 @@ using Options =
                  UnpackOptions, CastOptions, ArgMaxOptions, ArgMinOptions, ShapeOptions, OneHotOptions,
                  LeakyReluOptions, GeluOptions, MirrorPadOptions, CumsumOptions, ReverseSequenceOptions,
                  FakeQuantOptions, LstmOptions, UnidirectionalSequenceLstmOptions, BidirectionalSequenceLstmOptions,
-                 IfOptions, WhileOptions, CallOptions, RandomOptions>;
+                 IfOptions, WhileOptions, CallOptions, RandomOptions, CarriedOptions>;
 
 }  // namespace tinyml::tflite

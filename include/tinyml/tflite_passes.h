@@ -76,7 +76,8 @@ struct OptimizeOptions {
 };
 
 /// Logical form (or a file's) to the physical form that is written: assign_layout, then every pass in its order, then
-/// quantization and the types of inputs and outputs.
+/// quantization and the types of inputs and outputs. Operators and tensors of unknown meaning stay as they are, in their
+/// order. Throws Error when the model does not fit together (see find_misfits).
 LayoutReport optimize(Model& model, const OptimizeOptions& options = {});
 
 }  // namespace tinyml::tflite

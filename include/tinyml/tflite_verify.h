@@ -24,11 +24,18 @@ namespace tinyml::tflite {
 ///   must share scale and zero point, operators whose output scale is fixed.
 std::vector<Diagnostic> find_violations(const Model& model);
 
+/// Of these, what stands in the way of looking at the model at all: structure, shapes and types. Models in logical form
+/// are welcome.
+std::vector<Diagnostic> find_misfits(const Model& model);
+
 /// Throws Error listing what find_violations found.
 void verify(const Model& model);
 
-/// Reads the bytes of a file again, verifies the model and that every operator code has at least the version that the
-/// features its operators use call for. Throws Error listing every violation.
+/// Every violation in a file's model, and every operator code below the version that the features its operators use
+/// call for. Throws Error when the file cannot be read at all.
+std::vector<Diagnostic> find_violations(std::span<const std::byte> file);
+
+/// Throws Error listing what find_violations found in a file.
 void verify_file(std::span<const std::byte> file);
 
 }  // namespace tinyml::tflite

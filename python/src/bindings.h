@@ -16,5 +16,6 @@ void bind_pruners(nanobind::module_& module);
 void bind_codegen(nanobind::module_& module);
 void bind_quantize(nanobind::module_& module);
 void bind_convert(nanobind::module_& module);
+void bind_tflite(nanobind::module_& module);
 
 }  // namespace tinyml::python

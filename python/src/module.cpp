@@ -13,4 +13,5 @@ NB_MODULE(_core, module) {
   bind_codegen(module);
   bind_quantize(module);
   bind_convert(module);
+  bind_tflite(module);
 }

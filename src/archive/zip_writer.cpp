@@ -1,11 +1,7 @@
 #include "archive/zip_writer.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
-#include <random>
 #include <utility>
 
 #include "archive/crc32.h"
@@ -45,33 +41,10 @@ uint64_t saturate(uint64_t value) { return std::min<uint64_t>(value, zip::kSatur
 
 }  // namespace
 
-ZipWriter::ZipWriter(std::filesystem::path target, ZipWriterOptions options)
-    : target_(std::move(target)), options_(options), file_(nullptr, &std::fclose) {
-  std::random_device random;
-  for (int attempt = 0; attempt < 16 && !file_; ++attempt) {
-    temporary_ = target_;
-    temporary_ += fmt::format(".{:08x}.tmp", random());
-    file_.reset(std::fopen(temporary_.string().c_str(), "wbx"));
-    if (!file_ && errno != EEXIST) break;
-  }
-  if (!file_) {
-    temporary_.clear();
-    fail("create a file beside");
-  }
-}
-
-ZipWriter::~ZipWriter() {
-  file_.reset();
-  std::error_code ignored;
-  if (!temporary_.empty()) std::filesystem::remove(temporary_, ignored);
-}
-
-void ZipWriter::fail(const std::string& action) const {
-  throw Error(fmt::format("cannot {} {}: {}", action, target_.string(), std::strerror(errno)));
-}
+ZipWriter::ZipWriter(const std::filesystem::path& target, ZipWriterOptions options) : options_(options), file_(target) {}
 
 void ZipWriter::write(const void* data, size_t size) {
-  if (size > 0 && std::fwrite(data, 1, size, file_.get()) != size) fail("write");
+  file_.write(data, size);
   position_ += size;
 }
 
@@ -128,12 +101,7 @@ void ZipWriter::finish() {
   end.u32(options_.force_zip64 ? zip::kSaturated32 : saturate(size));
   end.u32(options_.force_zip64 ? zip::kSaturated32 : saturate(start)).u16(0);
   write(end.data().data(), end.data().size());
-  std::FILE* file = file_.release();
-  if (std::fclose(file) != 0) fail("write");
-  std::error_code error;
-  std::filesystem::rename(temporary_, target_, error);
-  if (error) throw Error(fmt::format("cannot replace {}: {}", target_.string(), error.message()));
-  temporary_.clear();
+  file_.commit();
 }
 
 }  // namespace tinyml

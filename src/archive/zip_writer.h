@@ -1,12 +1,12 @@
 #pragma once
 
-#include <cstdio>
 #include <filesystem>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "tinyml/atomic_file.h"
 
 namespace tinyml {
 
@@ -19,10 +19,7 @@ struct ZipWriterOptions {
 /// Throws Error naming the path when the system refuses.
 class ZipWriter {
  public:
-  explicit ZipWriter(std::filesystem::path target, ZipWriterOptions options = {});
-  ~ZipWriter();
-  ZipWriter(const ZipWriter&) = delete;
-  ZipWriter& operator=(const ZipWriter&) = delete;
+  explicit ZipWriter(const std::filesystem::path& target, ZipWriterOptions options = {});
 
   void add(std::string name, std::span<const std::byte> data);
   void add(std::string name, std::string_view text);
@@ -36,12 +33,9 @@ class ZipWriter {
     uint32_t crc = 0;
   };
   void write(const void* data, size_t size);
-  [[noreturn]] void fail(const std::string& action) const;
 
-  std::filesystem::path target_;
-  std::filesystem::path temporary_;
   ZipWriterOptions options_;
-  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file_;
+  AtomicFile file_;
   uint64_t position_ = 0;
   std::vector<Entry> entries_;
 };

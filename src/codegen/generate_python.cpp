@@ -1,9 +1,9 @@
 #include <filesystem>
-#include <fstream>
 #include <regex>
 
 #include "codegen/class_builder.h"
 #include "codegen/signature.h"
+#include "tinyml/atomic_file.h"
 #include "tinyml/codegen.h"
 #include "tinyml/functionalize.h"
 
@@ -159,19 +159,6 @@ std::string imports_source(const std::string& code) {
   if (mentions(code, "F\\.")) out += "import torch.nn.functional as F\n";
   if (mentions(code, "qnn\\.")) out += "from tinyml import nn as qnn\n";
   return out + "from torch import nn\n";
-}
-
-void write_file(const std::string& path, const std::string& text) {
-  const std::string temporary = path + ".part";
-  std::ofstream file(temporary, std::ios::binary);
-  file << text;
-  file.close();
-  std::error_code failure;
-  if (file) std::filesystem::rename(temporary, path, failure);
-  if (!file || failure) {
-    std::filesystem::remove(temporary, failure);
-    throw Error("Cannot write '" + path + "'.", "Check the directory and the free space.");
-  }
 }
 
 }  // namespace

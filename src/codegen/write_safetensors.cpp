@@ -1,8 +1,6 @@
-#include <cstdio>
-#include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "tinyml/atomic_file.h"
 #include "tinyml/codegen.h"
 
 namespace tinyml {
@@ -51,30 +49,16 @@ void write_safetensors(const NamedTensors& tensors, const std::string& path) {
   }
   std::string text = header.dump();
   text.append((kAlignment - (8 + text.size()) % kAlignment) % kAlignment, ' ');
-  const std::string temporary = path + ".part";
-  {
-    std::ofstream file(temporary, std::ios::binary);
-    const uint64_t length = text.size();
-    for (int i = 0; i < 8; ++i) file.put(static_cast<char>((length >> (8 * i)) & 0xff));
-    file << text;
-    for (const auto& [name, tensor] : tensors) {
-      const Tensor data = tensor.contiguous();
-      if (data.nbytes() > 0) {
-        file.write(reinterpret_cast<const char*>(data.bytes()), static_cast<std::streamsize>(data.nbytes()));
-      }
-    }
-    file.close();
-    if (!file) {
-      std::remove(temporary.c_str());
-      throw Error("Cannot write '" + path + "'.", "Check the directory and the free space.");
-    }
+  AtomicFile file(path);
+  std::string length(8, '\0');
+  for (size_t i = 0; i < 8; ++i) length[i] = static_cast<char>((uint64_t{text.size()} >> (8 * i)) & 0xff);
+  file.write(length);
+  file.write(text);
+  for (const auto& [name, tensor] : tensors) {
+    const Tensor data = tensor.contiguous();
+    file.write(data.bytes(), data.nbytes());
   }
-  std::error_code failure;
-  std::filesystem::rename(temporary, path, failure);
-  if (failure) {
-    std::remove(temporary.c_str());
-    throw Error("Cannot write '" + path + "': " + failure.message() + ".");
-  }
+  file.commit();
 }
 
 }  // namespace tinyml

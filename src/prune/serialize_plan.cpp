@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "tinyml/atomic_file.h"
 #include "tinyml/prune.h"
 
 namespace tinyml {
@@ -61,19 +62,7 @@ PruningPlan parse_pruning_plan(const std::string& json) {
   }
 }
 
-void write_pruning_plan(const PruningPlan& plan, const std::string& path) {
-  const std::string temporary = path + ".tmp";
-  {
-    std::ofstream file(temporary, std::ios::binary);
-    file << to_json(plan);
-    file.close();
-    if (!file) throw Error(fmt::format("cannot write '{}'", temporary));
-  }
-  if (std::rename(temporary.c_str(), path.c_str()) != 0) {
-    std::remove(temporary.c_str());
-    throw Error(fmt::format("cannot write '{}'", path));
-  }
-}
+void write_pruning_plan(const PruningPlan& plan, const std::string& path) { write_file(path, to_json(plan)); }
 
 PruningPlan read_pruning_plan(const std::string& path) {
   std::ifstream file(path, std::ios::binary);

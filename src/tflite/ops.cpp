@@ -1,4 +1,5 @@
 // Names and sizes of the format's enumerations.
+#include "tinyml/tflite.h"
 #include "tinyml/tflite_ops.h"
 
 namespace tinyml::tflite {
@@ -24,6 +25,14 @@ std::string_view to_string(Type type) {
   }
   return "";
 }
+
+std::string name_of(const Operator& op) {
+  if (op.op == Op::CUSTOM) return op.custom_code;
+  const std::string_view name = to_string(op.op);
+  return name.empty() ? "operator " + std::to_string(static_cast<int>(op.op)) : std::string(name);
+}
+
+bool is_stablehlo(Op op) { return to_string(op).starts_with("STABLEHLO_"); }
 
 bool parse_op(std::string_view text, Op& op) {
 #define TINYML_TFLITE_OP(name, number) \

@@ -9,6 +9,7 @@
 #include "tflite/passes/quantization.h"
 #include "tflite/passes/weight_storage.h"
 #include "tflite/signature_binding.h"
+#include "tinyml/error.h"
 #include "tinyml/tflite_passes.h"
 #include "tinyml/tflite_verify.h"
 
@@ -118,9 +119,12 @@ void write_forms(Model& model, const FormPolicy& policy) {
 }
 
 LayoutReport optimize(Model& model, const OptimizeOptions& options) {
-  Pipeline pipeline(model, options);
   const Note note = options.note ? options.note : [](const std::string&) {};
   fill_options(model);
+  if (auto misfits = find_misfits(model); !misfits.empty()) {
+    throw Error("the model cannot be optimised, it is not sound:", std::move(misfits));
+  }
+  Pipeline pipeline(model, options);
   pipeline.simplify(true);
   const LayoutReport layout = assign_layout(model, options.layout);
   pipeline.report("assign_layout");

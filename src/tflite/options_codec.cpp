@@ -12,6 +12,7 @@ template <class O, class F>
 void each_field(Conv2DOptions& o, O& t, F f) {
   f(o.padding, t.padding), f(o.stride_w, t.stride_w), f(o.stride_h, t.stride_h), f(o.activation, t.activation);
   f(o.dilation_w, t.dilation_w), f(o.dilation_h, t.dilation_h);
+  f(o.quantized_bias_type, t.quantized_bias_type);
 }
 template <class O, class F>
 void each_field(DepthwiseConv2DOptions& o, O& t, F f) {
@@ -27,6 +28,7 @@ void each_field(Conv3DOptions& o, O& t, F f) {
 template <class O, class F>
 void each_field(TransposeConvOptions& o, O& t, F f) {
   f(o.padding, t.padding), f(o.stride_w, t.stride_w), f(o.stride_h, t.stride_h), f(o.activation, t.activation);
+  f(o.quantized_bias_type, t.quantized_bias_type);
 }
 template <class O, class F>
 void each_field(Pool2DOptions& o, O& t, F f) {
@@ -36,7 +38,8 @@ void each_field(Pool2DOptions& o, O& t, F f) {
 template <class O, class F>
 void each_field(FullyConnectedOptions& o, O& t, F f) {
   f(o.activation, t.activation), f(o.weights_format, t.weights_format), f(o.keep_num_dims, t.keep_num_dims);
-  f(o.asymmetric_quantize_inputs, t.asymmetric_quantize_inputs);
+  f(o.asymmetric_quantize_inputs, t.asymmetric_quantize_inputs), f(o.quantized_bias_type, t.quantized_bias_type);
+  f(o.quant_spec, t.quant_spec);
 }
 template <class O, class F>
 void each_field(BatchMatMulOptions& o, O& t, F f) {
@@ -311,6 +314,10 @@ Options decode_options(Op op, const fb::BuiltinOptionsUnion& table) {
     result = ours;
   });
   return result;
+}
+
+bool has_options(Op op) {
+  return visit_option_type(op, [](auto, auto) {});
 }
 
 Options default_options(Op op) {

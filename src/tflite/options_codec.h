@@ -13,6 +13,9 @@ fb::BuiltinOptionsUnion encode_options(Op op, const Options& options);
 /// a table of another operator throws Error.
 Options decode_options(Op op, const fb::BuiltinOptionsUnion& table);
 
+/// Whether the operator's options are a struct of their own here; those of the others are carried.
+bool has_options(Op op);
+
 /// Options with the format's defaults for an operator; std::monostate where it has none.
 Options default_options(Op op);
 

@@ -1,10 +1,13 @@
 // File -> model.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "graph/mapped_file.h"
+#include "tflite/carried.h"
 #include "tflite/options_codec.h"
+#include "tflite/unknown_fields.h"
 #include "tinyml/error.h"
 #include "tinyml/tflite.h"
 
@@ -27,17 +30,6 @@ size_t count_of(const flatbuffers::Vector<T>* vector) {
   return vector == nullptr ? 0 : vector->size();
 }
 
-/// Whether a table of unknown type holds any field at all.
-bool has_fields(const void* table) {
-  const auto* typed = static_cast<const flatbuffers::Table*>(table);
-  const uint8_t* vtable = typed->GetVTable();
-  const auto size = flatbuffers::ReadScalar<flatbuffers::voffset_t>(vtable);
-  for (size_t at = 4; at + 1 < size; at += 2) {
-    if (flatbuffers::ReadScalar<flatbuffers::voffset_t>(vtable + at) != 0) return true;
-  }
-  return false;
-}
-
 class FileReader {
  public:
   FileReader(std::span<const std::byte> file, std::shared_ptr<const void> owner)
@@ -48,11 +40,17 @@ class FileReader {
     if (file_.size() < 16 || !fb::ModelBufferHasIdentifier(bytes)) {
       throw Error("this is not a TFLite model: the identifier TFL3 is missing");
     }
-    flatbuffers::Verifier verifier(bytes, file_.size(), kMaxDepth, kMaxTables);
+    // Beyond what a flatbuffer can address stand the contents of large models.
+    const size_t addressed = std::min<size_t>(file_.size(), FLATBUFFERS_MAX_BUFFER_SIZE - 1);
+    flatbuffers::Verifier verifier(bytes, addressed, kMaxDepth, kMaxTables);
     if (!fb::VerifyModelBuffer(verifier)) throw Error("the TFLite file is damaged: its tables do not fit the file");
     const fb::Model& source = *fb::GetModel(bytes);
     if (source.version() != 3) problem(fmt::format("the schema version is {}, not 3", source.version()));
 
+    for (const std::string& unknown : find_unknown_fields(source)) {
+      problem(unknown + " is not known here and would get lost", "the file is newer than this tinyml: update tinyml");
+    }
+    if (!problems_.empty()) throw Error("the TFLite file cannot be read:", std::move(problems_));
     read_codes(source);
     Model model;
     model.description = text_of(source.description());
@@ -70,6 +68,7 @@ class FileReader {
     for (size_t i = 0; i < count_of(source.signature_defs()); ++i) {
       model.signatures.push_back(read_signature(*source.signature_defs()->Get(static_cast<uint32_t>(i)), model));
     }
+    model.carried = carry_model(source);
     if (!problems_.empty()) throw Error("the TFLite file cannot be read:", std::move(problems_));
     return model;
   }
@@ -84,26 +83,28 @@ class FileReader {
     for (size_t i = 0; i < count_of(source.operator_codes()); ++i) {
       const fb::OperatorCode& code = *source.operator_codes()->Get(static_cast<uint32_t>(i));
       const int number = std::max(code.builtin_code(), static_cast<int32_t>(code.deprecated_builtin_code()));
-      const auto op = static_cast<Op>(number);
-      if (to_string(op).empty()) problem(fmt::format("operator number {} is unknown", number));
-      codes_.push_back({op, text_of(code.custom_code())});
+      if (number < 0) problem(fmt::format("operator number {} is negative", number));
+      codes_.push_back({static_cast<Op>(number), text_of(code.custom_code()), code.version()});
     }
   }
 
+  // Contents behind the flatbuffer.
+  Buffer outside(uint64_t offset, uint64_t size, const std::string& name) {
+    if (offset > file_.size() || size > file_.size() - offset) {
+      problem(fmt::format("the contents of {} lie outside the file", name));
+      return {};
+    }
+    return Buffer::alias(owner_, file_.data() + offset, size);
+  }
+
   Buffer read_buffer(const fb::Model& source, uint32_t index) {
-    if (index == 0) return {};
+    if (index == 0 && count_of(source.buffers()) == 0) return {};
     if (index >= count_of(source.buffers())) {
       problem(fmt::format("buffer {} does not exist", index));
       return {};
     }
     const fb::Buffer& buffer = *source.buffers()->Get(index);
-    if (buffer.offset() > 1) {
-      if (buffer.offset() > file_.size() || buffer.size() > file_.size() - buffer.offset()) {
-        problem(fmt::format("buffer {} lies outside the file", index));
-        return {};
-      }
-      return Buffer::alias(owner_, file_.data() + buffer.offset(), buffer.size());
-    }
+    if (buffer.offset() > 1) return outside(buffer.offset(), buffer.size(), fmt::format("buffer {}", index));
     if (count_of(buffer.data()) == 0) return {};
     return Buffer::alias(owner_, buffer.data()->data(), buffer.data()->size());
   }
@@ -146,12 +147,10 @@ class FileReader {
         return tensor;
       }
     }
-    if (from.sparsity() != nullptr) {
-      problem(fmt::format("tensor '{}' is stored sparse", tensor.name), "densify the model first");
-    }
+    carry_tensor(from, tensor);
     tensor.quantization = read_quantization(from.quantization(), tensor);
     tensor.buffer = read_buffer(source, from.buffer());
-    check_size(tensor);
+    if (!tensor.opaque) check_size(tensor);
     return tensor;
   }
 
@@ -172,7 +171,10 @@ class FileReader {
 
   std::vector<int> read_ids(const flatbuffers::Vector<int32_t>* source, const Subgraph& subgraph, bool optional,
                             const std::string& user) {
-    std::vector<int> ids = values_of(source);
+    return checked_ids(values_of(source), subgraph, optional, user);
+  }
+
+  std::vector<int> checked_ids(std::vector<int> ids, const Subgraph& subgraph, bool optional, const std::string& user) {
     for (int id : ids) {
       const bool absent = id == kNoTensor && optional;
       if (!absent && (id < 0 || static_cast<size_t>(id) >= subgraph.tensors.size())) {
@@ -183,18 +185,12 @@ class FileReader {
   }
 
   Options read_options(const fb::Operator& source, const Operator& op, const std::string& name) {
-    if (source.builtin_options_2() != nullptr && has_fields(source.builtin_options_2())) {
-      problem(name + " has options of a newer kind (StableHLO) that cannot be carried");
-    }
-    if (op.op == Op::CUSTOM) return {};
+    if (!has_options(op.op)) return carry_options(source);
+    if (source.builtin_options_2() != nullptr) problem(name + " has the options of another operator");
     fb::BuiltinOptionsUnion table;
     if (source.builtin_options() != nullptr) {
       table.value = fb::BuiltinOptionsUnion::UnPack(source.builtin_options(), source.builtin_options_type(), nullptr);
-      if (table.value != nullptr) {
-        table.type = source.builtin_options_type();
-      } else if (has_fields(source.builtin_options())) {
-        problem(name + " has options that are not known here");
-      }
+      if (table.value != nullptr) table.type = source.builtin_options_type();
     }
     try {
       return decode_options(op.op, table);
@@ -210,17 +206,23 @@ class FileReader {
       problem(fmt::format("operator {} has the code {}, which does not exist", position, source.opcode_index()));
       return op;
     }
-    op.op = codes_[source.opcode_index()].first;
-    op.custom_code = codes_[source.opcode_index()].second;
+    const Code& code = codes_[source.opcode_index()];
+    op.op = code.op;
+    op.custom_code = code.custom_code;
+    op.version = code.version;
+    op.debug_metadata_index = source.debug_metadata_index();
+    op.mutating_variable_inputs = values_of(source.mutating_variable_inputs());
     const std::string name =
-        fmt::format("operator {} ({})", position, op.op == Op::CUSTOM ? op.custom_code : std::string(to_string(op.op)));
+        fmt::format("operator {} ({})", position, name_of(op));
     op.inputs = read_ids(source.inputs(), subgraph, true, name);
     op.outputs = read_ids(source.outputs(), subgraph, false, name);
     op.intermediates = read_ids(source.intermediates(), subgraph, true, name);
     if (count_of(source.custom_options()) > 0) {
       op.custom_options = Buffer::alias(owner_, source.custom_options()->data(), source.custom_options()->size());
     }
-    if (source.large_custom_options_size() > 0) problem(name + " has custom options outside the flatbuffer");
+    if (source.large_custom_options_offset() > 1) {
+      op.custom_options = outside(source.large_custom_options_offset(), source.large_custom_options_size(), name);
+    }
     op.options = read_options(source, op, name);
     return op;
   }
@@ -228,11 +230,15 @@ class FileReader {
   Subgraph read_subgraph(const fb::Model& model, const fb::SubGraph& source) {
     Subgraph subgraph;
     subgraph.name = text_of(source.name());
+    subgraph.debug_metadata_index = source.debug_metadata_index();
     for (size_t i = 0; i < count_of(source.tensors()); ++i) {
       subgraph.tensors.push_back(read_tensor(model, *source.tensors()->Get(static_cast<uint32_t>(i))));
     }
     for (size_t i = 0; i < count_of(source.operators()); ++i) {
       subgraph.operators.push_back(read_operator(*source.operators()->Get(static_cast<uint32_t>(i)), subgraph, i));
+    }
+    for (Tensor& tensor : subgraph.tensors) {
+      tensor.related = checked_ids(std::move(tensor.related), subgraph, true, "the scales of '" + tensor.name + "'");
     }
     subgraph.inputs = read_ids(source.inputs(), subgraph, false, "the list of inputs");
     subgraph.outputs = read_ids(source.outputs(), subgraph, false, "the list of outputs");
@@ -266,7 +272,12 @@ class FileReader {
 
   std::span<const std::byte> file_;
   std::shared_ptr<const void> owner_;
-  std::vector<std::pair<Op, std::string>> codes_;
+  struct Code {
+    Op op;
+    std::string custom_code;
+    int version;
+  };
+  std::vector<Code> codes_;
   std::string where_;
   std::vector<Diagnostic> problems_;
 };

@@ -4,9 +4,12 @@ find_program(FLATC flatc REQUIRED)
 set(TINYML_SCHEMA_DIR ${CMAKE_BINARY_DIR}/generated/tflite)
 add_custom_command(
   OUTPUT ${TINYML_SCHEMA_DIR}/schema_generated.h
-  COMMAND ${FLATC} --cpp --gen-object-api --scoped-enums -o ${TINYML_SCHEMA_DIR} ${CMAKE_CURRENT_LIST_DIR}/schema.fbs
-  DEPENDS ${CMAKE_CURRENT_LIST_DIR}/schema.fbs
+  COMMAND ${FLATC} --cpp --gen-object-api --gen-mutable --scoped-enums --reflect-types -o ${TINYML_SCHEMA_DIR}
+          ${CMAKE_CURRENT_LIST_DIR}/schema.fbs ${CMAKE_CURRENT_LIST_DIR}/carried_options.fbs
+  DEPENDS ${CMAKE_CURRENT_LIST_DIR}/schema.fbs ${CMAKE_CURRENT_LIST_DIR}/carried_options.fbs
   COMMENT "Compiling the TFLite schema")
+add_custom_target(tinyml_schema DEPENDS ${TINYML_SCHEMA_DIR}/schema_generated.h)
+add_dependencies(tinyml_tflite tinyml_schema)
 target_sources(tinyml_tflite PRIVATE ${TINYML_SCHEMA_DIR}/schema_generated.h)
 target_include_directories(tinyml_tflite SYSTEM PRIVATE ${TINYML_SCHEMA_DIR})
 

@@ -200,7 +200,7 @@ int operator_version(const Subgraph& subgraph, const Operator& op) {
   }
   const auto* entry = std::find_if(std::begin(kTypeVersions), std::end(kTypeVersions),
                                    [&](const TypeVersions& row) { return row.op == op.op; });
-  if (entry == std::end(kTypeVersions)) return 1;
+  if (entry == std::end(kTypeVersions)) return std::max(1, op.version);
   return int16 ? entry->int16 : int8 ? entry->int8 : 1;
 }
 

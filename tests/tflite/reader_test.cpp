@@ -99,6 +99,37 @@ TEST(Reader, EveryTruncationAndBitFlipIsRefusedOrSound) {
   }
 }
 
+// As in files over 2 GB, at a limit that a test can afford.
+TEST(Reader, ContentsBehindTheFlatbuffer) {
+  Model model = quantized_model();
+  Subgraph& g = model.subgraphs[0];
+  std::vector<std::vector<float>> contents;
+  for (int i = 0; i < 3; ++i) {
+    std::vector<float> values(20000 + static_cast<size_t>(i));
+    for (size_t k = 0; k < values.size(); ++k) values[k] = static_cast<float>(k % 97) + static_cast<float>(i);
+    contents.push_back(values);
+    const int x = g.add_tensor("x" + std::to_string(i), Type::FLOAT32, {static_cast<int32_t>(values.size())});
+    const int y = g.add_tensor("y" + std::to_string(i), Type::FLOAT32, {static_cast<int32_t>(values.size())});
+    const int c = g.add_constant("c" + std::to_string(i), std::move(values), g.tensors.back().shape);
+    g.inputs.push_back(x);
+    g.add_operator(Op::ADD, {x, c}, {y}, ArithmeticOptions{});
+    g.outputs.push_back(y);
+  }
+  const auto file = std::make_shared<const std::vector<std::byte>>(serialize_tflite(model, {.largest_flatbuffer = 100'000}));
+  const auto whole = serialize_tflite(model);
+  EXPECT_NE(*file, whole);
+  const Model copy = read_tflite(*file, file);
+  EXPECT_EQ(serialize_tflite(copy), serialize_tflite(reread(model)));
+  int found = 0;
+  for (const Tensor& tensor : copy.subgraphs[0].tensors) {
+    if (tensor.name[0] != 'c') continue;
+    const auto values = tensor.buffer.as<float>();
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(values.data()) % 16, reinterpret_cast<uintptr_t>(file->data()) % 16);
+    EXPECT_EQ(std::vector<float>(values.begin(), values.end()), contents[static_cast<size_t>(found++)]);
+  }
+  EXPECT_EQ(found, 3);
+}
+
 TEST(Reader, NamesTheFile) {
   const std::string path = ::testing::TempDir() + "reader_test.tflite";
   std::ofstream(path, std::ios::binary) << "this is a text, not a model at all";

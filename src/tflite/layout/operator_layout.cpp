@@ -4,6 +4,7 @@
 
 #include "tflite/constant_values.h"
 #include "tflite/layout/reshape_order.h"
+#include "tflite/operator_traits.h"
 #include "tinyml/error.h"
 
 namespace tinyml::tflite {
@@ -110,6 +111,10 @@ std::optional<AxisFrame> shape_frame(const Subgraph& subgraph, const Uses& uses,
 OperatorLayouts::OperatorLayouts(const Subgraph& subgraph, const Uses& uses) : subgraph_(subgraph), uses_(uses) {
   frames_.reserve(subgraph.operators.size());
   for (const Operator& op : subgraph.operators) {
+    if (!op.channels_first && touches_opaque(subgraph, op)) {
+      frames_.emplace_back();
+      continue;
+    }
     if (op.op == Op::TRANSPOSE) {
       frames_.push_back(transpose_frame(subgraph, op));
     } else if (op.op == Op::SHAPE) {
@@ -157,7 +162,7 @@ std::vector<LayoutConfig> OperatorLayouts::own_configs(int o) const {
   if (frame && !frame->last_axis_stays) return {};
   std::vector<LayoutConfig> configs = {identity_config(o)};
   // BATCH_MATMUL reads its second operand either way round for nothing.
-  if (op.op == Op::BATCH_MATMUL && op.inputs.size() == 2) {
+  if (op.op == Op::BATCH_MATMUL && op.inputs.size() == 2 && !touches_opaque(subgraph_, op)) {
     LayoutConfig other = configs[0];
     if (other.inputs[1].size() >= 2) {
       std::swap(other.inputs[1].back(), other.inputs[1][other.inputs[1].size() - 2]);
@@ -169,8 +174,11 @@ std::vector<LayoutConfig> OperatorLayouts::own_configs(int o) const {
 
 std::optional<LayoutConfig> OperatorLayouts::follow(int o, bool is_input, size_t slot, const Order& order) const {
   const Operator& op = subgraph_.operators[static_cast<size_t>(o)];
-  if (op.op == Op::RESHAPE && op.inputs.size() > 1 && !constant_integers(subgraph_, op, 1)) return std::nullopt;
-  if (op.op == Op::RESHAPE) return slot == 0 ? follow_reshape(o, is_input, order) : std::nullopt;
+  if (op.op == Op::RESHAPE) {
+    const bool computed = op.inputs.size() > 1 && !constant_integers(subgraph_, op, 1);
+    const bool fixed = slot != 0 || computed || touches_opaque(subgraph_, op);
+    return fixed ? std::nullopt : follow_reshape(o, is_input, order);
+  }
   const auto& frame = frames_[static_cast<size_t>(o)];
   if (!frame) {  // Fixed, but perhaps with a choice.
     const std::vector<LayoutConfig> choices = op.op == Op::BATCH_MATMUL ? own_configs(o) : std::vector<LayoutConfig>{};

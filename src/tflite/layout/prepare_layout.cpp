@@ -2,6 +2,7 @@
 
 #include "tflite/constant_values.h"
 #include "tflite/layout/operator_layout.h"
+#include "tflite/operator_traits.h"
 #include "tflite/uses.h"
 #include "tinyml/error.h"
 
@@ -15,7 +16,9 @@ void unify_reshapes(Subgraph& subgraph) {
     if (op.op != Op::SQUEEZE && op.op != Op::EXPAND_DIMS && op.op != Op::RESHAPE) continue;
     // A shape that is computed when the model runs stays an operand.
     if (op.op == Op::RESHAPE && op.inputs.size() > 1 && !constant_integers(subgraph, op, 1)) continue;
+    if (touches_opaque(subgraph, op) || !is_reshape_by_output(subgraph, op)) continue;
     op.op = Op::RESHAPE;
+    op.version = 0;
     op.options = ReshapeOptions{};
     op.inputs.resize(1);
   }
@@ -97,6 +100,7 @@ void find_depthwise(Subgraph& subgraph) {
     // TFLite's kernels know one stride for depthwise convolutions; others run as a grouped CONV_2D.
     if (options.stride_w != options.stride_h) continue;
     op.op = Op::DEPTHWISE_CONV_2D;
+    op.version = 0;
     op.options = options;
   }
 }

@@ -102,6 +102,7 @@ void reorder_size(Subgraph& subgraph, Operator& op, const Order& order) {
 
 void rewrite_attributes(Subgraph& subgraph, Operator& op, const LayoutConfig& config) {
   const size_t operand = op.op == Op::SPLIT ? 1 : 0;
+  if (config.inputs.size() <= operand) return;  // Of unknown meaning, or without operands.
   // Vectors have no order.
   if (!op.channels_first && (op.op == Op::PACK ? config.outputs[0] : config.inputs[operand]).empty()) return;
   Rewriter rewrite(subgraph, op);

@@ -65,6 +65,7 @@ void Editor::remove(int index) {
 
 void Editor::become(int index, Op kind, Options options) {
   subgraph_.operators[static_cast<size_t>(index)].op = kind;
+  subgraph_.operators[static_cast<size_t>(index)].version = 0;
   subgraph_.operators[static_cast<size_t>(index)].options = std::move(options);
 }
 

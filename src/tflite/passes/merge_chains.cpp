@@ -1,5 +1,6 @@
 #include "tflite/constant_values.h"
 #include "tflite/layout/order.h"
+#include "tflite/operator_traits.h"
 #include "tflite/passes/editor.h"
 #include "tflite/passes/passes.h"
 
@@ -43,7 +44,8 @@ int merge_chains(Subgraph& subgraph) {
     const int before = editor.producer(op.inputs[0]);
     if (before == kNoProducer) continue;
     const Operator& first = editor.op(before);
-    if (is_reshape(op.op) && is_reshape(first.op) && has_known_shape(subgraph, op) && is_per_tensor(editor.tensor(op.outputs[0]))) {
+    if (is_reshape(op.op) && is_reshape(first.op) && has_known_shape(subgraph, op) &&
+        is_per_tensor(editor.tensor(op.outputs[0])) && is_reshape_by_output(subgraph, op)) {
       editor.set_inputs(o, {first.inputs[0]});
       editor.become(o, Op::RESHAPE, ReshapeOptions{});
       ++changes;
@@ -59,7 +61,11 @@ int merge_chains(Subgraph& subgraph) {
       const auto b = constant_integers(subgraph, op, 1);
       if (!a || !b || a->size() != b->size()) continue;
       std::vector<int32_t> combined;
-      for (int64_t axis : *b) combined.push_back(static_cast<int32_t>((*a)[static_cast<size_t>(axis)]));
+      const int rank = static_cast<int>(a->size());
+      for (int64_t axis : *b) {
+        const int64_t inner = (*a)[static_cast<size_t>(normalized_axis(axis, rank))];
+        combined.push_back(normalized_axis(inner, rank));
+      }
       Tensor permutation = editor.tensor(op.inputs[1]);
       permutation.type = Type::INT32;
       permutation.buffer = Buffer::of(combined);

@@ -1,36 +1,11 @@
 #include <unordered_map>
 
+#include "tflite/operator_traits.h"
 #include "tflite/passes/editor.h"
 #include "tflite/passes/passes.h"
 
 namespace tinyml::tflite {
 namespace {
-
-// Operators of which two need not give the same result, or that hold state.
-bool is_repeatable(const Operator& op) {
-  switch (op.op) {
-    case Op::RANDOM_UNIFORM:
-    case Op::RANDOM_STANDARD_NORMAL:
-    case Op::MULTINOMIAL:
-    case Op::CUSTOM:
-    case Op::IF:
-    case Op::WHILE:
-    case Op::CALL:
-    case Op::CALL_ONCE:
-    case Op::VAR_HANDLE:
-    case Op::READ_VARIABLE:
-    case Op::ASSIGN_VARIABLE:
-    case Op::LSTM:
-    case Op::SVDF:
-    case Op::RNN:
-    case Op::UNIDIRECTIONAL_SEQUENCE_LSTM:
-    case Op::BIDIRECTIONAL_SEQUENCE_LSTM:
-    case Op::UNIDIRECTIONAL_SEQUENCE_RNN:
-      return false;
-    default:
-      return true;
-  }
-}
 
 size_t hash_of(const Operator& op) {
   size_t hash = static_cast<size_t>(op.op);
@@ -46,7 +21,7 @@ int merge_common_subexpressions(Subgraph& subgraph) {
   int changes = 0;
   for (int o = 0; o < editor.count(); ++o) {
     const Operator& op = editor.op(o);
-    if (!is_repeatable(op)) continue;
+    if (!is_repeatable(subgraph, op)) continue;
     const auto same = [&](const Operator& other) {
       if (op.op != other.op || op.inputs != other.inputs || !(op.options == other.options) ||
           op.outputs.size() != other.outputs.size() || op.channels_first != other.channels_first) {

@@ -1,32 +1,8 @@
-#include <algorithm>
-#include <map>
-
+#include "tflite/operator_traits.h"
 #include "tflite/passes/editor.h"
 #include "tflite/passes/passes.h"
-#include "tflite/signature_binding.h"
 
 namespace tinyml::tflite {
-namespace {
-
-bool has_effects(const Subgraph& subgraph, const Operator& op) {
-  switch (op.op) {
-    case Op::CALL_ONCE:
-    case Op::ASSIGN_VARIABLE:
-    case Op::IF:
-    case Op::WHILE:
-    case Op::CALL:
-    case Op::CUSTOM:
-    case Op::HASHTABLE_IMPORT:
-      return true;
-    default:
-      return std::any_of(op.inputs.begin(), op.inputs.end(), [&](int id) {
-        return id != kNoTensor && subgraph.tensors[static_cast<size_t>(id)].is_variable;
-      });
-  }
-}
-
-}  // namespace
-
 int remove_dead_code(Subgraph& subgraph) {
   const Uses uses = find_uses(subgraph);
   std::vector<char> needed(subgraph.operators.size(), 0);
@@ -58,7 +34,6 @@ int remove_dead_code(Subgraph& subgraph) {
 }
 
 void drop_unused_tensors(Model& model) {
-  const SignatureBinding binding(model);
   for (Subgraph& subgraph : model.subgraphs) {
     std::vector<int> number(subgraph.tensors.size(), -1);
     std::vector<Tensor> kept;
@@ -78,9 +53,19 @@ void drop_unused_tensors(Model& model) {
       for (int& id : op.intermediates) keep(id);
     }
     for (int& id : subgraph.outputs) keep(id);
+    for (Signature& signature : model.signatures) {
+      if (signature.subgraph < 0 || &model.subgraphs.at(static_cast<size_t>(signature.subgraph)) != &subgraph) continue;
+      for (auto& [name, id] : signature.inputs) keep(id);
+      for (auto& [name, id] : signature.outputs) keep(id);
+    }
+    // Scales that are tensors of their own; the list of kept ones grows by what they need.
+    for (size_t t = 0; t < kept.size(); ++t) {
+      std::vector<int> related = kept[t].related;
+      for (int& id : related) keep(id);
+      kept[t].related = std::move(related);
+    }
     subgraph.tensors = std::move(kept);
   }
-  binding.restore(model);
 }
 
 }  // namespace tinyml::tflite

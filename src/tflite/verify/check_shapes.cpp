@@ -118,6 +118,7 @@ void check_types(const Checker& checker, const Operator& op) {
 
 void check_shapes(const Checker& checker) {
   for (const Operator& op : checker.subgraph.operators) {
+    if (op.channels_first) continue;
     check_output_shapes(checker, op);
     check_types(checker, op);
   }

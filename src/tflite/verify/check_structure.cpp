@@ -81,6 +81,60 @@ constexpr auto kOperands = std::to_array<OperandCount>({
     {Op::RSQRT, 1, 1, 1, 1},
     {Op::ABS, 1, 1, 1, 1},
     {Op::NEG, 1, 1, 1, 1},
+    {Op::FLOOR, 1, 1, 1, 1},
+    {Op::CEIL, 1, 1, 1, 1},
+    {Op::ROUND, 1, 1, 1, 1},
+    {Op::SIGN, 1, 1, 1, 1},
+    {Op::SIN, 1, 1, 1, 1},
+    {Op::COS, 1, 1, 1, 1},
+    {Op::SQUARE, 1, 1, 1, 1},
+    {Op::LOGICAL_NOT, 1, 1, 1, 1},
+    {Op::ZEROS_LIKE, 1, 1, 1, 1},
+    {Op::FAKE_QUANT, 1, 1, 1, 1},
+    {Op::L2_NORMALIZATION, 1, 1, 1, 1},
+    {Op::LOCAL_RESPONSE_NORMALIZATION, 1, 1, 1, 1},
+    {Op::SHAPE, 1, 1, 1, 1},
+    {Op::RANK, 1, 1, 1, 1},
+    {Op::LESS, 2, 2, 1, 1},
+    {Op::LESS_EQUAL, 2, 2, 1, 1},
+    {Op::GREATER, 2, 2, 1, 1},
+    {Op::GREATER_EQUAL, 2, 2, 1, 1},
+    {Op::EQUAL, 2, 2, 1, 1},
+    {Op::NOT_EQUAL, 2, 2, 1, 1},
+    {Op::LOGICAL_AND, 2, 2, 1, 1},
+    {Op::LOGICAL_OR, 2, 2, 1, 1},
+    {Op::FLOOR_DIV, 2, 2, 1, 1},
+    {Op::FLOOR_MOD, 2, 2, 1, 1},
+    {Op::ATAN2, 2, 2, 1, 1},
+    {Op::BITWISE_XOR, 2, 2, 1, 1},
+    {Op::RIGHT_SHIFT, 2, 2, 1, 1},
+    {Op::REDUCE_ANY, 2, 2, 1, 1},
+    {Op::REDUCE_ALL, 2, 2, 1, 1},
+    {Op::ARG_MAX, 2, 2, 1, 1},
+    {Op::ARG_MIN, 2, 2, 1, 1},
+    {Op::TILE, 2, 2, 1, 1},
+    {Op::BROADCAST_TO, 2, 2, 1, 1},
+    {Op::CUMSUM, 2, 2, 1, 1},
+    {Op::REVERSE_V2, 2, 2, 1, 1},
+    {Op::GATHER_ND, 2, 2, 1, 1},
+    {Op::FILL, 2, 2, 1, 1},
+    {Op::REVERSE_SEQUENCE, 2, 2, 1, 1},
+    {Op::EXPAND_DIMS, 2, 2, 1, 1},
+    {Op::BROADCAST_ARGS, 2, 2, 1, 1},
+    {Op::SELECT, 3, 3, 1, 1},
+    {Op::SELECT_V2, 3, 3, 1, 1},
+    {Op::ADD_N, 1, kMany, 1, 1},
+    {Op::CONV_3D_TRANSPOSE, 3, 4, 1, 1},
+    {Op::TOPK_V2, 2, 2, 2, 2},
+    {Op::ONE_HOT, 4, 4, 1, 1},
+    {Op::RANGE, 3, 3, 1, 1},
+    {Op::BATCH_TO_SPACE_ND, 3, 3, 1, 1},
+    {Op::SPACE_TO_BATCH_ND, 3, 3, 1, 1},
+    {Op::DYNAMIC_UPDATE_SLICE, 3, 3, 1, 1},
+    {Op::SCATTER_ND, 3, 3, 1, 1},
+    {Op::IF, 1, kMany, 0, kMany},
+    {Op::WHILE, 1, kMany, 1, kMany},
+    {Op::EMBEDDING_LOOKUP, 2, 2, 1, 1},
 });
 
 /// Whether every enumerator in the options is one the format defines.
@@ -117,6 +171,7 @@ struct EnumCheck {
 void check_options(const Checker& checker, const Operator& op) {
   if (op.op == Op::CUSTOM) return;
   const bool none = std::holds_alternative<std::monostate>(op.options);
+  if (std::holds_alternative<CarriedOptions>(op.options) && !has_options(op.op)) return;
   if (!none && op.options.index() != default_options(op.op).index()) {
     checker.report(op, "its options are those of another operator");
     return;
@@ -130,6 +185,9 @@ void check_operand_count(const Checker& checker, const Operator& op) {
   if (row == kOperands.end()) return;
   if (op.inputs.size() < row->inputs_min || op.inputs.size() > row->inputs_max) {
     checker.report(op, fmt::format("it has {} inputs", op.inputs.size()));
+  }
+  for (size_t i = 0; i < row->inputs_min && i < op.inputs.size(); ++i) {
+    if (op.inputs[i] == kNoTensor) checker.report(op, fmt::format("input {} is absent", i));
   }
   if (op.outputs.size() < row->outputs_min || op.outputs.size() > row->outputs_max) {
     checker.report(op, fmt::format("it has {} outputs", op.outputs.size()));
@@ -163,7 +221,7 @@ void check_structure(const Checker& checker) {
   std::vector<bool> defined(subgraph.tensors.size(), false);
   for (size_t i = 0; i < subgraph.tensors.size(); ++i) {
     const Tensor& tensor = subgraph.tensors[i];
-    defined[i] = tensor.is_constant() || tensor.is_variable || element_count(tensor.shape) == 0;
+    defined[i] = !tensor.buffer.empty() || tensor.is_variable || tensor.opaque || element_count(tensor.shape) == 0;
     if (!tensor.shape_signature.empty() && tensor.shape_signature.size() != tensor.shape.size()) {
       checker.report(fmt::format("tensor '{}': shape signature and shape differ in rank", tensor.name));
     }
@@ -184,7 +242,7 @@ void check_structure(const Checker& checker) {
   }
   std::vector<bool> produced(subgraph.tensors.size(), false);
   for (const Operator& op : subgraph.operators) {
-    if (op.channels_first) checker.report(op, "it is still in logical (channels first) form");
+    if (op.channels_first && !checker.logical) checker.report(op, "it is still in logical (channels first) form");
     check_operand_count(checker, op);
     check_options(checker, op);
     for (int id : op.inputs) {

@@ -16,6 +16,7 @@ struct Checker {
   const Model& model;
   const Subgraph& subgraph;
   std::vector<Diagnostic>& violations;
+  bool logical = false;  ///< Operators in channels-first form are welcome; their shapes are not looked at.
 
   /// Operand access; nullptr for one that is absent or names no tensor.
   const Tensor* tensor(int id) const {
@@ -34,8 +35,7 @@ struct Checker {
   /// A violation of one operator, which is named by its kind and its first output.
   void report(const Operator& op, const std::string& what) const {
     const Tensor* result = output(op, 0);
-    const std::string kind = op.op == Op::CUSTOM ? op.custom_code : std::string(to_string(op.op));
-    report(fmt::format("{} '{}': {}", kind, result == nullptr ? "" : result->name, what));
+    report(fmt::format("{} '{}': {}", name_of(op), result == nullptr ? "" : result->name, what));
   }
 };
 

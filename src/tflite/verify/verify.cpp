@@ -22,12 +22,24 @@ std::vector<Diagnostic> find_violations(const Model& model) {
   return violations;
 }
 
+std::vector<Diagnostic> find_misfits(const Model& model) {
+  std::vector<Diagnostic> misfits;
+  if (model.subgraphs.empty()) misfits.push_back({"the model has no subgraph", "", {}, ""});
+  for (const Subgraph& subgraph : model.subgraphs) {
+    const Checker checker{model, subgraph, misfits, true};
+    const size_t before = misfits.size();
+    check_structure(checker);
+    if (misfits.size() == before) check_shapes(checker);
+  }
+  return misfits;
+}
+
 void verify(const Model& model) {
   std::vector<Diagnostic> violations = find_violations(model);
   if (!violations.empty()) throw Error("the TFLite model is not sound:", std::move(violations));
 }
 
-void verify_file(std::span<const std::byte> file) {
+std::vector<Diagnostic> find_violations(std::span<const std::byte> file) {
   const Model model = read_tflite(file, nullptr);
   std::vector<Diagnostic> violations = find_violations(model);
   const fb::Model& source = *fb::GetModel(file.data());
@@ -38,12 +50,17 @@ void verify_file(std::span<const std::byte> file) {
       const auto* stored =
           source.subgraphs()->Get(static_cast<uint32_t>(s))->operators()->Get(static_cast<uint32_t>(i));
       const int version = source.operator_codes()->Get(stored->opcode_index())->version();
-      const int needed = op.op == Op::CUSTOM ? 1 : operator_version(model.subgraphs[s], op);
+      const int needed = operator_version(model.subgraphs[s], op);
       if (version < needed) {
         checker.report(op, fmt::format("its version is {}, but what it uses needs {}", version, needed));
       }
     }
   }
+  return violations;
+}
+
+void verify_file(std::span<const std::byte> file) {
+  std::vector<Diagnostic> violations = find_violations(file);
   if (!violations.empty()) throw Error("the TFLite file is not sound:", std::move(violations));
 }
 
