@@ -19,5 +19,7 @@ void add_sensitivity(CLI::App& app, const Common& common);
 void add_quantize(CLI::App& app, const Common& common);
 void add_convert(CLI::App& app, const Common& common);
 void add_ops(CLI::App& app, const Common& common);
+void add_optimize(CLI::App& app, const Common& common);
+void add_verify(CLI::App& app, const Common& common);
 
 }  // namespace tinyml::cli

@@ -9,6 +9,7 @@
 
 #include "boundary_options.h"
 #include "commands.h"
+#include "familiar_options.h"
 #include "load.h"
 #include "text.h"
 #include "tinyml/tflite.h"
@@ -31,6 +32,7 @@ struct Options {
   std::string input, output, precision = "float32", integers = "int8", target = "litert", dump, recurrent = "unrolled";
   std::vector<std::string> output_names, forms, io, input_statistics;
   bool keep_layout = false, per_tensor_weights = false;
+  FamiliarOptions familiar;
 };
 
 std::string operators_text(const ConvertReport& report) {
@@ -57,6 +59,7 @@ void run(const Options& options, const Common& common) {
   wanted.forms = tflite::parse_forms(options.forms);
   wanted.recurrent = parse_recurrent_form(options.recurrent);
   wanted.dump_passes = options.dump;
+  apply_familiar_options(options.familiar, !options.io.empty(), wanted);
   const ConvertResult result = convert(graph, wanted);
   progress.done(fmt::format("converted ({}): {}", result.report.quantized ? "quantized" : "float",
                             operators_text(result.report)));
@@ -118,6 +121,7 @@ void add_convert(CLI::App& app, const Common& common) {
       ->check(CLI::IsMember({"unrolled", "fused", "while"}))
       ->capture_default_str();
   command->add_option("--dump-passes", options->dump, "Directory for the model as text after every pass");
+  add_familiar_options(*command, options->familiar);
   command->callback([options, &common] { run(*options, common); });
 }
 

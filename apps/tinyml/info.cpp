@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "commands.h"
+#include "describe_tflite.h"
 #include "load.h"
 #include "text.h"
 #include "tinyml/analysis.h"
@@ -17,6 +18,7 @@ Shows what is in a model before you change it:
   tinyml info model.pt2            inputs, outputs, parameters, multiply-accumulates, memory, operators
   tinyml info model.pt2 --layers   one line for each operator, with its cost
   tinyml info model.pt2 --graph    the whole graph, one line a node
+  tinyml info model.tflite         of a TFLite file: inputs, outputs, signatures, scales, costs, operators
   tinyml info model.pt2 --dot -o model.dot    for Graphviz: dot -Tsvg model.dot -o model.svg)";
 
 struct Options {
@@ -81,6 +83,11 @@ std::string layers(const Graph& graph, const ModelCost& cost) {
 
 void run(const Options& options, const Common& common) {
   Progress progress(common.quiet);
+  if (options.input.ends_with(".tflite")) {
+    if (options.graph || options.dot) throw CLI::ValidationError("--graph, --dot", "are for .pt2 archives");
+    const tflite::Model model = tflite::read_tflite(options.input);
+    return print_or_write(options.output, options.layers ? list_operators(model) : describe(model));
+  }
   const Graph graph = load_graph(options.input, progress);
   if (options.dot) return print_or_write(options.output, to_dot(graph));
   if (options.graph) return print_or_write(options.output, to_string(graph));
@@ -94,7 +101,7 @@ void add_info(CLI::App& app, const Common& common) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("info", "Show a model's inputs, outputs, size, cost and operators");
   command->footer(kFooter);
-  command->add_option("model", options->input, "The model, a .pt2 archive")->required();
+  command->add_option("model", options->input, "The model, a .pt2 archive or a .tflite file")->required();
   CLI::Option* layers = command->add_flag("--layers", options->layers, "One line for each operator");
   CLI::Option* graph = command->add_flag("--graph", options->graph, "The graph as text")->excludes(layers);
   command->add_flag("--dot", options->dot, "The graph as Graphviz source")->excludes(layers)->excludes(graph);

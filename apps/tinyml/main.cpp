@@ -21,6 +21,7 @@ Then, for example:
   tinyml prune model.pt2 --sparsity 0.5 -o pruned.pt2    cut half of the channels; finetune it in PyTorch
   tinyml quantize pruned.pt2 --calibration x.npy -o q.pt2    find int8 ranges from example inputs
   tinyml convert q.pt2 -o model.tflite                   int8 where the model has FakeQuant, float elsewhere
+  tinyml verify model.tflite --against q.pt2             does the file compute what the model does?
 
 Every command explains itself: tinyml COMMAND --help.
 Exit codes: 0 done, 1 bad input (the reason is on stderr), 2 bad usage. Nothing half-written is left behind.)";
@@ -42,6 +43,8 @@ int run(int argc, char** argv) {
   tinyml::cli::add_quantize(app, common);
   tinyml::cli::add_convert(app, common);
   tinyml::cli::add_ops(app, common);
+  tinyml::cli::add_optimize(app, common);
+  tinyml::cli::add_verify(app, common);
 
   try {
     app.parse(argc, argv);

@@ -37,6 +37,16 @@ struct ConvertOptions {
   tflite::Type integers = tflite::Type::INT8;
   /// How what has no FakeQuant is stored and computed.
   tflite::WeightOptions weights;
+  /// Whether an input or output, by position, is channel-last in the file (rank 3 or more); one entry stands for all.
+  /// None: those of rank 4 of a model with images in it. Means nothing where `nchw_transpose` is false.
+  std::vector<std::optional<bool>> input_transpose, output_transpose;
+  /// Which inputs and outputs `boundary` is for, by position; the others stay FLOAT32. None: all of them.
+  std::optional<std::vector<size_t>> fuse_input_indices, fuse_output_indices;
+  /// Inputs and outputs that no FakeQuant lets have the type of `boundary` stay FLOAT32, with a note.
+  bool fuse_where_possible = false;
+  /// Every tensor that goes from one module to another is an output of the file too, under the module's path.
+  bool preserve_tensors = false;
+  int max_transpose_dims = -1;  ///< No TRANSPOSE in the file has more dimensions (3 or more); -1: any number.
   /// Names of the outputs in the signature; empty: as LowerOptions says.
   std::vector<std::string> output_names;
   /// Whose kernels the file is made for: it decides the forms of operations that have several.

@@ -28,9 +28,7 @@ struct InputStatistics {
 };
 
 struct LowerOptions {
-  /// Names of the outputs in the file's signature, in order; empty: "output" for a single one and "output_0",
-  /// "output_1",
-  /// ... for several.
+  /// Names of the outputs in the file's signature, in order; empty: signature_output_names.
   std::vector<std::string> output_names;
   /// Whose kernels the operators are chosen for, where there is a choice.
   tflite::Target target = tflite::Target::kLitert;
@@ -39,7 +37,12 @@ struct LowerOptions {
   tflite::Type activations = tflite::Type::INT8;
   /// By the names of inputs.
   std::map<std::string, InputStatistics> input_statistics;
+  bool preserve_tensors = false;  ///< See ConvertOptions.
 };
+
+/// Names of the tensors that a model returns, None left out: "output" for a single one, "output_0" and so on for the
+/// items of a tuple, the keys of a dictionary, and paths in nested containers ("boxes.0", "output_1.scores").
+std::vector<std::string> signature_output_names(const Graph& graph);
 
 /// The model at TFLite level, in logical form (channel-first, see tinyml/tflite.h), for inference: batch norm uses its
 /// running statistics, dropout passes its input through, FakeQuants use their stored scales. int64 becomes INT32,

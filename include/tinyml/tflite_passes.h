@@ -57,7 +57,9 @@ void write_forms(Model& model, const FormPolicy& policy);
 /// FLOAT32, INT8, UINT8 or INT16 for the float inputs and outputs of the main subgraph, one type for each of them (or
 /// one for all; none: FLOAT32): their QUANTIZE and DEQUANTIZE go, or change type. Throws Error, naming each, when one of
 /// them is not quantized, or with another number of bits.
-void set_boundary_types(Model& model, const std::vector<Type>& input_types, const std::vector<Type>& output_types);
+/// `skip`, where given, hears of what would be thrown, and that input or output is left as it is.
+void set_boundary_types(Model& model, const std::vector<Type>& input_types, const std::vector<Type>& output_types,
+                        const std::function<void(const std::string&)>& skip = {});
 
 struct OptimizeOptions {
   LayoutOptions layout;
@@ -65,7 +67,9 @@ struct OptimizeOptions {
   FormOverrides forms;  ///< Forms that are written or left whatever the target's costs say.
   std::vector<Type> input_types, output_types;  ///< As set_boundary_types takes them.
   Type integers = Type::INT8;  ///< UINT8: the older scheme in place of INT8, with one scale for each weight tensor.
+  bool types_where_possible = false;            ///< An input or output that cannot have its type keeps FLOAT32, noted.
   WeightOptions weights;
+  int max_transpose_rank = 0;  ///< No TRANSPOSE has more dimensions (3 or more); 0: any number.
   /// Hears, in a sentence, of what could not be done as asked.
   std::function<void(const std::string&)> note;
   /// Called after every pass that changed something, with its name: for dumps and checks.

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "tinyml/error.h"
@@ -34,6 +35,9 @@ void verify(const Model& model);
 /// Every violation in a file's model, and every operator code below the version that the features its operators use
 /// call for. Throws Error when the file cannot be read at all.
 std::vector<Diagnostic> find_violations(std::span<const std::byte> file);
+
+/// The same for a file on disk.
+std::vector<Diagnostic> find_file_violations(const std::string& path);
 
 /// Throws Error listing what find_violations found in a file.
 void verify_file(std::span<const std::byte> file);

@@ -1,4 +1,5 @@
 #include <nanobind/stl/map.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -32,7 +33,12 @@ ConvertResult convert_graph(const Graph& graph, bool nchw_transpose, const std::
                             const std::string& precision, bool per_channel_weights,
                             bool asymmetric_quantize_inputs, int64_t min_weight_elements, const std::string& recurrent,
                             const std::map<std::string, std::string>& boundary_types,
-                            const Statistics& input_statistics, const std::string& quantize_target_type) {
+                            const Statistics& input_statistics, const std::string& quantize_target_type,
+                            const std::vector<std::optional<bool>>& input_transpose,
+                            const std::vector<std::optional<bool>>& output_transpose,
+                            const std::optional<std::vector<size_t>>& fuse_input_indices,
+                            const std::optional<std::vector<size_t>>& fuse_output_indices, bool fuse_where_possible,
+                            bool preserve_tensors, int max_transpose_dims) {
   ConvertOptions options;
   options.nchw_transpose = nchw_transpose;
   options.boundary = parse_boundary_type(quantize_input_output_type);
@@ -46,6 +52,13 @@ ConvertResult convert_graph(const Graph& graph, bool nchw_transpose, const std::
   for (const auto& [name, type] : boundary_types) options.boundary_types[name] = parse_boundary_type(type);
   for (const auto& [name, pair] : input_statistics) options.input_statistics[name] = {pair.first, pair.second};
   options.integers = parse_integer_type(quantize_target_type);
+  options.input_transpose = input_transpose;
+  options.output_transpose = output_transpose;
+  options.fuse_input_indices = fuse_input_indices;
+  options.fuse_output_indices = fuse_output_indices;
+  options.fuse_where_possible = fuse_where_possible;
+  options.preserve_tensors = preserve_tensors;
+  options.max_transpose_dims = max_transpose_dims;
   return convert(graph, options);
 }
 
@@ -110,8 +123,14 @@ void bind_convert(nb::module_& module) {
              nb::arg("min_weight_elements") = 1024, nb::arg("recurrent") = "unrolled",
              nb::arg("boundary_types") = std::map<std::string, std::string>(),
              nb::arg("input_statistics") = Statistics(), nb::arg("quantize_target_type") = "int8",
-             nb::call_guard<nb::gil_scoped_release>(),
+             nb::arg("input_transpose") = std::vector<std::optional<bool>>(),
+             nb::arg("output_transpose") = std::vector<std::optional<bool>>(),
+             nb::arg("fuse_input_indices") = nb::none(), nb::arg("fuse_output_indices") = nb::none(),
+             nb::arg("fuse_where_possible") = false, nb::arg("preserve_tensors") = false,
+             nb::arg("max_transpose_dims") = -1, nb::call_guard<nb::gil_scoped_release>(),
              "Converts a graph to a verified TFLite model.");
+  module.def("signature_output_names", &signature_output_names, nb::arg("graph"),
+             "The names that the outputs of a graph get in the file's signature.");
   module.def("target_names", &tflite::target_names, "The names of the targets.");
   module.def("form_descriptions", &tflite::form_descriptions, "The names that `forms` takes, and what each form is.");
   nb::class_<OperatorSupport>(module, "OperatorSupport", "Whether an ATen operator can be converted, and its limits.")

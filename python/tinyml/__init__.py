@@ -29,7 +29,10 @@ _LAZY: dict[str, str] = {
     "TFLiteConverter": "tinyml.convert",
     "IdentityChannelPruner": "tinyml.prune",
     "OneShotChannelPruner": "tinyml.prune",
+    "info": "tinyml.tflite",
+    "optimize": "tinyml.tflite",
     "trace": "tinyml.capture",
+    "verify": "tinyml.tflite",
 }
 
 __version__ = "0.1.0"

@@ -6,7 +6,7 @@ import inspect
 import linecache
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from tinyml._core import Diagnostic, Error, Graph
+from tinyml.callables import as_module
 from tinyml.quantized_tensors import is_quantized
 
 _LIBRARY_FOLDERS = (str(Path(torch.__file__).parent), str(Path(__file__).absolute().parent))
@@ -54,7 +55,7 @@ _DEFAULT_REMEDY = (
 
 
 def trace(
-    model: nn.Module,
+    model: nn.Module | Callable[..., Any],
     example_inputs: Any = None,
     dynamic_shapes: Any = None,
     *,
@@ -65,7 +66,8 @@ def trace(
     The graph has the behaviour of ``model.eval()``, whatever mode the model is in (its modes are
     as before afterwards). Batch norm and dropout stay operators of their own, so that later steps
     can switch them back to training. The weights are copied: later changes of the model do not
-    reach the graph.
+    reach the graph. A plain function, and a scripted or traced module or function, is captured by
+    running it; the weights of the latter become constants.
 
     A model that torch.ao.quantization has converted (eager or FX graph mode) is captured with
     FakeQuants of the same scales and zero points.
@@ -77,6 +79,7 @@ def trace(
 
     Raises tinyml.Error with the line of the model's code that cannot be captured, and the way out.
     """
+    model = as_module(model)
     args, keywords = _arguments(example_inputs, kwargs)
     if isinstance(model, nn.Module) and is_quantized(model):
         from tinyml.from_quantized import from_quantized
@@ -113,11 +116,6 @@ def _arguments(
 @contextmanager
 def _eval_mode(model: nn.Module) -> Iterator[None]:
     """Eval mode for the block; afterwards every module has its own mode again."""
-    if not isinstance(model, nn.Module):
-        raise Error(
-            f"expected an nn.Module, got {type(model).__name__}: wrap a function in a module's "
-            "forward"
-        )
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:

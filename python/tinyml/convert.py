@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,10 @@ from tinyml.boundary import (
     resolve_statistics,
     resolve_types,
 )
+from tinyml.callables import as_module, is_model
 from tinyml.capture import trace
+from tinyml.nested import leaves, with_leaf
+from tinyml.options import Flags, as_flags, boundary_type, check_unknown, target_of
 from tinyml.precision import resolve_precision
 from tinyml.quantized_tensors import is_quantized
 from tinyml.verification import OutputError, measure_error, run_tflite
@@ -70,17 +74,22 @@ class Conversion:
 class TFLiteConverter:
     """Converts a model to a .tflite file.
 
-    model: an nn.Module (float, or with FakeQuants from QATQuantizer or PostQuantizer), a Graph, or
-        the path of a .pt2 archive.
-    dummy_input: a tensor or a tuple of the model's arguments; needed for an nn.Module, and for
-        `verify`.
+    model: an nn.Module (float, or with FakeQuants from QATQuantizer or PostQuantizer), a plain
+        function, a scripted or traced module or function, a Graph, or the path of a .pt2 archive.
+    dummy_input: a tensor or a tuple of the model's arguments; needed for all but a Graph and an
+        archive, and for `verify`.
     tflite_path: the file to write.
     nchw_transpose: images in and out are NHWC in the file; False keeps PyTorch's order.
+    input_transpose, output_transpose: the same for single inputs and outputs (rank 3 or more): a
+        list with True, False or None (as nchw_transpose decides) for each, or one for all.
     quantize_input_output_type: "float32" (or None), "int8", "uint8" or "int16" for the inputs and
         outputs of a quantized model; a list with one type for each input, then each output; or a
         dict of names to types.
     quantize_target_type: what 8-bit FakeQuants become: "int8"; "uint8", for runtimes without int8
         kernels (weights need one scale a tensor); "int16" activations with int8 weights.
+    fuse_quant_dequant: inputs and outputs that have a scale are integers in the file, of
+        `quantize_input_output_type` or, without that, of `quantize_target_type`.
+    fuse_input_indices, fuse_output_indices: which inputs and outputs the type is for; None: all.
     input_statistics: inputs that the file takes unnormalised: the model gets (x - mean) / std. A
         (mean, std) for the only input, a list with one (or None) for each, or a dict by name; mean
         and std are numbers or one number for each channel. With "uint8" the file takes pixels, and
@@ -95,6 +104,10 @@ class TFLiteConverter:
         (without a delegate), "tflite-micro" or "ethos-u".
     forms: overrules the choice of forms (see docs/conversion.md): "+fold-width" writes that form
         wherever it applies, "-tables" never.
+    tflite_micro_rewrite: True is target="tflite-micro".
+    max_transpose_dims: no TRANSPOSE in the file has more dimensions (3 or more); -1: any number.
+    preserve_tensors: what goes from one module to another is an output of the file too, under the
+        module's path: to compare with PyTorch layer by layer.
     verify: run the file in LiteRT against PyTorch and raise tinyml.Error when an output is out of
         tolerance.
     tolerance: largest error allowed by `verify`: for float models the maximal error over the
@@ -106,44 +119,68 @@ class TFLiteConverter:
     recurrent: how LSTM, GRU and RNN layers are written: "unrolled" (the default: the fastest),
         "fused" (LSTM only: the smallest graph) or "while" (a loop).
     unroll_rnn: True is recurrent="unrolled", False recurrent="fused".
-    separated_rnn_gate_calc, map_bilstm_to_lstm: accepted and needless: gates are computed
-        together or apart as is fastest, and a bidirectional layer is always two chains.
+    Options that users of other converters know and that are needless here are accepted; they and
+    the reasons are in tinyml.options.NEEDLESS. An unknown option is an error.
     """
 
     def __init__(
         self,
-        model: nn.Module | Graph | str | os.PathLike[str],
+        model: nn.Module | Callable[..., Any] | Graph | str | os.PathLike[str],
         dummy_input: Any = None,
         tflite_path: str | os.PathLike[str] = "model.tflite",
         *,
         nchw_transpose: bool = True,
+        input_transpose: Flags = None,
+        output_transpose: Flags = None,
         quantize_input_output_type: BoundaryOption = None,
         quantize_target_type: str = "int8",
+        fuse_quant_dequant: bool = False,
+        fuse_input_indices: Sequence[int] | None = None,
+        fuse_output_indices: Sequence[int] | None = None,
         input_statistics: StatisticsOption = None,
         precision: str | None = None,
         float16_quantization: bool = False,
         hybrid_quantization_from_float: bool = False,
         hybrid_per_channel: bool = True,
         hybrid_asymmetric_inputs: bool = True,
+        hybrid_quantize_weight_type: str | None = None,
         output_names: Sequence[str] = (),
         target: str = "litert",
         forms: Sequence[str] = (),
+        tflite_micro_rewrite: bool = False,
+        preserve_tensors: bool = False,
+        max_transpose_dims: int = -1,
         verify: bool = False,
         tolerance: float | None = None,
         dump_passes: str | os.PathLike[str] | None = None,
         dynamic_shapes: Any = None,
         recurrent: str | None = None,
         unroll_rnn: bool | None = None,
-        separated_rnn_gate_calc: bool | None = None,
-        map_bilstm_to_lstm: bool | None = None,
+        **others: Any,
     ) -> None:
-        self.model = model
+        check_unknown(others, inspect.signature(TFLiteConverter).parameters)
+        self.model = as_module(model) if is_model(model) else model
         self.dummy_input = dummy_input
         self.dynamic_shapes = dynamic_shapes
         self.tflite_path = Path(tflite_path)
         self.nchw_transpose = nchw_transpose
-        self.quantize_input_output_type = quantize_input_output_type
         self.quantize_target_type = quantize_target_type
+        self.input_transpose = as_flags("input_transpose", input_transpose)
+        self.output_transpose = as_flags("output_transpose", output_transpose)
+        self.quantize_input_output_type, self.fuse_where_possible = boundary_type(
+            quantize_input_output_type,
+            fuse_quant_dequant=fuse_quant_dequant,
+            quantize_target_type=quantize_target_type,
+        )
+        self.fuse_input_indices = fuse_input_indices
+        self.fuse_output_indices = fuse_output_indices
+        self.preserve_tensors = preserve_tensors
+        self.max_transpose_dims = max_transpose_dims
+        if hybrid_quantize_weight_type not in (None, "int8"):
+            raise Error(
+                f"hybrid_quantize_weight_type is {hybrid_quantize_weight_type!r}: the runtimes' "
+                "kernels take int8 weights only"
+            )
         self.input_statistics = input_statistics
         if precision is None and isinstance(model, nn.Module) and is_quantized(model):
             from tinyml.from_quantized import has_dynamic_layers
@@ -155,7 +192,7 @@ class TFLiteConverter:
         self.hybrid_per_channel = hybrid_per_channel
         self.hybrid_asymmetric_inputs = hybrid_asymmetric_inputs
         self.output_names = list(output_names)
-        self.target = target
+        self.target = target = target_of(target, tflite_micro_rewrite)
         self.forms = list(forms)
         self.verify = verify
         self.tolerance = tolerance
@@ -164,7 +201,7 @@ class TFLiteConverter:
             names = ", ".join(_core.target_names())
             raise Error(f"'{target}' is no target; use one of {names}")
         self.recurrent = _recurrent_form(recurrent, unroll_rnn)
-        if isinstance(model, nn.Module) and dummy_input is None:
+        if isinstance(self.model, nn.Module) and dummy_input is None:
             raise Error("dummy_input is missing: the model is captured by running it on an example")
         if verify and dummy_input is None:
             raise Error("verify=True needs dummy_input, the values to compare the outputs on")
@@ -176,14 +213,19 @@ class TFLiteConverter:
         converted; with verify=True also when the file's outputs are out of tolerance.
         """
         graph = self._graph()
-        count = len(graph.output_names)
-        single = ["output"] if count == 1 else [f"output_{index}" for index in range(count)]
-        outputs = self.output_names or single
+        outputs = self.output_names or _core.signature_output_names(graph)
         kind, kinds = resolve_types(self.quantize_input_output_type, graph.input_names, outputs)
         statistics = resolve_statistics(self.input_statistics, graph.input_names)
         result = _core.convert(
             graph,
             nchw_transpose=self.nchw_transpose,
+            input_transpose=self.input_transpose,
+            output_transpose=self.output_transpose,
+            fuse_input_indices=self.fuse_input_indices,
+            fuse_output_indices=self.fuse_output_indices,
+            fuse_where_possible=self.fuse_where_possible,
+            preserve_tensors=self.preserve_tensors,
+            max_transpose_dims=self.max_transpose_dims,
             quantize_input_output_type=kind,
             boundary_types=kinds,
             quantize_target_type=self.quantize_target_type,
@@ -229,13 +271,13 @@ class TFLiteConverter:
     def _compare(
         self, result: Any, statistics: Statistics, kinds: dict[str, str]
     ) -> list[OutputError]:
-        inputs = [_to_numpy(value) for value in _leaves(self.dummy_input)]
+        inputs = [_to_numpy(value) for value in leaves(self.dummy_input)]
         arguments = self.dummy_input
         for index, name in enumerate(result.input_names):
             if name not in statistics:
                 continue
             inputs[index], seen = raw_input(inputs[index], statistics[name], kinds[name])
-            arguments = _with_leaf(arguments, index, torch.from_numpy(seen))
+            arguments = with_leaf(arguments, index, torch.from_numpy(seen))
         expected = self._run_torch(arguments)
         actual = run_tflite(
             result.to_bytes(),
@@ -243,9 +285,11 @@ class TFLiteConverter:
             input_orders=result.input_orders,
             output_orders=result.output_orders,
         )
+        if self.preserve_tensors:
+            actual = actual[: len(expected)]
         if len(expected) != len(actual):
             raise Error(f"the file has {len(actual)} outputs, the model {len(expected)}")
-        names = self.output_names or [f"output {index}" for index in range(len(actual))]
+        names = result.output_names[: len(actual)]
         return [
             measure_error(name, _to_numpy(reference), value)
             for name, reference, value in zip(names, expected, actual, strict=True)
@@ -256,13 +300,13 @@ class TFLiteConverter:
         with torch.no_grad():
             if isinstance(self.model, nn.Module):
                 with _Eval(self.model):
-                    return list(_leaves(self.model(*arguments)))
+                    return list(leaves(self.model(*arguments)))
             if not isinstance(self.model, Graph):
-                return list(_leaves(torch.export.load(self.model).module()(*arguments)))
+                return list(leaves(torch.export.load(self.model).module()(*arguments)))
             with tempfile.TemporaryDirectory() as folder:
                 path = os.path.join(folder, "model.pt2")
                 self.model.save(path)
-                return list(_leaves(torch.export.load(path).module()(*arguments)))
+                return list(leaves(torch.export.load(path).module()(*arguments)))
 
     def _check(self, errors: list[OutputError], quantized: bool) -> None:
         if quantized or self.precision == "float16":
@@ -304,35 +348,6 @@ class _Eval:
     def __exit__(self, *_: object) -> None:
         for module, training in self.modes:
             module.training = training
-
-
-def _leaves(value: Any) -> list[torch.Tensor]:
-    """The tensors in nested tuples, lists and dictionaries, in order."""
-    if isinstance(value, torch.Tensor):
-        return [value]
-    if isinstance(value, Mapping):
-        return [leaf for item in value.values() for leaf in _leaves(item)]
-    if isinstance(value, tuple | list):
-        return [leaf for item in value for leaf in _leaves(item)]
-    return []
-
-
-def _with_leaf(value: Any, index: int, leaf: torch.Tensor) -> Any:
-    """A copy of a nested structure with its tensor number `index` replaced."""
-    position = -1
-
-    def copy(item: Any) -> Any:
-        nonlocal position
-        if isinstance(item, torch.Tensor):
-            position += 1
-            return leaf if position == index else item
-        if isinstance(item, Mapping):
-            return {key: copy(part) for key, part in item.items()}
-        if isinstance(item, tuple | list):
-            return type(item)(copy(part) for part in item)
-        return item
-
-    return copy(value)
 
 
 def _to_numpy(value: torch.Tensor) -> np.ndarray[Any, Any]:

@@ -92,5 +92,42 @@ std::map<std::string, InputStatistics> typed_statistics(const ConvertOptions& op
   return result;
 }
 
+std::map<size_t, tflite::Order> boundary_orders(const tflite::Subgraph& main, const std::vector<int>& ids,
+                                                const std::vector<std::optional<bool>>& channels_last,
+                                                const std::string& kind) {
+  if (channels_last.size() > 1 && channels_last.size() != ids.size()) {
+    throw Error(fmt::format("{}_transpose has {} entries for {} {}s", kind, channels_last.size(), ids.size(), kind));
+  }
+  std::map<size_t, tflite::Order> orders;
+  for (size_t i = 0; i < ids.size() && !channels_last.empty(); ++i) {
+    const std::optional<bool> wanted = channels_last.size() == 1 ? channels_last[0] : channels_last[i];
+    if (!wanted) continue;
+    const tflite::Tensor& tensor = main.tensors[static_cast<size_t>(ids[i])];
+    tflite::Order order;
+    for (int axis = 0; axis < tensor.rank(); ++axis) order.push_back(axis);
+    if (*wanted && order.size() < 3) {
+      if (channels_last.size() == 1) continue;  // True for all: for those that have channels.
+      throw Error(fmt::format("{} {} ('{}') has rank {}: there are no channels to put last", kind, i, tensor.name,
+                              tensor.rank()),
+                  fmt::format("leave it out of {}_transpose (None)", kind));
+    }
+    if (*wanted) std::rotate(order.begin() + 1, order.begin() + 2, order.end());
+    orders[i] = std::move(order);
+  }
+  return orders;
+}
+
+void restrict_types(const std::optional<std::vector<size_t>>& indices, const std::string& kind,
+                    std::vector<tflite::Type>& types) {
+  if (!indices) return;
+  for (size_t index : *indices) {
+    if (index < types.size()) continue;
+    throw Error(fmt::format("fuse_{}_indices names {} {}, but there are {}", kind, kind, index, types.size()));
+  }
+  for (size_t i = 0; i < types.size(); ++i) {
+    if (std::find(indices->begin(), indices->end(), i) == indices->end()) types[i] = tflite::Type::FLOAT32;
+  }
+}
+
 }  // namespace lowering
 }  // namespace tinyml

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "lower/boundary.h"
@@ -43,6 +44,7 @@ ConvertResult convert(const Graph& graph, const ConvertOptions& options) {
   lowering_options.recurrent = options.recurrent;
   lowering_options.activations = options.integers;
   lowering_options.input_statistics = lowering::typed_statistics(options);
+  lowering_options.preserve_tensors = options.preserve_tensors;
   const bool dynamic = lowering::has_symbols(graph);
   std::map<int32_t, int32_t> examples;
   if (dynamic) {
@@ -56,6 +58,15 @@ ConvertResult convert(const Graph& graph, const ConvertOptions& options) {
   tflite::OptimizeOptions optimization;
   optimization.layout.channels_last_inputs = options.nchw_transpose;
   optimization.layout.channels_last_outputs = options.nchw_transpose;
+  if (options.nchw_transpose) {
+    const tflite::Subgraph& main = result.model.subgraphs[0];
+    optimization.layout.input_orders = lowering::boundary_orders(main, main.inputs, options.input_transpose, "input");
+    optimization.layout.output_orders = lowering::boundary_orders(main, main.outputs, options.output_transpose, "output");
+  }
+  lowering::restrict_types(options.fuse_input_indices, "input", types.inputs);
+  lowering::restrict_types(options.fuse_output_indices, "output", types.outputs);
+  optimization.max_transpose_rank = std::max(options.max_transpose_dims, 0);
+  optimization.types_where_possible = options.fuse_where_possible;
   optimization.input_types = std::move(types.inputs);
   optimization.output_types = std::move(types.outputs);
   optimization.target = options.target;

@@ -9,6 +9,7 @@
 #include "lower/input_statistics.h"
 #include "lower/lower_graph.h"
 #include "lower/prepare.h"
+#include "lower/preserve_tensors.h"
 #include "lower/registry.h"
 #include "lower/resolve_sizes.h"
 #include "lower/signature.h"
@@ -178,6 +179,14 @@ lowering::Lowered lowering::lower_graph(const Graph& normal, const LowerOptions&
   problems.throw_if_any();
   add_outputs(result.graph, lowering, problems);
   problems.throw_if_any();
+  result.outputs = signature_output_names(result.graph);
+  if (!options.output_names.empty() && options.output_names.size() != result.outputs.size()) {
+    throw Error(
+        fmt::format("{} output names for a model with {} outputs", options.output_names.size(), result.outputs.size()));
+  }
+  if (options.preserve_tensors) {
+    for (std::string& name : preserve_tensors(result.graph, lowering)) result.outputs.push_back(std::move(name));
+  }
   result.model = std::move(lowering.model);
   result.origins = std::move(lowering.origins);
   return result;
@@ -185,9 +194,9 @@ lowering::Lowered lowering::lower_graph(const Graph& normal, const LowerOptions&
 
 tflite::Model lower(const Graph& graph, const LowerOptions& options) {
   if (!lowering::has_symbols(graph)) {
-    tflite::Model model = lowering::lower_graph(normalize(graph), options).model;
-    lowering::add_signature(options, model);
-    return model;
+    lowering::Lowered lowered = lowering::lower_graph(normalize(graph), options);
+    lowering::add_signature(options, std::move(lowered.outputs), lowered.model);
+    return std::move(lowered.model);
   }
   lowering::DynamicModel dynamic = lowering::lower_dynamic(graph, options);
   lowering::set_example_sizes(dynamic.model, dynamic.examples);

@@ -153,8 +153,12 @@ LayoutReport optimize(Model& model, const OptimizeOptions& options) {
   pipeline.run("remove_identities", remove_identities);
   pipeline.run("remove_dead_code", remove_dead_code);
   pipeline.run("share_constants", share_constants);
+  if (options.max_transpose_rank > 0) {
+    if (options.max_transpose_rank < 3) throw Error("a TRANSPOSE can be limited to 3 dimensions or more");
+    pipeline.run("limit_transpose_rank", [&](Subgraph& g) { return limit_transpose_rank(g, options.max_transpose_rank); });
+  }
   if (options.integers == Type::UINT8) make_unsigned(model, options.target);
-  set_boundary_types(model, options.input_types, options.output_types);
+  set_boundary_types(model, options.input_types, options.output_types, options.types_where_possible ? note : Note());
   pipeline.run("remove_dead_code", remove_dead_code);
   pipeline.run("compress_constants", [&](Subgraph& g) { return compress_constants(g, options.weights, note); });
   // Only the main one's: what the body of a loop hands on as it is costs nothing.

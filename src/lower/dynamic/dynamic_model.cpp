@@ -117,7 +117,7 @@ namespace {
 // The sizes are set before the graph is normalized, which works with them (views into slices).
 Lowered lower_at(const Graph& graph, const LowerOptions& options, const Assignment& assignment) {
   Lowered lowered = lower_graph(normalize(with_sizes(graph, assignment)), options, assignment);
-  add_signature(options, lowered.model);
+  add_signature(options, lowered.outputs, lowered.model);
   return lowered;
 }
 

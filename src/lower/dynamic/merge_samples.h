@@ -15,6 +15,7 @@ struct Lowered {
   tflite::Model model;
   std::map<std::pair<size_t, size_t>, NodeId> origins;  ///< Subgraph and operator -> the node it was made for.
   Graph graph;                                          ///< What was lowered.
+  std::vector<std::string> outputs;                     ///< Names of the model's outputs.
 };
 
 /// One model for all sizes from the lowerings at several: sizes that differ become -1 in the signatures (`shape` holds

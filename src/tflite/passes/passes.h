@@ -92,4 +92,8 @@ int drop_rank_reshapes(Subgraph& subgraph);
 /// A subgraph's output that is an input, a constant, or another output as well gets a RESHAPE of its own.
 int separate_outputs(Subgraph& subgraph);
 
+/// TRANSPOSEs of more than `rank` dimensions (3 or more): axes that stay together count as one, and where that is not
+/// enough, several TRANSPOSEs between RESHAPEs do the same.
+int limit_transpose_rank(Subgraph& subgraph, int rank);
+
 }  // namespace tinyml::tflite

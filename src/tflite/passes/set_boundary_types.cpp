@@ -114,7 +114,8 @@ Type type_at(const std::vector<Type>& types, size_t index, size_t count) {
 
 }  // namespace
 
-void set_boundary_types(Model& model, const std::vector<Type>& input_types, const std::vector<Type>& output_types) {
+void set_boundary_types(Model& model, const std::vector<Type>& input_types, const std::vector<Type>& output_types,
+                        const std::function<void(const std::string&)>& skip) {
   const SignatureBinding binding(model);
   std::vector<Diagnostic> problems;
   Subgraph& subgraph = model.subgraphs.at(0);
@@ -128,6 +129,10 @@ void set_boundary_types(Model& model, const std::vector<Type>& input_types, cons
   const size_t count = subgraph.outputs.size();
   for (size_t i = 0; i < count; ++i) outputs.set_output(i, type_at(output_types, i, count));
   outputs.finish();
+  if (skip) {
+    for (const Diagnostic& problem : problems) skip(problem.to_string());
+    problems.clear();
+  }
   if (!problems.empty()) throw Error("the model's boundary cannot be quantized", std::move(problems));
   binding.restore(model);
 }

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "graph/mapped_file.h"
 #include "tflite/options_codec.h"
 #include "tflite/verify/checker.h"
 #include "tflite/versions.h"
@@ -57,6 +58,11 @@ std::vector<Diagnostic> find_violations(std::span<const std::byte> file) {
     }
   }
   return violations;
+}
+
+std::vector<Diagnostic> find_file_violations(const std::string& path) {
+  const Storage file = map_file(path);
+  return find_violations({file.data(), file.size()});
 }
 
 void verify_file(std::span<const std::byte> file) {

@@ -1,0 +1,30 @@
+// The LiteRT runtime, where it is installed: its shared library is loaded when it is needed, nothing is linked.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace tinyml::cli {
+
+using NamedBytes = std::vector<std::pair<std::string, std::vector<std::byte>>>;
+
+class LiteRt {
+ public:
+  // Loads the library from `path`; when that is empty, from $TINYML_LITERT, else libLiteRt.so as the system finds it,
+  // else that of the ai_edge_litert package of the active Python environment ($VIRTUAL_ENV). Throws Error saying where
+  // it was looked for.
+  explicit LiteRt(const std::string& path);
+  ~LiteRt();
+
+  // Runs the file's first signature on the CPU. `inputs` and the result: contents by the signature's names.
+  NamedBytes run(const std::string& model, const NamedBytes& inputs) const;
+
+ private:
+  struct Library;
+  std::unique_ptr<Library> library_;
+};
+
+}  // namespace tinyml::cli

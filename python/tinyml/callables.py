@@ -1,0 +1,80 @@
+"""What is accepted where a module is wanted: plain functions and TorchScript."""
+
+from __future__ import annotations
+
+import inspect
+import io
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from tinyml._core import Error
+
+
+def as_module(model: Any) -> nn.Module:
+    """An nn.Module that torch.export can capture, with the arguments' names of the original.
+
+    A plain function becomes the ``forward`` of a module. A scripted or traced module or function is
+    run as it is, in eval mode, under the capture: branches and loops are resolved for the example,
+    and the weights become constants of the graph (convert it; to prune or quantize it, use the
+    nn.Module it was made from).
+    """
+    if isinstance(model, torch.jit.ScriptModule | torch.jit.ScriptFunction):
+        return _from_script(model)
+    if isinstance(model, nn.Module):
+        return model
+    if callable(model) and not isinstance(model, type):
+        return _from_function(model)
+    raise Error(
+        f"expected an nn.Module or a function, got {type(model).__name__}: pass the model itself, "
+        "not its class, its weights or a path"
+    )
+
+
+def is_model(value: Any) -> bool:
+    """Whether ``as_module`` takes it and an example is needed to capture it."""
+    return isinstance(value, nn.Module) or (callable(value) and not isinstance(value, type))
+
+
+class _Function(nn.Module):
+    """A function as a module; torch.export reads the arguments' names off ``forward``."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.forward = function
+
+
+def _from_function(function: Callable[..., Any]) -> nn.Module:
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, nn.Module) and function == owner.forward:
+        return owner
+    return _Function(function)
+
+
+def _from_script(model: Any) -> nn.Module:
+    # A copy: eval() must not change the caller's, and torch.export cannot run a module that was
+    # scripted in this process, only one that was loaded.
+    file = io.BytesIO()
+    torch.jit.save(model, file)
+    file.seek(0)
+    copy = torch.jit.load(file, map_location="cpu").eval()
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        return copy(*args, **kwargs)
+
+    arguments = [argument for argument in copy.forward.schema.arguments if argument.name != "self"]
+    forward.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter(
+                argument.name,
+                inspect.Parameter.POSITIONAL_OR_KEYWORD,
+                default=argument.default_value
+                if argument.has_default_value()
+                else inspect.Parameter.empty,
+            )
+            for argument in arguments
+        ]
+    )
+    return _Function(forward)
