@@ -49,7 +49,7 @@ void add_familiar_options(CLI::App& command, FamiliarOptions& options) {
   flag("--preserve-tensors", options.preserve_tensors, "What goes from module to module is an output too");
   command.add_option("--max-transpose-dims", options.max_transpose_dims, "Most dimensions of a TRANSPOSE, 3 or more")
       ->group(kGroup);
-  for (const char* name : kNeedless) command.add_flag(name, "Done anyway, or not needed")->group(kGroup);
+  for (const char* name : kNeedless) command.add_flag(name)->description("Done anyway, or not needed")->group(kGroup);
 }
 
 void apply_familiar_options(const FamiliarOptions& options, bool io_given, ConvertOptions& wanted) {

@@ -9,6 +9,7 @@
 #include "samples.h"
 #include "text.h"
 #include "tinyml/archive.h"
+#include "tinyml/atomic_file.h"
 
 namespace tinyml::cli {
 namespace {

@@ -71,6 +71,33 @@ void fill_options(Model& model) {
   }
 }
 
+// Passes look at what operators make. Those that make nothing (ASSIGN_VARIABLE) get an output for as long as passes run.
+class Placeholders {
+ public:
+  explicit Placeholders(Model& model) : model_(model), first_(model.subgraphs.size()), last_(model.subgraphs.size()) {
+    for (size_t s = 0; s < model.subgraphs.size(); ++s) {
+      Subgraph& subgraph = model.subgraphs[s];
+      first_[s] = static_cast<int>(subgraph.tensors.size());
+      for (Operator& op : subgraph.operators) {
+        if (op.outputs.empty()) op.outputs = {subgraph.add_tensor("nothing", Type::INT32, {})};
+      }
+      last_[s] = static_cast<int>(subgraph.tensors.size());
+    }
+  }
+
+  void remove() {
+    for (size_t s = 0; s < model_.subgraphs.size(); ++s) {
+      for (Operator& op : model_.subgraphs[s].operators) {
+        std::erase_if(op.outputs, [&](int id) { return id >= first_[s] && id < last_[s]; });
+      }
+    }
+  }
+
+ private:
+  Model& model_;
+  std::vector<int> first_, last_;  // Tensor ids, by subgraph.
+};
+
 }  // namespace
 
 void fold_quantization(Model& model, Target target, const WeightOptions& weights, const Note& note) {
@@ -124,6 +151,7 @@ LayoutReport optimize(Model& model, const OptimizeOptions& options) {
   if (auto misfits = find_misfits(model); !misfits.empty()) {
     throw Error("the model cannot be optimised, it is not sound:", std::move(misfits));
   }
+  Placeholders placeholders(model);
   Pipeline pipeline(model, options);
   pipeline.simplify(true);
   const LayoutReport layout = assign_layout(model, options.layout);
@@ -164,6 +192,7 @@ LayoutReport optimize(Model& model, const OptimizeOptions& options) {
   // Only the main one's: what the body of a loop hands on as it is costs nothing.
   if (separate_outputs(model.subgraphs[0]) > 0) pipeline.report("separate_outputs");
   pipeline.run("protect_shared_memory", protect_shared_memory);
+  placeholders.remove();
   drop_unused_tensors(model);
   pipeline.report("drop_unused_tensors");
   return layout;

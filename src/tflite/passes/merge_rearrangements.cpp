@@ -53,6 +53,7 @@ class Merger {
     const Tensor& out = editor_.tensor(op.outputs[0]);
     if (is_reshape(op.op) && op.inputs.size() > 1 && !constant_integers(editor_.subgraph(), op, 1)) return false;
     if (!is_static(x) || !is_static(out) || out.quantization.per_channel() || bits_of(x.type) == 0) return false;
+    if (x.opaque || out.opaque) return false;
     return op.op != Op::TRANSPOSE || permutation_of(o).has_value();
   }
 
