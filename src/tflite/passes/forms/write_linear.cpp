@@ -19,8 +19,10 @@ int write_linear(Subgraph& subgraph, const FormPolicy& policy) {
     weights.shape = {weights.shape[0], weights.shape[3]};
     const std::vector<int> inputs = {view->source, editor.add_tensor(std::move(weights)), op.inputs[2]};
     editor.set_inputs(o, inputs);
-    editor.become(o, Op::FULLY_CONNECTED,
-                  FullyConnectedOptions{.activation = view->activation, .keep_num_dims = true});
+    FullyConnectedOptions options;
+    options.activation = view->activation;
+    options.keep_num_dims = true;
+    editor.become(o, Op::FULLY_CONNECTED, options);
     ++changes;
   }
   editor.finish();
