@@ -180,8 +180,9 @@ int Builder::linear(int x, int features) {
   const int bias = constant({features});
   out.back() = features;
   const int y = result(out);
-  graph().add_operator(Op::FULLY_CONNECTED, {x, weights, bias}, {y},
-                       FullyConnectedOptions{.keep_num_dims = out.size() > 2});
+  FullyConnectedOptions options;
+  options.keep_num_dims = out.size() > 2;
+  graph().add_operator(Op::FULLY_CONNECTED, {x, weights, bias}, {y}, options);
   return y;
 }
 
