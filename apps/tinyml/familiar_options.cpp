@@ -39,9 +39,6 @@ void add_familiar_options(CLI::App& command, FamiliarOptions& options) {
        "Inputs and outputs that have a scale are integers, of --io or else of --quantize-target-type");
   list("--fuse-input-indices", options.fuse_input_indices, "Which inputs that is for; default: all");
   list("--fuse-output-indices", options.fuse_output_indices, "Which outputs that is for; default: all");
-  command.add_option("--quantize-target-type", options.target_type, "int8, uint8 (inputs and outputs only) or int16")
-      ->check(CLI::IsMember({"int8", "uint8", "int16"}))
-      ->group(kGroup);
   flag("--float16-quantization", options.float16, "--precision float16");
   flag("--hybrid-quantization-from-float", options.hybrid, "--precision dynamic_range");
   flag("--unroll-rnn", options.unroll_rnn, "--recurrent unrolled");
@@ -58,7 +55,11 @@ void apply_familiar_options(const FamiliarOptions& options, bool io_given, Conve
   if (!options.fuse_input_indices.empty()) wanted.fuse_input_indices = options.fuse_input_indices;
   if (!options.fuse_output_indices.empty()) wanted.fuse_output_indices = options.fuse_output_indices;
   wanted.fuse_where_possible = options.fuse_quant_dequant;
-  if (options.fuse_quant_dequant && !io_given) wanted.boundary = parse_boundary_type(options.target_type);
+  if (options.fuse_quant_dequant && !io_given) {
+    wanted.boundary = wanted.integers == tflite::Type::UINT8   ? BoundaryType::kUInt8
+                      : wanted.integers == tflite::Type::INT16 ? BoundaryType::kInt16
+                                                               : BoundaryType::kInt8;
+  }
   wanted.preserve_tensors = options.preserve_tensors;
   wanted.max_transpose_dims = options.max_transpose_dims;
   const auto choose = [](bool given, const char* what, auto& value, auto other, auto usual) {

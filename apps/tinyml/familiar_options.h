@@ -11,7 +11,6 @@ namespace tinyml::cli {
 struct FamiliarOptions {
   std::vector<std::string> input_transpose, output_transpose;
   std::vector<size_t> fuse_input_indices, fuse_output_indices;
-  std::string target_type = "int8";
   int max_transpose_dims = -1;
   bool fuse_quant_dequant = false, preserve_tensors = false, micro = false, float16 = false, hybrid = false;
   bool unroll_rnn = false;

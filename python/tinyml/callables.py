@@ -33,6 +33,16 @@ def as_module(model: Any) -> nn.Module:
     )
 
 
+def without_script_operators(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
+    """The program with the operators that only traced modules hold in their public form."""
+    script_convolution = torch.ops.aten._convolution.default
+    if all(node.target is not script_convolution for node in program.graph.nodes):
+        return program
+    return program.run_decompositions(
+        {script_convolution: lambda *args: torch.ops.aten.convolution.default(*args[:9])}
+    )
+
+
 def is_model(value: Any) -> bool:
     """Whether ``as_module`` takes it and an example is needed to capture it."""
     return isinstance(value, nn.Module) or (callable(value) and not isinstance(value, type))

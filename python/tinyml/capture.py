@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from tinyml._core import Diagnostic, Error, Graph
-from tinyml.callables import as_module
+from tinyml.callables import as_module, without_script_operators
 from tinyml.quantized_tensors import is_quantized
 
 _LIBRARY_FOLDERS = (str(Path(torch.__file__).parent), str(Path(__file__).absolute().parent))
@@ -93,7 +93,7 @@ def trace(
             )
             # A file costs one copy of the weights (the mapping outlives the unlinked file); a
             # BytesIO costs two.
-            torch.export.save(program, path)
+            torch.export.save(without_script_operators(program), path)
         except Exception as error:
             raise _explain(error, model) from error
         return Graph.load(path)

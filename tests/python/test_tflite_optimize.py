@@ -210,7 +210,7 @@ def test_dynamic_sizes_stay_dynamic():
     zero = m.constant(np.array([0], np.int32))
     given = options("StridedSliceOptions", shrinkAxisMask=1)
     m.op("STRIDED_SLICE", [shape, zero, one, one], [batch], given)
-    rest = m.constant(np.array(144, np.int32))
+    rest = m.constant(np.array(144, np.int32), shape=[])
     sizes = m.tensor([2], np.int32)
     m.op("PACK", [batch, rest], [sizes], options("PackOptions", valuesCount=2, axis=0))
     z = m.tensor([1, 144], shapeSignature=[-1, 144])
