@@ -110,11 +110,11 @@ struct Tensor {
   bool has_rank = true;  ///< False in older files, and where the rank is known at run time only.
   /// What the file says of the tensor beyond these fields, which goes back untouched: statistics (min and max),
   /// sparsity, block-wise scales, types inside a variant, contents in another file. A flatbuffer with a Tensor table.
-  Buffer carried;
+  Buffer carried = {};
   /// Contents or scales are of a kind that only the runtime understands (sparse, block-wise, in another file): no pass
   /// may touch the tensor, and its contents are no constant to them.
   bool opaque = false;
-  std::vector<int> related;  ///< Tensors that hold the block-wise scales and zero points of this one.
+  std::vector<int> related = {};  ///< Tensors that hold the block-wise scales and zero points of this one.
 
   bool is_constant() const { return !buffer.empty() && !is_variable && !opaque; }
   int rank() const { return static_cast<int>(shape.size()); }
@@ -130,7 +130,7 @@ struct Operator {
   Options options;
   Buffer custom_options;
   std::vector<int> intermediates;
-  std::vector<uint8_t> mutating_variable_inputs;  ///< From the file; nothing here executes by it.
+  std::vector<uint8_t> mutating_variable_inputs = {};  ///< From the file; nothing here executes by it.
   int debug_metadata_index = -1;
   int version = 0;  ///< From the file; the writer goes by it for operators whose versions it does not know.
   bool channels_first = false;  ///< Logical form of an operator with a fixed dimension order; see the top of this file.
@@ -177,7 +177,7 @@ struct Model {
   std::vector<Subgraph> subgraphs;  ///< The first is the main one.
   std::vector<Signature> signatures;
   std::vector<Metadata> metadata;
-  Buffer carried;  ///< Descriptions of contents in other files; a flatbuffer with a Model table.
+  Buffer carried = {};  ///< Descriptions of contents in other files; a flatbuffer with a Model table.
 };
 
 /// Number of elements of a shape; throws Error on negative sizes or overflow.
