@@ -109,7 +109,7 @@ def test_wrong_inputs_are_told_from_wrong_models() -> None:
     with pytest.raises(tinyml.Error, match="stages"):
         tinyml.trace(Outer(nn.Linear(3, 3)), X[..., :2])
     with pytest.raises(tinyml.Error, match=r"nn\.Module"):
-        tinyml.trace(lambda x: x, X)
+        tinyml.trace(Block, X)  # the class
 
 
 def test_violated_dynamic_shapes_come_with_a_suggestion() -> None:
