@@ -130,3 +130,15 @@ def check_conversion(
     if generated:
         check_generated(graph, inputs, value)
     return result
+
+
+def check_steps(
+    result: Any,
+    inputs: Sequence[torch.Tensor],
+    expected: Sequence[torch.Tensor],
+    step: float,
+    kernels: Sequence[str] = ("xnnpack", "builtin", "reference"),
+) -> None:
+    """No output is farther than one quantization step (`step`) from PyTorch's."""
+    for error in run_all(result, inputs, expected, kernels):
+        assert error.max_abs <= 1.01 * step, error

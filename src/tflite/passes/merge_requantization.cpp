@@ -1,6 +1,7 @@
 #include <optional>
 
 #include "tflite/passes/quantization.h"
+#include "tflite/passes/scale_limits.h"
 
 namespace tinyml::tflite {
 namespace {
@@ -118,6 +119,8 @@ int merge_requantization(Subgraph& subgraph) {
       editor.remove(o);
       editor.replace_uses(out, source);
     } else {
+      const auto scale = [&](int id) { return editor.tensor(id).quantization.scale[0]; };
+      if (!within_scale_limits(Op::QUANTIZE, {scale(source)}, scale(out))) continue;
       editor.set_input(o, 0, source);
     }
     ++changes;

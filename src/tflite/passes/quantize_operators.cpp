@@ -4,6 +4,7 @@
 
 #include "tflite/passes/quantization.h"
 #include "tflite/passes/quantized_forms.h"
+#include "tflite/passes/scale_limits.h"
 #include "tflite/quantized_values.h"
 
 namespace tinyml::tflite {
@@ -90,7 +91,14 @@ class OperatorQuantizer {
                                        std::abs(quantization.scale[0] / wanted.scale[0] - 1) >= 1e-5F
                                  : quantization != wanted;
     if (requantizes && runs_islands(target_)) return false;
-    if (operands.weights && !quantize_weights(operands, type, first.scale[0], inputs)) return false;
+    std::vector<float> scales;
+    for (size_t slot : operands.activations) scales.push_back(editor_.tensor(inputs[slot]).quantization.scale[0]);
+    if (!within_scale_limits(op.op, scales, quantization.scale[0])) return false;
+    if (operands.weights) {
+      if (!quantize_weights(operands, type, first.scale[0], inputs)) return false;
+      const std::vector<float>& weights = editor_.tensor(inputs[*operands.weights]).quantization.scale;
+      if (!within_weight_limits(first.scale[0], weights, quantization.scale[0])) return false;
+    }
 
     Tensor quantized = editor_.tensor(out);
     quantized.name += suffix_of(type);
