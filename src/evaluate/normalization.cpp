@@ -207,41 +207,6 @@ Tensor rms_norm(const OperatorCall& call) {
       .to(input.type());
 }
 
-/// v * g / |v|, with one norm for each index of `dim`, or a single one when it is -1.
-Tensor weight_norm(const OperatorCall& call) {
-  const Tensor v = call.tensor("v");
-  const Tensor g = call.tensor("g");
-  const int64_t dim = call.integer("dim");
-  if (dim < -1 || dim >= v.rank()) throw Error("weight norm: there is no such dimension");
-  const int64_t outer = dim < 0 ? 1 : product(std::span(v.shape()).first(static_cast<size_t>(dim)));
-  const int64_t count = dim < 0 ? 1 : v.size(dim);
-  if (g.numel() != count) throw Error("weight norm: the magnitudes do not fit the directions");
-  const int64_t inner = outer * count == 0 ? 0 : v.numel() / (outer * count);
-  return dispatch_floating(v.type(),
-                           [&](auto zero) {
-                             using T = decltype(zero);
-                             Tensor result = v.to(scalar_type_of<T>()).contiguous();
-                             const Tensor magnitudes = g.to(scalar_type_of<T>()).contiguous();
-                             const auto gains = magnitudes.template data<T>();
-                             T* values = result.mutable_data<T>();
-                             const auto each = [&](int64_t index, auto&& function) {
-                               for (int64_t o = 0; o < outer; ++o) {
-                                 const int64_t start = (o * count + index) * inner;
-                                 for (int64_t i = start; i < start + inner; ++i) function(values[i]);
-                               }
-                             };
-                             for (int64_t index = 0; index < count; ++index) {
-                               double squares = 0;
-                               each(index, [&](T& x) { squares += std::pow(static_cast<double>(x), 2); });
-                               const double factor =
-                                   static_cast<double>(gains[static_cast<size_t>(index)]) / std::sqrt(squares);
-                               each(index, [&](T& x) { x = static_cast<T>(static_cast<double>(x) * factor); });
-                             }
-                             return result;
-                           })
-      .to(v.type());
-}
-
 constexpr OperatorEntry kOperators[] = {
     {"aten.batch_norm.default", batch_norm},
     {"aten.native_batch_norm.default", native_batch_norm},
@@ -252,7 +217,6 @@ constexpr OperatorEntry kOperators[] = {
     {"aten.group_norm.default", group_norm},
     {"aten.instance_norm.default", instance_norm},
     {"aten.rms_norm.default", rms_norm},
-    {"aten._weight_norm.default", weight_norm},
 };
 
 }  // namespace

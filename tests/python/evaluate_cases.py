@@ -156,13 +156,6 @@ CASES = {
         ],
         positive={"v"},
     ),
-    "weight_norm": Family(
-        {"v": (4, 3, 5), "g": (4, 1, 1), "h": (1, 3, 1), "s": (1, 1, 1)},
-        [
-            "torch._weight_norm(v, g)", "torch._weight_norm(v, h, 1)",
-            "torch._weight_norm(v, s, -1)",
-        ],
-    ),
     "rms_norm": Family(
         {"x": (3, 4, 5), "w": (5,), "lw": (4, 5)},
         ["F.rms_norm(x, (5,), w, 1e-5)", "F.rms_norm(x, (4, 5), lw, 1e-3)"],
