@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -266,7 +266,7 @@ class TFLiteConverter:
         if isinstance(self.model, nn.Module):
             with _Eval(self.model):
                 return trace(self.model, self.dummy_input, self.dynamic_shapes)
-        return Graph.load(os.fspath(self.model))
+        return Graph.load(os.fspath(cast(str, self.model)))
 
     def _compare(
         self, result: Any, statistics: Statistics, kinds: dict[str, str]

@@ -79,7 +79,7 @@ def from_quantized(model: nn.Module) -> nn.Module:
         with arithmetic:
             return forward(*args, **kwargs)
 
-    twin.forward = run  # type: ignore[method-assign]
+    twin.forward = run
     return twin.eval()
 
 
@@ -170,6 +170,7 @@ def _float_layer(
         raise Error(f"weights of type {weight.dtype} have no integer kernel; use torch.qint8")
 
     sizes = tuple(weight.shape)
+    kernel: tuple[Any, ...]
     if twin is quant_layers.QuantLinear:
         inputs, outputs, kernel = sizes[1], sizes[0], ()
     elif "output_padding" in options:

@@ -34,6 +34,21 @@ tflite::WeightOptions weights_of(const ConvertOptions& options, const Graph& gra
   return weights;
 }
 
+/// Dropout that stays on at inference is left out of the file: what users who forgot `training=self.training` mean.
+std::vector<std::string> dropout_notes(const Graph& graph) {
+  std::vector<std::string> notes;
+  for (const NodeId id : graph.nodes()) {
+    const Node& node = graph.node(id);
+    if (node.op.find("dropout") == std::string::npos || !node.has_arg("train")) continue;
+    const Argument& train = node.arg("train");
+    if (!train.is_bool() || !train.as_bool()) continue;
+    const SourceLocation where = node.source();
+    notes.push_back(fmt::format("{} is on in the captured model; the file passes its input through ({}:{})", node.op,
+                                where.file, where.line));
+  }
+  return notes;
+}
+
 }  // namespace
 
 ConvertResult convert(const Graph& graph, const ConvertOptions& options) {
@@ -73,7 +88,7 @@ ConvertResult convert(const Graph& graph, const ConvertOptions& options) {
   optimization.forms = options.forms;
   optimization.integers = options.integers;
   optimization.weights = weights_of(options, graph);
-  std::vector<std::string> notes;
+  std::vector<std::string> notes = dropout_notes(graph);
   optimization.note = [&](const std::string& note) { notes.push_back(note); };
   const lowering::PassDump dump(options.dump_passes);
   dump.write("lower", result.model);

@@ -4,12 +4,21 @@
 #include <algorithm>
 #include <limits>
 
+#include "lower/dimension_limits.h"
 #include "lower/lowering.h"
 
 namespace tinyml::lowering {
 
 void Lowering::add_operator(Op op, std::vector<TensorId> inputs, const std::vector<TensorId>& outputs,
                             tflite::Options options, bool channels_first) {
+  const int64_t most = most_dimensions(op);
+  const auto check = [&](TensorId id) {
+    if (id == tflite::kNoTensor || rank(id) <= most || op == Op::RESHAPE) return;
+    refuse(fmt::format("a tensor of {} dimensions in {}, of which LiteRT runs {} at most", rank(id), to_string(op), most),
+           "merge dimensions with reshape or flatten before this operator");
+  };
+  for (const TensorId id : inputs) check(id);
+  for (const TensorId id : outputs) check(id);
   const int index = subgraph().add_operator(op, std::move(inputs), outputs, std::move(options), channels_first);
   origins[{scopes_.back().subgraph, static_cast<size_t>(index)}] = node_id_;
   for (const TensorId output : outputs) scopes_.back().producers.emplace(output, static_cast<size_t>(index));

@@ -1,7 +1,7 @@
 # The file format's schema, compiled by flatc into the build tree; only this room sees it.
 find_package(FlatBuffers CONFIG QUIET)
 find_program(FLATC flatc REQUIRED)
-set(TINYML_SCHEMA_DIR ${CMAKE_BINARY_DIR}/generated/tflite)
+set(TINYML_SCHEMA_DIR ${CMAKE_BINARY_DIR}/generated/tflite CACHE INTERNAL "")
 add_custom_command(
   OUTPUT ${TINYML_SCHEMA_DIR}/schema_generated.h
   COMMAND ${FLATC} --cpp --gen-object-api --gen-mutable --scoped-enums --reflect-types -o ${TINYML_SCHEMA_DIR}

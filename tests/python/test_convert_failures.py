@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import tinyml
-from conversion import random_input
+from conversion import check_conversion, convert_module, random_input
 from tinyml import Error, TFLiteConverter
 
 
@@ -84,3 +84,50 @@ def test_what_can_be_converted_is_listed():
     operators = tinyml.lowerable_operators()
     assert operators == sorted(operators)
     assert "aten.conv2d.default" in operators
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: torch.cat([x, x * 2], 2),
+        lambda x: x.softmax(1),
+        lambda x: x.sum((1, 3)),
+        lambda x: x.split(1, 1),
+    ],
+)
+def test_more_dimensions_than_the_runtime_takes_are_refused(function):
+    with pytest.raises(Error, match=r"7 dimensions.*at most") as caught:
+        convert_module(function, random_input(*([2] * 7)))
+    assert "return self.function(*inputs)" in str(caught.value)
+
+
+@pytest.mark.parametrize("rank", [6, 7, 8])
+def test_matrix_products_of_many_dimensions(rank):
+    x = random_input(*([2] * rank))
+    check_conversion(lambda x: x @ x[:1].transpose(-1, -2), x)
+    check_conversion(nn.Linear(2, 3), x)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x + 2**40,
+        lambda x: torch.where(x > 0, x, torch.iinfo(torch.int64).max),
+        lambda x: x.masked_fill(x < 0, torch.iinfo(torch.int64).min),
+        lambda x: x + torch.tensor(2**40),
+    ],
+)
+def test_integers_beyond_32_bits_are_refused(function):
+    with pytest.raises(Error, match="does not fit into int32"):
+        convert_module(function, torch.tensor([1, -2]))
+
+
+def test_dropout_that_is_on_is_left_out_and_noted(tmp_path):
+    class Net(nn.Module):
+        def forward(self, x):
+            return nn.functional.dropout(x, 0.5) * 2  # training is True by default
+
+    conversion = TFLiteConverter(Net(), random_input(2, 3), tmp_path / "m.tflite").convert()
+    assert len(conversion.notes) == 1
+    assert "dropout" in conversion.notes[0]
+    assert "test_convert_failures.py" in conversion.notes[0]

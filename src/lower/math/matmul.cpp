@@ -7,6 +7,28 @@
 namespace tinyml::lowering {
 namespace {
 
+// What the kernels of BATCH_MATMUL take besides the two of the matrices.
+constexpr size_t kMostBatchDimensions = 3;
+
+// All batch dimensions as one.
+TensorId multiply_merged(Lowering& at, TensorId a, TensorId b, const Sizes& batch) {
+  int64_t count = 1;
+  for (const int64_t size : batch) count *= size;
+  const auto merge = [&](TensorId x) {
+    const int64_t rows = at.shape(x)[at.shape(x).size() - 2];
+    const int64_t columns = at.shape(x).back();
+    Sizes whole = batch;
+    whole.insert(whole.end(), {rows, columns});
+    return at.reshape(at.broadcast_to(x, whole), {count, rows, columns});
+  };
+  Sizes out = batch;
+  out.insert(out.end(), {at.shape(a)[at.shape(a).size() - 2], at.shape(b).back()});
+  const TensorId left = merge(a), right = merge(b);
+  const TensorId product = at.emit(Op::BATCH_MATMUL, {left, right}, Type::FLOAT32,
+                                   {count, out[out.size() - 2], out.back()}, tflite::BatchMatMulOptions{});
+  return at.reshape(product, out);
+}
+
 TensorId multiply(Lowering& at, TensorId a, TensorId b) {  // ranks of at least 2
   if (at.rank(b) == 2) {
     const Sizes order = {1, 0};
@@ -27,6 +49,7 @@ TensorId multiply(Lowering& at, TensorId a, TensorId b) {  // ranks of at least 
   const Sizes x = at.shape(a);
   const Sizes y = at.shape(b);
   Sizes out = broadcast({x.begin(), x.end() - 2}, {y.begin(), y.end() - 2});
+  if (out.size() > kMostBatchDimensions) return multiply_merged(at, a, b, out);
   out.push_back(x[x.size() - 2]);
   out.push_back(y.back());
   return at.emit(Op::BATCH_MATMUL, {a, b}, Type::FLOAT32, out, tflite::BatchMatMulOptions{});

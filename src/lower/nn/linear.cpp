@@ -1,4 +1,5 @@
 // linear and addmm: FULLY_CONNECTED.
+#include "lower/dimension_limits.h"
 #include "lower/math/matmul.h"
 #include "lower/registry.h"
 
@@ -8,6 +9,13 @@ TensorId fully_connected(Lowering& at, TensorId x, TensorId weights, TensorId bi
   Sizes shape = at.shape(x);
   const bool vector = shape.size() == 1;
   if (vector) x = at.reshape(x, {1, shape[0]});
+  if (at.rank(x) > most_dimensions(Op::FULLY_CONNECTED)) {
+    Sizes wide = shape;
+    wide.back() = at.shape(weights)[0];
+    int64_t rows = 1;
+    for (size_t i = 0; i + 1 < shape.size(); ++i) rows *= shape[i];
+    return at.reshape(fully_connected(at, at.reshape(x, {rows, shape.back()}), weights, bias), wide);
+  }
   Sizes out = at.shape(x);
   out.back() = at.shape(weights)[0];
   std::vector<TensorId> inputs = {x, weights};

@@ -5,6 +5,8 @@
 namespace tinyml::tflite {
 namespace {
 
+constexpr int kMostDimensions = 6;  ///< Of FULLY_CONNECTED's input, for XNNPACK.
+
 // x -> RESHAPE [batch, K] -> FULLY_CONNECTED: the operator flattens to rows of its weights' width by itself.
 bool skip_reshape(Editor& editor, int o) {
   const Operator& op = editor.op(o);
@@ -12,6 +14,7 @@ bool skip_reshape(Editor& editor, int o) {
   const int reshape = editor.producer_of_kind(op.inputs[0], Op::RESHAPE);
   if (reshape == kNoProducer) return false;
   const int x = editor.op(reshape).inputs[0];
+  if (editor.tensor(x).rank() > kMostDimensions) return false;
   if (editor.tensor(x).is_constant() || editor.tensor(x).quantization != editor.tensor(op.inputs[0]).quantization) {
     return false;
   }
