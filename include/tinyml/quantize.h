@@ -42,11 +42,13 @@ struct QuantizationScheme {
   std::string backend = "tflite";
   TensorScheme activation;
   TensorScheme weight = {-127, 127, true, true, Observer::kMinMax, 0.01};
+  /// Residual sums and what else is computed for normalizations and attention's products stay float, as these do.
+  bool float_residual = true;
   std::vector<LayerRule> layers;
 };
 
 /// Reads a configuration: YAML, of which JSON is a part. Keys: backend, asymmetric, per_tensor, bits, observer,
-/// momentum, ignore (a list of patterns), layers (pattern -> {ignore, bits, asymmetric, per_tensor, observer,
+/// momentum, residual (float or int8), ignore (a list of patterns), layers (pattern -> {ignore, bits, asymmetric, per_tensor, observer,
 /// momentum}). `bits` and `asymmetric` are for both kinds of tensors or a mapping {activation: ..., weight: ...}.
 /// `force_overwrite` is for whoever writes files. Throws Error listing every unknown key (with the nearest known one)
 /// and every bad value.
@@ -93,7 +95,9 @@ Graph fuse(const Graph& graph);
 /// and so on tie their results to their input, which alone gets the FakeQuant. A ReLU, ReLU6 or clamp(-1, 1) that is
 /// the only reader of a convolution, linear layer, batch norm, addition, subtraction or multiplication is part of it. A
 /// concatenation's result has its own scale; an input that is computed for it alone has no FakeQuant (it takes the
-/// result's scale), any other keeps its own and is requantized. Biases are int32 and need none.
+/// result's scale), any other keeps its own and is requantized. Biases are int32 and need none. Between layers,
+/// normalizations and attention's products a transformer computes in float unless the scheme says otherwise; a value
+/// computed in float is read as it is by operators that stay float, its FakeQuant by the others.
 ///
 /// Scales of weights are computed from the weights; those of activations are 1 until calibrated. Operators without a
 /// rule and those the scheme ignores stay float and are listed in `report`. Throws Error when the graph has FakeQuants

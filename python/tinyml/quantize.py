@@ -104,8 +104,9 @@ class QATQuantizer(_Quantizer):
 
     ``config`` is a dict or the path of a YAML file with the keys ``backend`` ("tflite"),
     ``asymmetric``, ``per_tensor``, ``bits``, ``observer`` ("moving_average", "min_max",
-    "histogram"), ``momentum``, ``ignore`` (patterns of module paths, classes and operators that
-    stay float), ``layers`` (pattern -> settings for some) and ``force_overwrite``. The generated
+    "histogram"), ``momentum``, ``residual`` of transformers ("float", "int8"), ``ignore`` (patterns
+    of module paths, classes and operators that stay float), ``layers`` (pattern -> settings for
+    some) and ``force_overwrite``. The generated
     code lies in ``work_dir``; with ``force_overwrite: False`` the file that is there, which may
     have been edited, is used.
     """

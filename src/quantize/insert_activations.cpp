@@ -28,7 +28,10 @@ class ActivationInserter {
     const std::vector<ModuleCall> stack = stack_of(site, producer);
     // Readers are moved before the FakeQuant exists, which must go on reading the value itself.
     const ValueId placeholder = graph_.add_value("fake_quantize", type);
+    std::vector<std::vector<NamedArgument>> kept;
+    for (const NodeId reader : site.float_readers) kept.push_back(graph_.node(reader).args);
     graph_.replace_all_uses(site.value, placeholder);
+    for (size_t i = 0; i < kept.size(); ++i) graph_.set_args(site.float_readers[i], std::move(kept[i]));
     std::vector<NamedArgument> args = {{"self", site.value}};
     if (site.kind == Site::Kind::kFixed) {
       args.push_back({"scale", static_cast<double>(site.fixed.scale)});

@@ -34,6 +34,7 @@ class SchemeReader {
             {"per_tensor", [&](const YAML::Node& node) { scheme.weight.per_channel = !read_bool(node, "per_tensor"); }},
             {"observer", [&](const YAML::Node& node) { scheme.activation.observer = read_observer(node, "observer"); }},
             {"momentum", [&](const YAML::Node& node) { scheme.activation.momentum = read_momentum(node, "momentum"); }},
+            {"residual", [&](const YAML::Node& node) { scheme.float_residual = read_residual(node); }},
             {"force_overwrite", [&](const YAML::Node& node) { read_bool(node, "force_overwrite"); }},
         });
     if (layers_.IsDefined() && !layers_.IsNull()) read_layers(scheme);  // last: they start from the settings above
@@ -89,6 +90,12 @@ class SchemeReader {
     scheme.backend = scalar<std::string>(node, "backend", "a name", "");
     if (scheme.backend != "tflite")
       problem(fmt::format("unknown backend '{}'", scheme.backend), "the only one is 'tflite'");
+  }
+
+  bool read_residual(const YAML::Node& node) {
+    const std::string name = scalar<std::string>(node, "residual", "a name", "");
+    if (name != "float" && name != "int8") problem(fmt::format("unknown residual '{}'", name), "float or int8");
+    return name != "int8";
   }
 
   double read_momentum(const YAML::Node& node, const std::string& where) {

@@ -4,6 +4,7 @@
 #include <numeric>
 #include <set>
 
+#include "quantize/float_stream.h"
 #include "quantize/layer_rules.h"
 #include "quantize/module_names.h"
 #include "quantize/tie_rules.h"
@@ -40,6 +41,7 @@ class Solver {
   Placement solve() {
     mark_dynamic();
     classify();
+    leave_stream_float();
     merge_activations();
     tie();
     find_needed();
@@ -105,6 +107,13 @@ class Solver {
       if (found.tie != Tie::kFloat && data_inputs(id).empty()) {
         rules_[id] = stays_float("none of its operands is a float tensor");
       }
+    }
+  }
+
+  void leave_stream_float() {
+    if (!scheme_.float_residual) return;
+    for (const NodeId id : find_float_stream(graph_, rules_, dynamic_)) {
+      rules_[id] = stays_float("what attention's products and normalizations read is computed in float with them");
     }
   }
 
@@ -198,10 +207,19 @@ class Solver {
     }
   }
 
+  /// The operators that stay float, among those that read the value.
+  std::vector<NodeId> float_readers(ValueId value) const {
+    std::vector<NodeId> readers;
+    for (const NodeId user : graph_.value(value).users) {
+      if (rules_.contains(user) && !is_quantized(user)) readers.push_back(user);
+    }
+    return readers;
+  }
+
   void collect_input_sites() {
     for (const Input& input : graph_.inputs()) {
       if (input.value == kNoValue || !is_data(input.value) || !is_needed(input.value)) continue;
-      placement_.sites.push_back({input.value, Site::Kind::kObserved, {}, kNoValue, scheme_.activation});
+      placement_.sites.push_back({input.value, Site::Kind::kObserved, {}, kNoValue, scheme_.activation, {}});
     }
   }
 
@@ -238,7 +256,8 @@ class Solver {
   }
 
   void add_site(NodeId id, ValueId output) {
-    Site site{output, Site::Kind::kObserved, {}, kNoValue, activation_scheme(scheme_, graph_.node(id))};
+    Site site{output, Site::Kind::kObserved, {}, kNoValue, activation_scheme(scheme_, graph_.node(id)), {}};
+    if (!is_quantized(id)) site.float_readers = float_readers(output);
     if (site.scheme == scheme_.activation) {  // an exception for the layer holds for its activation's result
       for (const auto& [value, activation] : merged_) {
         if (activation == id) site.scheme = activation_scheme(scheme_, graph_.node(graph_.value(value).producer));
@@ -261,6 +280,7 @@ class Solver {
     TINYML_CHECK(found != placement_.sites.end());
     Site site = *found;
     site.value = output;
+    site.float_readers.clear();
     site.source = source;
     if (site.kind != Site::Kind::kFixed) site.kind = Site::Kind::kRequantized;
     placement_.sites.push_back(site);

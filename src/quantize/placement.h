@@ -17,6 +17,7 @@ struct Site {
   ScaleZeroPoint fixed;       ///< kFixed.
   ValueId source = kNoValue;  ///< kRequantized: the site whose scale it takes.
   TensorScheme scheme;
+  std::vector<NodeId> float_readers;  ///< Read the value itself, which is computed in float.
 };
 
 /// A FakeQuant of one constant operand of one node.

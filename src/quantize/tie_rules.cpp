@@ -105,10 +105,11 @@ Table make_table() {
   add(table, {.tie = Tie::kRound}, {"avg_pool1d", "avg_pool2d", "upsample_bilinear2d"});
   add(table, {.tie = Tie::kRound}, {"adaptive_avg_pool1d", "adaptive_avg_pool2d"});
   add(table, {.tie = Tie::kConcat}, {"cat", "stack", "concat"});
-  add(table, stays_float(kFloatCore),
+  add(table, {.ends_float_stream = true, .reason = kFloatCore},
       {"matmul", "bmm", "einsum", "scaled_dot_product_attention", "baddbmm", "addmm", "mm"});
+  add(table, {.ends_float_stream = true, .reason = kNormalized}, {"layer_norm", "rms_norm"});
   add(table, stays_float(kNormalized),
-      {"layer_norm", "group_norm", "instance_norm", "rms_norm", "linalg_vector_norm", "var", "std", "normalize"});
+      {"group_norm", "instance_norm", "linalg_vector_norm", "var", "std", "normalize"});
   add(table, stays_float(kRecurrent), {"lstm", "gru", "rnn_tanh", "rnn_relu"});
   add(table, stays_float(kLookup), {"embedding", "index", "gather"});
   return table;

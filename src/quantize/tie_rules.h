@@ -20,10 +20,11 @@ enum class Tie : uint8_t {
 
 struct TieRule {
   Tie tie = Tie::kFloat;
-  int data_args = 1;              ///< The first so many arguments carry data.
-  bool fuses_activation = false;  ///< A ReLU that alone reads the result becomes part of the operator.
-  ScaleZeroPoint fixed = {};      ///< kFixed, for int8.
-  const char* reason = nullptr;   ///< kFloat: why.
+  int data_args = 1;               ///< The first so many arguments carry data.
+  bool fuses_activation = false;   ///< A ReLU that alone reads the result becomes part of the operator.
+  bool ends_float_stream = false;  ///< kFloat: what is computed for it alone is better left float too.
+  ScaleZeroPoint fixed = {};       ///< kFixed, for int8.
+  const char* reason = nullptr;    ///< kFloat: why.
 };
 
 /// The rule of what stays float.

@@ -5,13 +5,15 @@ import re
 
 import pytest
 import torch
-from models import ZOO
+from models import DEPLOYED, ZOO
 from sklearn.datasets import load_digits
 from torch import nn
 
 import tinyml
 import tinyml.nn as qnn
+from conversion import convert_module
 from tinyml import PostQuantizer, QATQuantizer
+from tinyml.verification import run_tflite
 
 # Operators whose result has the scale of their input, and those that compute a new one.
 MOVES = {
@@ -131,6 +133,31 @@ def test_zoo(network, least_snr, tmp_path):
     again = type(module)()
     again.load_state_dict(state)
     assert torch.equal(again.eval()(x), y)
+
+
+def test_a_transformers_residual_stream_stays_float(tmp_path):
+    entry = DEPLOYED["vit_tiny"]
+    model, batches = entry.small(), [entry.example_input(seed) for seed in range(8)]
+    found = {}
+    for residual in ("float", "int8"):
+        config = {"residual": residual}
+        quantizer = PostQuantizer(model, batches[0], tmp_path / residual, config)
+        module = quantizer.calibrate(batches)
+        with torch.no_grad():
+            found[residual] = snr(module(batches[0]), model(batches[0]))
+        floats = [item.op for item in quantizer.report.float_operators]
+        assert ("aten.add.Tensor" in floats) == (residual == "float")
+        assert not any(op.startswith(("aten.linear", "aten.gelu", "aten.conv")) for op in floats)
+        file = convert_module(module, batches[0])
+        output = run_tflite(
+            file.to_bytes(), [batches[0].numpy()], input_orders=file.input_orders
+        )[0]
+        with torch.no_grad():
+            assert snr(torch.from_numpy(output), module(batches[0])) > 30
+        kept = 2 * len(model.blocks) + 1
+        assert file.operators["FULLY_CONNECTED"] == 4 * len(model.blocks) + 1
+        assert file.operators["ADD"] >= kept
+    assert found["float"] > found["int8"] + 3
 
 
 def test_generated_code_of_the_exported_module_is_the_same(tmp_path):

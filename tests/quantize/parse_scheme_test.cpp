@@ -19,6 +19,7 @@ TEST(ParseScheme, DefaultsForNothing) {
   EXPECT_EQ(scheme.activation, TensorScheme{});
   EXPECT_EQ(scheme.weight.quant_min, -127);
   EXPECT_TRUE(scheme.weight.per_channel);
+  EXPECT_TRUE(scheme.float_residual);
 }
 
 TEST(ParseScheme, ReadsEveryKey) {
@@ -29,6 +30,7 @@ per_tensor: true
 bits: {activation: 16, weight: 4}
 observer: histogram
 momentum: 0.1
+residual: int8
 ignore: [head.*]
 layers:
   sigmoid: {bits: {activation: 7}, asymmetric: true}
@@ -39,6 +41,7 @@ layers:
   EXPECT_EQ(scheme.weight.quant_max, 7);
   EXPECT_EQ(scheme.weight.quant_min, -7);
   EXPECT_FALSE(scheme.weight.per_channel);
+  EXPECT_FALSE(scheme.float_residual);
   ASSERT_EQ(scheme.layers.size(), 2u);
   EXPECT_TRUE(scheme.layers[0].ignore);
   EXPECT_EQ(scheme.layers[1].activation->quant_max, 63);
@@ -56,6 +59,7 @@ TEST(ParseScheme, ListsEveryProblemWithTheNearestKey) {
   EXPECT_NE(message.find("unknown observer 'median'"), std::string::npos) << message;
   EXPECT_NE(message.find("is 'bits' meant?"), std::string::npos) << message;
   EXPECT_NE(message.find("16, weight: 8"), std::string::npos) << message;
+  EXPECT_NE(message_of("residual: int4").find("float or int8"), std::string::npos);
   EXPECT_NE(message_of("[1").find("not valid YAML"), std::string::npos);
   EXPECT_NE(message_of("just text").find("not a mapping"), std::string::npos);
 }
