@@ -111,7 +111,8 @@ class Solver {
     std::set<std::pair<int, Order>> inside;
     std::vector<std::pair<int, Order>> open = {{id, order}};
     while (!open.empty()) {
-      const auto [at, wanted] = std::move(open.back());
+      const auto at = open.back().first;  // no structured binding: lambdas below capture them
+      const auto wanted = std::move(open.back().second);
       open.pop_back();
       std::pair<int, Order> place = {at, order_key(tensor(at), wanted)};
       if (!inside.insert(place).second) continue;

@@ -69,7 +69,8 @@ bool rewrite(Editor& editor, int o, const FormPolicy& policy) {
   const Tensor weights = as_real(editor.tensor(op.inputs[1]));
   const Shape old = weights.shape;
   if (old[3] != editor.tensor(view->source).shape[3]) return false;  // A multiplier.
-  const auto [high, wide] = choose_parts(old[1], old[2]);
+  const auto chosen = choose_parts(old[1], old[2]);
+  const auto high = chosen.first, wide = chosen.second;
   if (high == 0) return false;
   for (int32_t r = 0; r < high; ++r) {
     for (int32_t c = 0; c < wide; ++c) {
