@@ -123,6 +123,24 @@ std::optional<Buffer> evaluate_movement(const Editor& editor, const Operator& op
       copy_elements(result.data(), x.buffer.data(), width, out.shape, strides_of(out.shape), from);
       return Buffer::of(std::move(result));
     }
+    case Op::TILE: {
+      // Along each axis the copies lie side by side: the axis counts as two, (copies, own size).
+      const auto copies = integers(1);
+      if (!copies || copies->size() != x.shape.size()) return std::nullopt;
+      const Sizes own = strides_of(x.shape);
+      const Sizes whole = strides_of(out.shape);
+      Shape size;
+      Sizes from;
+      Sizes to;
+      for (size_t i = 0; i < x.shape.size(); ++i) {
+        size.insert(size.end(), {static_cast<int32_t>((*copies)[i]), x.shape[i]});
+        from.insert(from.end(), {0, own[i]});
+        to.insert(to.end(), {whole[i] * x.shape[i], whole[i]});
+      }
+      if (element_count(size) != element_count(out.shape)) return std::nullopt;
+      copy_elements(result.data(), x.buffer.data(), width, size, to, from);
+      return Buffer::of(std::move(result));
+    }
     default:
       return std::nullopt;
   }

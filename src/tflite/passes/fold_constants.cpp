@@ -7,7 +7,9 @@
 #include "tflite/constant_values.h"
 #include "tflite/layout/order.h"
 #include "tflite/passes/editor.h"
+#include "tflite/passes/evaluate_choice.h"
 #include "tflite/passes/evaluate_movement.h"
+#include "tflite/passes/evaluate_reduction.h"
 #include "tflite/passes/passes.h"
 #include "tflite/quantized_values.h"
 
@@ -211,6 +213,8 @@ std::optional<Buffer> evaluate(const Editor& editor, const Operator& op, bool de
       if (auto result = integer_arithmetic<int64_t>(op, x, y, out.shape)) return result;
     }
   }
+  if (auto result = evaluate_choice(editor, op)) return result;
+  if (auto result = evaluate_reduction(editor, op)) return result;
   return evaluate_movement(editor, op);
 }
 

@@ -12,7 +12,8 @@ int remove_dead_code(Subgraph& subgraph);
 void drop_unused_tensors(Model& model);
 
 /// Evaluates operators all of whose inputs are constants: TRANSPOSE, RESHAPE, QUANTIZE, CAST, element-wise arithmetic,
-/// and DEQUANTIZE where `dequantize` says so (weights keep theirs until fold_quantization has seen them).
+/// comparisons, logic, SELECT, reductions, CUMSUM, what only moves elements (evaluate_movement.h), and DEQUANTIZE where
+/// `dequantize` says so (weights keep theirs until fold_quantization has seen them).
 int fold_constants(Subgraph& subgraph, bool dequantize);
 
 /// One tensor for constants of equal type, shape, quantization and contents.
