@@ -2,6 +2,7 @@
 
 import copy
 import io
+import itertools
 import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -25,6 +26,9 @@ class Call(nn.Module):
 
     def forward(self, *inputs):
         return self.function(*inputs)
+
+
+_LOADED = itertools.count()
 
 
 def random_input(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -53,8 +57,9 @@ def load_generated(graph: tinyml.Graph) -> nn.Module:
     saved = io.BytesIO()
     torch.save({name: torch.from_dlpack(data) for name, data in weights.items()}, saved)
     saved.seek(0)
-    module = ModuleType("generated")
-    sys.modules["generated"] = module  # where torch.cond looks its branches up
+    name = f"generated_{next(_LOADED)}"  # its own: torch.compile's guards outlive a test
+    module = ModuleType(name)
+    sys.modules[name] = module  # where torch.cond looks its branches up
     exec(compile(source, "generated.py", "exec"), module.__dict__)
     return module.load(saved).eval()
 
