@@ -153,6 +153,8 @@ LayoutReport optimize(Model& model, const OptimizeOptions& options) {
   }
   Placeholders placeholders(model);
   Pipeline pipeline(model, options);
+  pipeline.run("remove_dead_code", remove_dead_code);
+  if (drop_branch_outputs(model) > 0) pipeline.report("drop_branch_outputs");
   pipeline.simplify(true);
   const LayoutReport layout = assign_layout(model, options.layout);
   pipeline.report("assign_layout");

@@ -69,6 +69,14 @@ X = random_input(2, 4)
 CONDITIONALS = {
     "layers": (Choice(), [(X.abs(),), (-X.abs(),)]),
     "nested": (Nested(), [(X.abs(), -X.abs()), (X.abs(), X.abs()), (-X.abs(), X)]),
+    "unread": (
+        Call(
+            lambda x: torch.cond(
+                x.sum() > 0, lambda a: (a.exp(), a.sin()), lambda a: (a.cos(), a * 3), (x,)
+            )[1]
+        ),
+        [(X.abs(),), (-X.abs(),)],
+    ),
     "images": (Images(), [(random_input(1, 3, 6, 5),), (5 * random_input(1, 3, 6, 5, seed=2),)]),
     "predicate_given": (
         Call(lambda p, x: torch.cond(p, lambda a: a.sin(), lambda a: a.cos(), (x,))),

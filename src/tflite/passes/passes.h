@@ -8,6 +8,9 @@ namespace tinyml::tflite {
 /// Removes operators whose results nobody reads.
 int remove_dead_code(Subgraph& subgraph);
 
+/// Outputs of IF that nobody reads go, in both branches as well, unless a branch has another caller. At least one stays.
+int drop_branch_outputs(Model& model);
+
 /// Drops tensors that nothing refers to and renumbers the rest, signatures included.
 void drop_unused_tensors(Model& model);
 

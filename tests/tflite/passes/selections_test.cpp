@@ -228,5 +228,38 @@ TEST(Passes, KeepTheBoundaryOfBranches) {
   }
 }
 
+// What nobody reads of an IF is not computed in its branches either, unless another IF shares them.
+TEST(DropBranchOutputs, InBothBranches) {
+  for (const bool shared : {false, true}) {
+    Builder b;
+    const int condition = b.graph().add_tensor("condition", Type::BOOL, {});
+    b.graph().inputs.push_back(condition);
+    const int x = b.input({1, 6});
+    std::vector<int> results;
+    for (int n = 0; n < 4; ++n) results.push_back(b.graph().add_tensor("r" + std::to_string(n), Type::FLOAT32, {1, 6}));
+    const IfOptions branches{.then_subgraph = 1, .else_subgraph = 2};
+    b.graph().add_operator(Op::IF, {condition, x}, {results[0], results[1]}, branches);
+    if (shared) b.graph().add_operator(Op::IF, {condition, results[1]}, {results[2], results[3]}, branches);
+    for (const bool then : {true, false}) {
+      Builder branch;
+      const int z = branch.input({1, 6});
+      branch.graph().outputs = {branch.unary(Op::EXP, z), branch.unary(then ? Op::ABS : Op::NEG, z)};
+      b.model.subgraphs.push_back(branch.graph());
+    }
+    Model model = b.finish({shared ? results[3] : results[1]});
+    OptimizeOptions options;
+    options.verify_passes = true;
+    optimize(model, options);
+    verify(model);
+    const size_t left = shared ? 2 : 1;
+    EXPECT_EQ(model.subgraphs[0].operators[0].outputs.size(), left);
+    for (const size_t s : {size_t{1}, size_t{2}}) {
+      EXPECT_EQ(model.subgraphs[s].outputs.size(), left);
+      EXPECT_EQ(model.subgraphs[s].operators.size(), left);
+      EXPECT_EQ(model.subgraphs[s].operators.back().op, s == 1 ? Op::ABS : Op::NEG);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace tinyml::tflite
