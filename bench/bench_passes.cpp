@@ -88,14 +88,14 @@ void optimize_and_verify(benchmark::State& state, Model (*network)(int)) {
   state.SetComplexityN(state.range(0));
 }
 
-#define TINYML_GENERATED(network)                        \
+#define TINYML_GENERATED(network)                          \
   BENCHMARK_CAPTURE(optimize_and_verify, network, network) \
-      ->Arg(1000)                                        \
-      ->Arg(2500)                                        \
-      ->Arg(5000)                                        \
-      ->Arg(10000)                                       \
-      ->Arg(20000)                                       \
-      ->Unit(benchmark::kMillisecond)                    \
+      ->Arg(1000)                                          \
+      ->Arg(2500)                                          \
+      ->Arg(5000)                                          \
+      ->Arg(10000)                                         \
+      ->Arg(20000)                                         \
+      ->Unit(benchmark::kMillisecond)                      \
       ->Complexity(benchmark::oNLogN)
 TINYML_GENERATED(chain);
 TINYML_GENERATED(residual);

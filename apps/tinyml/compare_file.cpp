@@ -79,7 +79,8 @@ std::vector<std::byte> to_file(const Tensor& values, const tflite::Tensor& tenso
   std::vector<std::byte> bytes;
   with_type(tensor, [&](auto zero) {
     for (double value : values.permuted(order).contiguous().to_doubles()) {
-      if (quantized) value = std::nearbyint(value / static_cast<double>(q.scale[0])) + static_cast<double>(q.zero_point[0]);
+      if (quantized)
+        value = std::nearbyint(value / static_cast<double>(q.scale[0])) + static_cast<double>(q.zero_point[0]);
       append<decltype(zero)>(bytes, value);
     }
   });
@@ -96,7 +97,8 @@ std::vector<double> from_file(const std::vector<std::byte>& bytes, const tflite:
     for (size_t i = 0; i < count; ++i) {
       std::memcpy(&item, bytes.data() + i * sizeof(item), sizeof(item));
       const auto value = static_cast<double>(item);
-      values.push_back(quantized ? (value - static_cast<double>(q.zero_point[0])) * static_cast<double>(q.scale[0]) : value);
+      values.push_back(quantized ? (value - static_cast<double>(q.zero_point[0])) * static_cast<double>(q.scale[0])
+                                 : value);
     }
   });
   return values;
@@ -131,7 +133,8 @@ std::vector<Tensor> input_values(const Graph& graph, const CompareOptions& optio
   }
   const auto wanted = std::count_if(graph.inputs().begin(), graph.inputs().end(),
                                     [](const Input& input) { return input.value != kNoValue; });
-  if (static_cast<size_t>(wanted) != values.size() || (!options.inputs.empty() && options.inputs.size() != values.size())) {
+  if (static_cast<size_t>(wanted) != values.size() ||
+      (!options.inputs.empty() && options.inputs.size() != values.size())) {
     throw Error(fmt::format("the model has {} inputs, {} were given", wanted, options.inputs.size()));
   }
   return values;

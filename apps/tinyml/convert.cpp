@@ -73,8 +73,7 @@ void run(const Options& options, const Common& common) {
     fmt::print(stderr, "note: {} TRANSPOSE operators remain\n", result.report.transposes.size());
   }
   for (const RemainingTranspose& transpose : result.report.transposes) {
-    fmt::print(stderr, "  of [{}] at {}: {}\n", fmt::join(transpose.shape, ", "),
-               transpose.tensor, transpose.reason);
+    fmt::print(stderr, "  of [{}] at {}: {}\n", fmt::join(transpose.shape, ", "), transpose.tensor, transpose.reason);
   }
   for (const tflite::TargetIssue& issue : result.report.target_issues) {
     fmt::print(stderr, "note: not on {}: {} at {}: {}\n", options.target, tflite::to_string(issue.op), issue.tensor,
@@ -90,19 +89,22 @@ void add_convert(CLI::App& app, const Common& common) {
   command->footer(kFooter);
   command->add_option("model", options->input, "The model, a .pt2 archive")->required();
   command->add_option("-o,--output", options->output, "The .tflite file to write")->required();
-  command->add_option("--io", options->io,
-                      "Type of a quantized model's inputs and outputs: float32, int8, uint8, int16, or NAME=TYPE for one")
+  command
+      ->add_option("--io", options->io,
+                   "Type of a quantized model's inputs and outputs: float32, int8, uint8, int16, or NAME=TYPE for one")
       ->allow_extra_args(false);
-  command->add_option("--input-statistics", options->input_statistics,
-                      "NAME=MEAN,STD: the file takes that input as x, the model gets (x - mean) / std; numbers for each "
-                      "channel are joined by colons")
+  command
+      ->add_option("--input-statistics", options->input_statistics,
+                   "NAME=MEAN,STD: the file takes that input as x, the model gets (x - mean) / std; numbers for each "
+                   "channel are joined by colons")
       ->allow_extra_args(false);
   command->add_option("--target", options->target, "Whose kernels the file is made for")
       ->check(CLI::IsMember(tflite::target_names()))
       ->capture_default_str();
-  command->add_option("--precision", options->precision,
-                      "Of what has no FakeQuant: float16 weights, or int8 weights and activations quantized at run time "
-                      "(dynamic_range)")
+  command
+      ->add_option("--precision", options->precision,
+                   "Of what has no FakeQuant: float16 weights, or int8 weights and activations quantized at run time "
+                   "(dynamic_range)")
       ->check(CLI::IsMember({"float32", "float16", "dynamic_range"}))
       ->capture_default_str();
   command->add_option("--quantize-target-type", options->integers, "What 8-bit FakeQuants become")

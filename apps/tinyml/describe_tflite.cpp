@@ -71,7 +71,8 @@ std::string describe(const Model& model) {
           {"multiply-accumulates", with_commas(tflite::count_macs(main)), ""},
           {"arena of activations", bytes_text(tflite::plan_arena(main).bytes), "without the kernels' scratch memory"},
           {"subgraphs", std::to_string(model.subgraphs.size()), ""}};
-  for (const tflite::Metadata& entry : model.metadata) rows.push_back({"metadata", entry.name, bytes_text(entry.data.size())});
+  for (const tflite::Metadata& entry : model.metadata)
+    rows.push_back({"metadata", entry.name, bytes_text(entry.data.size())});
   text += "\n" + table(rows);
 
   size_t total = 0;

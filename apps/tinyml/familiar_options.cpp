@@ -10,8 +10,9 @@ namespace {
 constexpr const char* kGroup = "Options under the names of other converters";
 
 // What is done anyway.
-constexpr const char* kNeedless[] = {"--missing-outputs-as-constants", "--group-conv-rewrite", "--rewrite-quantizable",
-                                     "--strict-symmetric-check", "--separated-rnn-gate-calc", "--map-bilstm-to-lstm"};
+constexpr const char* kNeedless[] = {"--missing-outputs-as-constants", "--group-conv-rewrite",
+                                     "--rewrite-quantizable",          "--strict-symmetric-check",
+                                     "--separated-rnn-gate-calc",      "--map-bilstm-to-lstm"};
 
 std::vector<std::optional<bool>> flags(const char* name, const std::vector<std::string>& words) {
   std::vector<std::optional<bool>> result;

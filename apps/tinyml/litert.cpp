@@ -85,7 +85,8 @@ struct LiteRt::Library {
     const std::string symbol = std::string("LiteRt") + name;
     function = reinterpret_cast<Function*>(dlsym(handle, symbol.c_str()));
     if (function == nullptr) {
-      throw Error(fmt::format("the LiteRT library has no {}", symbol), "use the library of ai-edge-litert 2.1 or newer");
+      throw Error(fmt::format("the LiteRT library has no {}", symbol),
+                  "use the library of ai-edge-litert 2.1 or newer");
     }
   }
 
@@ -208,7 +209,8 @@ NamedBytes LiteRt::run(const std::string& path, const NamedBytes& inputs) const 
   NamedBytes results;
   for (const Slot& slot : out) {
     results.emplace_back(slot.name, std::vector<std::byte>(slot.size));
-    with_memory(slot, kRead, [&](const std::byte* from) { std::memcpy(results.back().second.data(), from, slot.size); });
+    with_memory(slot, kRead,
+                [&](const std::byte* from) { std::memcpy(results.back().second.data(), from, slot.size); });
   }
   return results;
 }

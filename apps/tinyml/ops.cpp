@@ -53,9 +53,9 @@ void run(const Options& options) {
     if (is_named && row.supported != options.refused) rows.push_back(std::move(row));
   }
   if (rows.empty()) {
-    throw Error(fmt::format("no {} operator has '{}' in its name", options.refused ? "refused" : "supported",
-                            options.filter),
-                options.refused ? "see `tinyml ops`" : "see `tinyml ops --refused`, or decompose the operator");
+    throw Error(
+        fmt::format("no {} operator has '{}' in its name", options.refused ? "refused" : "supported", options.filter),
+        options.refused ? "see `tinyml ops`" : "see `tinyml ops --refused`, or decompose the operator");
   }
   print_or_write("", options.json ? to_json(rows) : to_table(rows));
 }

@@ -1,5 +1,3 @@
-#include "tinyml/pruning_report.h"
-
 #include <fmt/format.h>
 
 #include <memory>
@@ -10,6 +8,7 @@
 #include "text.h"
 #include "tinyml/archive.h"
 #include "tinyml/atomic_file.h"
+#include "tinyml/pruning_report.h"
 
 namespace tinyml::cli {
 namespace {
@@ -107,19 +106,17 @@ void add_prune(CLI::App& app, const Common& common) {
   CLI::Option* sparsity =
       command->add_option("--sparsity", options->sparsity, "Share of each layer's channels to remove, default 0.5")
           ->check(CLI::Range(0.0, 1.0));
-  CLI::Option* target = command
-                            ->add_option("--target", options->targets,
-                                         "flops=SHARE or params=SHARE that may remain; both may be given")
-                            ->allow_extra_args(false)
-                            ->excludes(sparsity);
+  CLI::Option* target =
+      command
+          ->add_option("--target", options->targets, "flops=SHARE or params=SHARE that may remain; both may be given")
+          ->allow_extra_args(false)
+          ->excludes(sparsity);
   command->add_option("--metric", options->metric, "Importance of a channel, default l2_norm")
-      ->check(CLI::IsMember(
-          {"random", "l1_norm", "l2_norm", "fpgm", "bn_scale", "lamp", "hrank", "apoz"}));
+      ->check(CLI::IsMember({"random", "l1_norm", "l2_norm", "fpgm", "bn_scale", "lamp", "hrank", "apoz"}));
   command->add_option("--scope", options->scope, "Rank channels layer by layer (uniform, default) or all together")
       ->check(CLI::IsMember({"uniform", "global"}));
   command
-      ->add_option("--calibration", options->calibration,
-                   "Example inputs for hrank and apoz: .npy files, one an input")
+      ->add_option("--calibration", options->calibration, "Example inputs for hrank and apoz: .npy files, one an input")
       ->allow_extra_args(false)
       ->check(CLI::ExistingFile);
   command->add_option("--multiple", options->multiple, "Keep multiples of so many channels")

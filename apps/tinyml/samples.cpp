@@ -9,15 +9,13 @@
 
 namespace tinyml::cli {
 
-std::vector<std::vector<Tensor>> read_samples(const Graph& graph, const std::vector<std::string>& paths,
-                                              size_t limit) {
+std::vector<std::vector<Tensor>> read_samples(const Graph& graph, const std::vector<std::string>& paths, size_t limit) {
   std::vector<ValueId> inputs;
   for (const Input& input : graph.inputs()) {
     if (input.value != kNoValue) inputs.push_back(input.value);
   }
   if (inputs.size() != paths.size()) {
-    throw Error(fmt::format("the model has {} inputs, but {} calibration files are given", inputs.size(),
-                            paths.size()),
+    throw Error(fmt::format("the model has {} inputs, but {} calibration files are given", inputs.size(), paths.size()),
                 "give --calibration once for each input, in the order of 'tinyml info'");
   }
   std::vector<std::vector<Tensor>> samples;

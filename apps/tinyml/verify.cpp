@@ -68,7 +68,8 @@ void add_verify(CLI::App& app, const Common& common) {
   CLI::App* command = app.add_subcommand("verify", "Check a TFLite file, by its rules and against the model");
   command->footer(kFooter);
   command->add_option("model", options->input, "The .tflite file")->required();
-  CLI::Option* against = command->add_option("--against", options->against, "The model it was made from, a .pt2 archive");
+  CLI::Option* against =
+      command->add_option("--against", options->against, "The model it was made from, a .pt2 archive");
   command->add_option("--inputs", options->compare.inputs, "Values for the inputs, a .npy file for each")
       ->delimiter(',')
       ->allow_extra_args(false)

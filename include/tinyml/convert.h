@@ -25,8 +25,8 @@ tflite::Type parse_integer_type(const std::string& name);
 struct ConvertOptions {
   /// Inputs and outputs of rank 4 of a model with images in it are NHWC in the file; false: all keep PyTorch's order.
   bool nchw_transpose = true;
-  /// kInt8, kUInt8 and kInt16: inputs that a FakeQuant reads first, and outputs that one writes last, are integers in the
-  /// file, with its scale and zero point. Throws Error when the model has none there.
+  /// kInt8, kUInt8 and kInt16: inputs that a FakeQuant reads first, and outputs that one writes last, are integers in
+  /// the file, with its scale and zero point. Throws Error when the model has none there.
   BoundaryType boundary = BoundaryType::kFloat32;
   /// Exceptions from `boundary`, by the signature's names of inputs and outputs.
   std::map<std::string, BoundaryType> boundary_types;

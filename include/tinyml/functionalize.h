@@ -25,8 +25,8 @@ Graph functionalize(Graph graph);
 
 /// Turns the operators of export-based quantization into FakeQuants, so that everything after knows only those:
 /// `quantized_decomposed` (quantize_per_tensor, quantize_per_channel, fake_quant_per_channel and their dequantize
-/// operators) and torchao's `quantize_affine` and `dequantize_affine` with one block for the tensor or for each index of
-/// one axis. Stored integers become a float buffer ("<name>_real") with a FakeQuant that gives exactly the integers
+/// operators) and torchao's `quantize_affine` and `dequantize_affine` with one block for the tensor or for each index
+/// of one axis. Stored integers become a float buffer ("<name>_real") with a FakeQuant that gives exactly the integers
 /// back; an int32 bias becomes float. Where the scale is computed from the values (`choose_qparams`, per token) the
 /// activation stays float. Operators between the two that only move values move real numbers. Throws Error for pairs
 /// that disagree, arithmetic on the integers and scales that no FakeQuant has.

@@ -43,8 +43,8 @@ struct Argument {
 
   Argument() = default;
   template <typename T>
-    requires(!std::is_same_v<std::decay_t<T>, Argument>)
-  Argument(T value) : data(std::move(value)) {}  // NOLINT(google-explicit-constructor): an argument is its value.
+  requires(!std::is_same_v<std::decay_t<T>, Argument>) Argument(T value)
+      : data(std::move(value)) {}                // NOLINT(google-explicit-constructor): an argument is its value.
   Argument(int value) : data(int64_t{value}) {}  // NOLINT(google-explicit-constructor)
   Argument(const char* value) : data(std::string(value)) {}  // NOLINT(google-explicit-constructor)
   static Argument ints(const std::vector<int64_t>& values);
@@ -63,14 +63,14 @@ struct Argument {
 
   // Each throws Error when the argument holds something else.
   ValueId as_value() const;
-  int64_t as_int() const;     ///< bool counts as 0 or 1.
-  double as_double() const;   ///< Any number.
+  int64_t as_int() const;    ///< bool counts as 0 or 1.
+  double as_double() const;  ///< Any number.
   bool as_bool() const;
   const std::string& as_string() const;
   ScalarType as_scalar_type() const;
   const List& as_list() const;
-  std::vector<int64_t> as_ints() const;      ///< A list of plain integers.
-  std::vector<ValueId> as_values() const;    ///< A list of values; None entries become kNoValue.
+  std::vector<int64_t> as_ints() const;    ///< A list of plain integers.
+  std::vector<ValueId> as_values() const;  ///< A list of values; None entries become kNoValue.
 
   /// Calls visit(ValueId) for every value inside, nested lists included.
   template <typename Visit>
@@ -111,10 +111,10 @@ enum class ValueKind : uint8_t { kTensor, kSymInt, kSymFloat, kSymBool, kOther }
 struct Value {
   std::string name;  ///< Unique in its graph.
   ValueKind kind = ValueKind::kTensor;
-  TensorType tensor;              ///< kTensor only.
-  std::optional<Dim> symbol;      ///< kSymInt: expression and value at capture, when known.
-  NodeId producer = kNoNode;      ///< kNoNode: a placeholder (input, parameter, buffer, constant).
-  std::vector<NodeId> users;      ///< One entry for each occurrence among a node's arguments. Order unspecified.
+  TensorType tensor;          ///< kTensor only.
+  std::optional<Dim> symbol;  ///< kSymInt: expression and value at capture, when known.
+  NodeId producer = kNoNode;  ///< kNoNode: a placeholder (input, parameter, buffer, constant).
+  std::vector<NodeId> users;  ///< One entry for each occurrence among a node's arguments. Order unspecified.
 };
 
 /// One level of the stack of nn.Modules a node was captured in.
@@ -126,19 +126,20 @@ struct ModuleCall {
 };
 
 struct Metadata {
-  std::vector<ModuleCall> module_stack;   ///< Outermost (the root) first.
+  std::vector<ModuleCall> module_stack;     ///< Outermost (the root) first.
   std::vector<SourceLocation> stack_trace;  ///< Outermost frame first, as in Python.
   std::string torch_fn;
   std::map<std::string, std::string> other;  ///< Carried unread.
 };
 
-/// One operator call. Arguments stand in schema order with defaults filled in, so that args.size() and the names depend on
-/// the operator alone; operators without a schema keep theirs as captured.
+/// One operator call. Arguments stand in schema order with defaults filled in, so that args.size() and the names depend
+/// on the operator alone; operators without a schema keep theirs as captured.
 struct Node {
   std::string op;  ///< "aten.conv2d.default", "aten.sym_size.int", "_operator.mul", "higher_order.cond".
   std::vector<NamedArgument> args;
-  std::vector<ValueId> outputs;  ///< Of multi-output operators and tensor lists, one each; kNoValue for an absent optional one.
-  bool returns_list = false;     ///< The operator returns one list (split, chunk, unbind), whose items are the outputs.
+  std::vector<ValueId>
+      outputs;  ///< Of multi-output operators and tensor lists, one each; kNoValue for an absent optional one.
+  bool returns_list = false;  ///< The operator returns one list (split, chunk, unbind), whose items are the outputs.
   Metadata metadata;
 
   bool has_arg(std::string_view name) const;
@@ -241,7 +242,7 @@ class Graph {
 
   // --- what the archive needs to be written again
   struct Archive {
-    std::string in_spec;    ///< Root module's input pytree, JSON; "" for a flat tuple of all inputs.
+    std::string in_spec;  ///< Root module's input pytree, JSON; "" for a flat tuple of all inputs.
     std::string out_spec;
     std::string program;    ///< JSON of the exported program without its graph: versions, module call graph, ranges.
     Storage sample_inputs;  ///< Bytes of sample_inputs/model.pt, unread.
@@ -277,8 +278,8 @@ class Graph {
 std::string to_string(const Graph& graph);
 /// Graphviz DOT.
 std::string to_dot(const Graph& graph);
-/// Checks every invariant (ids, names, order of definition and use, user lists, known operators' argument names, shapes of
-/// bindings). Throws Error listing all violations.
+/// Checks every invariant (ids, names, order of definition and use, user lists, known operators' argument names, shapes
+/// of bindings). Throws Error listing all violations.
 void verify(const Graph& graph);
 
 }  // namespace tinyml

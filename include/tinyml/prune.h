@@ -16,8 +16,8 @@ struct PruningConfig {
   /// Importance of a channel, one of pruning_metrics(); docs/pruning.md says what each measures.
   std::string metric = "l2_norm";
   /// How the scores of one layer are made comparable with those of others: "none", "mean" (divided by the layer's
-  /// mean), "max", "standard" (zero mean, unit deviation) or "lamp" (Lee et al. 2021: a channel's squared score over the
-  /// sum of all that are not smaller). Empty: "mean" with the global scope, else "none".
+  /// mean), "max", "standard" (zero mean, unit deviation) or "lamp" (Lee et al. 2021: a channel's squared score over
+  /// the sum of all that are not smaller). Empty: "mean" with the global scope, else "none".
   std::string normalize;
   /// How the scores of the layers that make one channel together become one: "sum", "mean" or "max".
   std::string group_reduction = "sum";
@@ -33,7 +33,8 @@ struct PruningConfig {
   /// `target: {flops: 0.4}`: share of the multiply-accumulates that may remain, in (0, 1]. The smallest common share is
   /// then removed that meets it; layers with a sparsity of their own keep that.
   std::optional<double> target_flops;
-  /// Multiply-accumulates that may remain, as a number; for runs of several cuts, whose target counts from the first model.
+  /// Multiply-accumulates that may remain, as a number; for runs of several cuts, whose target counts from the first
+  /// model.
   std::optional<int64_t> target_macs;
   /// Widths (channels that a parameter makes, by its name) that sparsities count from instead of the present ones, for
   /// runs of several cuts.

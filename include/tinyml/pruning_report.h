@@ -37,8 +37,8 @@ PruningReport describe_pruning(const Graph& before, const DependencyGraph& depen
                                const Graph& after);
 /// A table of the subgraphs and the totals.
 std::string to_string(const PruningReport& report);
-/// One self-contained HTML page, without scripts: totals, a bar for each subgraph, the layers with the channels they share
-/// as an arc diagram (SVG), what stays and why.
+/// One self-contained HTML page, without scripts: totals, a bar for each subgraph, the layers with the channels they
+/// share as an arc diagram (SVG), what stays and why.
 std::string to_html(const PruningReport& report, const std::string& title);
 
 /// The effect of pruning one subgraph alone.
@@ -48,8 +48,8 @@ struct Sensitivity {
   double quality = 0.0;
   double macs = 1.0;  ///< Share that remains.
 };
-/// Masks each subgraph alone at each sparsity and measures. Without a function the quality is the signal-to-noise ratio of
-/// the outputs in dB against the unpruned model over `batches`, least of all outputs.
+/// Masks each subgraph alone at each sparsity and measures. Without a function the quality is the signal-to-noise ratio
+/// of the outputs in dB against the unpruned model over `batches`, least of all outputs.
 std::vector<Sensitivity> scan_sensitivity(const Graph& graph, const DependencyGraph& dependencies,
                                           const PruningConfig& config, const std::vector<double>& sparsities,
                                           const std::vector<std::vector<Tensor>>& batches);

@@ -48,10 +48,10 @@ struct QuantizationScheme {
 };
 
 /// Reads a configuration: YAML, of which JSON is a part. Keys: backend, asymmetric, per_tensor, bits, observer,
-/// momentum, residual (float or int8), ignore (a list of patterns), layers (pattern -> {ignore, bits, asymmetric, per_tensor, observer,
-/// momentum}). `bits` and `asymmetric` are for both kinds of tensors or a mapping {activation: ..., weight: ...}.
-/// `force_overwrite` is for whoever writes files. Throws Error listing every unknown key (with the nearest known one)
-/// and every bad value.
+/// momentum, residual (float or int8), ignore (a list of patterns), layers (pattern -> {ignore, bits, asymmetric,
+/// per_tensor, observer, momentum}). `bits` and `asymmetric` are for both kinds of tensors or a mapping {activation:
+/// ..., weight: ...}. `force_overwrite` is for whoever writes files. Throws Error listing every unknown key (with the
+/// nearest known one) and every bad value.
 QuantizationScheme parse_scheme(const std::string& text);
 
 /// An operator that stays float, and why.

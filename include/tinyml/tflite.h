@@ -132,7 +132,7 @@ struct Operator {
   std::vector<int> intermediates;
   std::vector<uint8_t> mutating_variable_inputs = {};  ///< From the file; nothing here executes by it.
   int debug_metadata_index = -1;
-  int version = 0;  ///< From the file; the writer goes by it for operators whose versions it does not know.
+  int version = 0;              ///< From the file; the writer goes by it for operators whose versions it does not know.
   bool channels_first = false;  ///< Logical form of an operator with a fixed dimension order; see the top of this file.
 };
 

@@ -20,8 +20,8 @@ size_t count_constant_bytes(const Model& model);
 
 /// Where the runtime may put the activations of one run.
 struct ArenaPlan {
-  size_t bytes = 0;                ///< Size of the arena.
-  std::vector<int64_t> offsets;    ///< By tensor; -1 for constants and those of no fixed size.
+  size_t bytes = 0;              ///< Size of the arena.
+  std::vector<int64_t> offsets;  ///< By tensor; -1 for constants and those of no fixed size.
 };
 
 /// Greedy by size (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020), which the

@@ -54,7 +54,7 @@ struct FullyConnectedOptions {  // FULLY_CONNECTED
   WeightsFormat weights_format = WeightsFormat::DEFAULT;
   bool keep_num_dims = false, asymmetric_quantize_inputs = false;
   Type quantized_bias_type = Type::FLOAT32;  ///< FLOAT32: not said.
-  std::vector<uint8_t> quant_spec = {};  ///< From the file; nothing here reads it.
+  std::vector<uint8_t> quant_spec = {};      ///< From the file; nothing here reads it.
   TINYML_TFLITE_EQUAL(FullyConnectedOptions);
 };
 struct BatchMatMulOptions {  // BATCH_MATMUL

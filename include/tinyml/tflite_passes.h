@@ -46,7 +46,8 @@ LayoutReport assign_layout(Model& model, const LayoutOptions& options = {});
 /// DEQUANTIZE and whose result goes to QUANTIZE only runs in INT8 where the target has a good kernel, with INT8 weights
 /// and INT32 bias; operators that only move values carry the scale along; where scales of inputs must agree they are
 /// requantized to the output's. What has no FakeQuant around it stays float, exactly.
-/// With precision kDynamicRange what stays float reads INT8 weights (see WeightOptions). `note` hears of every exception.
+/// With precision kDynamicRange what stays float reads INT8 weights (see WeightOptions). `note` hears of every
+/// exception.
 void fold_quantization(Model& model, Target target = Target::kLitert, const WeightOptions& weights = {},
                        const std::function<void(const std::string&)>& note = {});
 
@@ -55,33 +56,33 @@ void fold_quantization(Model& model, Target target = Target::kLitert, const Weig
 void write_forms(Model& model, const FormPolicy& policy);
 
 /// FLOAT32, INT8, UINT8 or INT16 for the float inputs and outputs of the main subgraph, one type for each of them (or
-/// one for all; none: FLOAT32): their QUANTIZE and DEQUANTIZE go, or change type. Throws Error, naming each, when one of
-/// them is not quantized, or with another number of bits.
-/// `skip`, where given, hears of what would be thrown, and that input or output is left as it is.
+/// one for all; none: FLOAT32): their QUANTIZE and DEQUANTIZE go, or change type. Throws Error, naming each, when one
+/// of them is not quantized, or with another number of bits. `skip`, where given, hears of what would be thrown, and
+/// that input or output is left as it is.
 void set_boundary_types(Model& model, const std::vector<Type>& input_types, const std::vector<Type>& output_types,
                         const std::function<void(const std::string&)>& skip = {});
 
 struct OptimizeOptions {
   LayoutOptions layout;
   Target target = Target::kLitert;
-  FormOverrides forms;  ///< Forms that are written or left whatever the target's costs say.
+  FormOverrides forms;                          ///< Forms that are written or left whatever the target's costs say.
   std::vector<Type> input_types, output_types;  ///< As set_boundary_types takes them.
   Type integers = Type::INT8;  ///< UINT8: the older scheme in place of INT8, with one scale for each weight tensor.
-  bool types_where_possible = false;            ///< An input or output that cannot have its type keeps FLOAT32, noted.
+  bool types_where_possible = false;  ///< An input or output that cannot have its type keeps FLOAT32, noted.
   WeightOptions weights;
   int max_transpose_rank = 0;  ///< No TRANSPOSE has more dimensions (3 or more); 0: any number.
   /// Hears, in a sentence, of what could not be done as asked.
   std::function<void(const std::string&)> note;
   /// Called after every pass that changed something, with its name: for dumps and checks.
   std::function<void(const std::string& pass, const Model& model)> after_pass;
-  /// Verifies the model after every pass that changed something, from assign_layout on, and throws Error naming the pass
-  /// that broke it. Costs as much as the passes themselves.
+  /// Verifies the model after every pass that changed something, from assign_layout on, and throws Error naming the
+  /// pass that broke it. Costs as much as the passes themselves.
   bool verify_passes = false;
 };
 
 /// Logical form (or a file's) to the physical form that is written: assign_layout, then every pass in its order, then
-/// quantization and the types of inputs and outputs. Operators and tensors of unknown meaning stay as they are, in their
-/// order. Throws Error when the model does not fit together (see find_misfits).
+/// quantization and the types of inputs and outputs. Operators and tensors of unknown meaning stay as they are, in
+/// their order. Throws Error when the model does not fit together (see find_misfits).
 LayoutReport optimize(Model& model, const OptimizeOptions& options = {});
 
 }  // namespace tinyml::tflite

@@ -30,8 +30,8 @@ using Statistics = std::map<std::string, std::pair<std::vector<double>, std::vec
 ConvertResult convert_graph(const Graph& graph, bool nchw_transpose, const std::string& quantize_input_output_type,
                             const std::vector<std::string>& output_names, const std::string& dump_passes,
                             const std::string& target, const std::vector<std::string>& forms,
-                            const std::string& precision, bool per_channel_weights,
-                            bool asymmetric_quantize_inputs, int64_t min_weight_elements, const std::string& recurrent,
+                            const std::string& precision, bool per_channel_weights, bool asymmetric_quantize_inputs,
+                            int64_t min_weight_elements, const std::string& recurrent,
                             const std::map<std::string, std::string>& boundary_types,
                             const Statistics& input_statistics, const std::string& quantize_target_type,
                             const std::vector<std::optional<bool>>& input_transpose,
@@ -97,16 +97,17 @@ void bind_convert(nb::module_& module) {
                    [](const ConvertResult& result) {
                      return names_of(result.model.subgraphs[0], result.model.subgraphs[0].inputs);
                    })
-      .def_prop_ro("input_signatures",
-                   [](const ConvertResult& result) {
-                     std::vector<std::vector<int32_t>> signatures;
-                     for (const int id : result.model.subgraphs[0].inputs) {
-                       const tflite::Tensor& tensor = result.model.subgraphs[0].tensors[static_cast<size_t>(id)];
-                       signatures.push_back(tensor.shape_signature.empty() ? tensor.shape : tensor.shape_signature);
-                     }
-                     return signatures;
-                   },
-                   "The file's input shapes, with -1 for what is dynamic.")
+      .def_prop_ro(
+          "input_signatures",
+          [](const ConvertResult& result) {
+            std::vector<std::vector<int32_t>> signatures;
+            for (const int id : result.model.subgraphs[0].inputs) {
+              const tflite::Tensor& tensor = result.model.subgraphs[0].tensors[static_cast<size_t>(id)];
+              signatures.push_back(tensor.shape_signature.empty() ? tensor.shape : tensor.shape_signature);
+            }
+            return signatures;
+          },
+          "The file's input shapes, with -1 for what is dynamic.")
       .def(
           "to_bytes", [](const ConvertResult& result) { return to_bytes(result.model); }, "The .tflite file's bytes.")
       .def(
@@ -118,10 +119,9 @@ void bind_convert(nb::module_& module) {
   module.def("convert", &convert_graph, nb::arg("graph"), nb::kw_only(), nb::arg("nchw_transpose") = true,
              nb::arg("quantize_input_output_type") = "float32", nb::arg("output_names") = std::vector<std::string>(),
              nb::arg("dump_passes") = "", nb::arg("target") = "litert", nb::arg("forms") = std::vector<std::string>(),
-             nb::arg("precision") = "float32",
-             nb::arg("per_channel_weights") = true, nb::arg("asymmetric_quantize_inputs") = true,
-             nb::arg("min_weight_elements") = 1024, nb::arg("recurrent") = "unrolled",
-             nb::arg("boundary_types") = std::map<std::string, std::string>(),
+             nb::arg("precision") = "float32", nb::arg("per_channel_weights") = true,
+             nb::arg("asymmetric_quantize_inputs") = true, nb::arg("min_weight_elements") = 1024,
+             nb::arg("recurrent") = "unrolled", nb::arg("boundary_types") = std::map<std::string, std::string>(),
              nb::arg("input_statistics") = Statistics(), nb::arg("quantize_target_type") = "int8",
              nb::arg("input_transpose") = std::vector<std::optional<bool>>(),
              nb::arg("output_transpose") = std::vector<std::optional<bool>>(),
@@ -138,9 +138,8 @@ void bind_convert(nb::module_& module) {
       .def_ro("supported", &OperatorSupport::supported)
       .def_ro("limits", &OperatorSupport::limits, "What is refused and why; empty for nothing.")
       .def_ro("remedy", &OperatorSupport::remedy, "Of refused operators: the nearest way out.")
-      .def("__repr__", [](const OperatorSupport& self) {
-        return self.name + (self.limits.empty() ? "" : ": " + self.limits);
-      });
+      .def("__repr__",
+           [](const OperatorSupport& self) { return self.name + (self.limits.empty() ? "" : ": " + self.limits); });
   module.def(
       "operators",
       [](const std::string& filter) {
@@ -151,7 +150,8 @@ void bind_convert(nb::module_& module) {
         return rows;
       },
       nb::arg("filter") = "",
-      "The ATen operators with `filter` in their names: those that can be converted, with the limits of each, and those "
+      "The ATen operators with `filter` in their names: those that can be converted, with the limits of each, and "
+      "those "
       "that TFLite cannot express, with the nearest way out.");
   module.def("lowerable_operators", &lowerable_operators, "The ATen operators that can be converted.");
 }

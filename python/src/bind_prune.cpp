@@ -130,8 +130,7 @@ void bind_prune(nb::module_& module) {
       [](const Graph& graph, const DependencyGraph& dependencies, const std::string& config,
          const std::vector<double>& sparsities) {
         std::vector<std::tuple<std::string, double, double, PruningPlan>> result;
-        for (auto& [entry, plan] :
-             sensitivity_plans(graph, dependencies, parse_pruning_config(config), sparsities)) {
+        for (auto& [entry, plan] : sensitivity_plans(graph, dependencies, parse_pruning_config(config), sparsities)) {
           result.emplace_back(entry.subgraph, entry.sparsity, entry.macs, std::move(plan));
         }
         return result;

@@ -85,7 +85,8 @@ void bind_pruners(nb::module_& module) {
         return result;
       },
       nb::arg("dependencies"),
-      "Dimensions of tensors that make or follow channels: [(name, dimension, groups, makes them, unit of each index)].");
+      "Dimensions of tensors that make or follow channels: [(name, dimension, groups, makes them, unit of each "
+      "index)].");
   module.def(
       "unit_count", [](const DependencyGraph& dependencies) { return dependencies.unit_count; },
       nb::arg("dependencies"), "Number of groups of channels that live and die together.");

@@ -6,10 +6,10 @@
 #include <vector>
 
 #include "archive/json_ref.h"
-#include "graph/mapped_file.h"
 #include "archive/read_graph.h"
 #include "archive/read_payloads.h"
 #include "archive/zip_reader.h"
+#include "graph/mapped_file.h"
 #include "tinyml/archive.h"
 
 namespace tinyml {

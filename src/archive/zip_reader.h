@@ -10,9 +10,9 @@
 
 namespace tinyml {
 
-/// Entries of a zip file in memory. Only stored entries can be read: what torch writes. The constructor checks everything
-/// a reader relies on (bounds, agreement of local and central headers, overlaps, names) and throws Error naming the
-/// entry.
+/// Entries of a zip file in memory. Only stored entries can be read: what torch writes. The constructor checks
+/// everything a reader relies on (bounds, agreement of local and central headers, overlaps, names) and throws Error
+/// naming the entry.
 class ZipReader {
  public:
   explicit ZipReader(Storage file);

@@ -41,7 +41,8 @@ uint64_t saturate(uint64_t value) { return std::min<uint64_t>(value, zip::kSatur
 
 }  // namespace
 
-ZipWriter::ZipWriter(const std::filesystem::path& target, ZipWriterOptions options) : options_(options), file_(target) {}
+ZipWriter::ZipWriter(const std::filesystem::path& target, ZipWriterOptions options)
+    : options_(options), file_(target) {}
 
 void ZipWriter::write(const void* data, size_t size) {
   file_.write(data, size);

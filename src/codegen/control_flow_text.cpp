@@ -106,7 +106,8 @@ std::string unique(std::string name, const std::set<std::string>& taken) {
 void define(const Node& node, size_t index, const std::string& name, ControlFlowText& result) {
   const bool is_condition = node.op == kWhile && index == 0;
   const bool as_list = node.returns_list && !is_condition;
-  for (std::string& line : FunctionWriter(body_of(node, index)).write(name, as_list)) result.lines.push_back(std::move(line));
+  for (std::string& line : FunctionWriter(body_of(node, index)).write(name, as_list))
+    result.lines.push_back(std::move(line));
 }
 
 }  // namespace

@@ -26,10 +26,10 @@ constexpr Family kFamilies[] = {
     patch_operators,       pooling_operators,
     recurrent_operators,   reduction_operators,
     scatter_operators,     sequence_operators,
-    shuffle_operators,
-    softmax_operators,     split_operators,
-    symbolic_operators,    unary_operators,
-    upsample_operators,    vector_operators,    view_operators,
+    shuffle_operators,     softmax_operators,
+    split_operators,       symbolic_operators,
+    unary_operators,       upsample_operators,
+    vector_operators,      view_operators,
 };
 
 Table make_table() {

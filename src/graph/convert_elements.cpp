@@ -72,21 +72,35 @@ To convert(From value) {
 template <typename Visit>
 void dispatch(ScalarType type, Visit visit) {
   switch (type) {
-    case ScalarType::kUInt8: return visit(uint8_t{});
-    case ScalarType::kInt8: return visit(int8_t{});
-    case ScalarType::kInt16: return visit(int16_t{});
-    case ScalarType::kInt32: return visit(int32_t{});
-    case ScalarType::kInt64: return visit(int64_t{});
-    case ScalarType::kFloat16: return visit(Half{});
-    case ScalarType::kFloat32: return visit(float{});
-    case ScalarType::kFloat64: return visit(double{});
-    case ScalarType::kBool: return visit(bool{});
-    case ScalarType::kBFloat16: return visit(BFloat16{});
-    case ScalarType::kUInt16: return visit(uint16_t{});
-    case ScalarType::kUInt32: return visit(uint32_t{});
-    case ScalarType::kUInt64: return visit(uint64_t{});
+    case ScalarType::kUInt8:
+      return visit(uint8_t{});
+    case ScalarType::kInt8:
+      return visit(int8_t{});
+    case ScalarType::kInt16:
+      return visit(int16_t{});
+    case ScalarType::kInt32:
+      return visit(int32_t{});
+    case ScalarType::kInt64:
+      return visit(int64_t{});
+    case ScalarType::kFloat16:
+      return visit(Half{});
+    case ScalarType::kFloat32:
+      return visit(float{});
+    case ScalarType::kFloat64:
+      return visit(double{});
+    case ScalarType::kBool:
+      return visit(bool{});
+    case ScalarType::kBFloat16:
+      return visit(BFloat16{});
+    case ScalarType::kUInt16:
+      return visit(uint16_t{});
+    case ScalarType::kUInt32:
+      return visit(uint32_t{});
+    case ScalarType::kUInt64:
+      return visit(uint64_t{});
     case ScalarType::kComplex64:
-    case ScalarType::kComplex128: break;
+    case ScalarType::kComplex128:
+      break;
   }
   throw Error("complex tensors are not supported here", "split the tensor into its real and imaginary parts");
 }

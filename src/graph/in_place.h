@@ -7,15 +7,15 @@
 
 namespace tinyml {
 
-/// The functional partner of an in-place operator: "aten.add.Tensor" for "aten.add_.Tensor". Nothing if there is none with the
-/// same arguments, or if the operator changes a tensor's shape rather than its elements.
+/// The functional partner of an in-place operator: "aten.add.Tensor" for "aten.add_.Tensor". Nothing if there is none
+/// with the same arguments, or if the operator changes a tensor's shape rather than its elements.
 std::optional<std::string> functional_operator(const std::string& op);
 
 /// Whether the operator updates the buffers it observes with and is kept as it is (fake quantization).
 bool is_observer(const std::string& op);
 
-/// Element type of what the functional operator returns for the in-place call's arguments: the promoted type of its tensors,
-/// or bool for comparisons. The in-place call keeps the type of the tensor it writes.
+/// Element type of what the functional operator returns for the in-place call's arguments: the promoted type of its
+/// tensors, or bool for comparisons. The in-place call keeps the type of the tensor it writes.
 ScalarType functional_type(const Graph& graph, const Node& node, const std::string& functional);
 
 }  // namespace tinyml

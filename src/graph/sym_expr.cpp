@@ -54,19 +54,26 @@ int64_t floor_divide(int64_t a, int64_t b) {
 int64_t apply(Kind kind, int64_t a, int64_t b) {
   int64_t result = 0;
   switch (kind) {
-    case Kind::kAdd: return checked(__builtin_add_overflow(a, b, &result), result);
-    case Kind::kMul: return checked(__builtin_mul_overflow(a, b, &result), result);
-    case Kind::kFloorDiv: return floor_divide(a, b);
-    case Kind::kMod: return a - floor_divide(a, b) * b;
-    case Kind::kMax: return std::max(a, b);
-    case Kind::kMin: return std::min(a, b);
+    case Kind::kAdd:
+      return checked(__builtin_add_overflow(a, b, &result), result);
+    case Kind::kMul:
+      return checked(__builtin_mul_overflow(a, b, &result), result);
+    case Kind::kFloorDiv:
+      return floor_divide(a, b);
+    case Kind::kMod:
+      return a - floor_divide(a, b) * b;
+    case Kind::kMax:
+      return std::max(a, b);
+    case Kind::kMin:
+      return std::min(a, b);
     case Kind::kPow: {
       if (b < 0 || b > 64) throw Error(fmt::format("a symbolic size has the exponent {}", b));
       result = 1;
       for (int64_t i = 0; i < b; ++i) checked(__builtin_mul_overflow(result, a, &result), result);
       return result;
     }
-    default: break;
+    default:
+      break;
   }
   throw Error("a symbolic size cannot be evaluated");
 }
@@ -162,7 +169,8 @@ class SymExprParser {
       expression->operands_.push_back(parse_expression(depth + 1));
     } while (accept(','));
     if (!accept(')')) fail();
-    const bool binary = function->kind == Kind::kPow || function->kind == Kind::kFloorDiv || function->kind == Kind::kMod;
+    const bool binary =
+        function->kind == Kind::kPow || function->kind == Kind::kFloorDiv || function->kind == Kind::kMod;
     if (binary && expression->operands_.size() != 2) fail();
     return expression;
   }

@@ -76,7 +76,8 @@ ConvertResult convert(const Graph& graph, const ConvertOptions& options) {
   if (options.nchw_transpose) {
     const tflite::Subgraph& main = result.model.subgraphs[0];
     optimization.layout.input_orders = lowering::boundary_orders(main, main.inputs, options.input_transpose, "input");
-    optimization.layout.output_orders = lowering::boundary_orders(main, main.outputs, options.output_transpose, "output");
+    optimization.layout.output_orders =
+        lowering::boundary_orders(main, main.outputs, options.output_transpose, "output");
   }
   lowering::restrict_types(options.fuse_input_indices, "input", types.inputs);
   lowering::restrict_types(options.fuse_output_indices, "output", types.outputs);

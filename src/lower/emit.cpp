@@ -14,8 +14,9 @@ void Lowering::add_operator(Op op, std::vector<TensorId> inputs, const std::vect
   const int64_t most = most_dimensions(op);
   const auto check = [&](TensorId id) {
     if (id == tflite::kNoTensor || rank(id) <= most || op == Op::RESHAPE) return;
-    refuse(fmt::format("a tensor of {} dimensions in {}, of which LiteRT runs {} at most", rank(id), to_string(op), most),
-           "merge dimensions with reshape or flatten before this operator");
+    refuse(
+        fmt::format("a tensor of {} dimensions in {}, of which LiteRT runs {} at most", rank(id), to_string(op), most),
+        "merge dimensions with reshape or flatten before this operator");
   };
   for (const TensorId id : inputs) check(id);
   for (const TensorId id : outputs) check(id);

@@ -67,7 +67,8 @@ void add_inputs(const Graph& graph, const LowerOptions& options, Lowering& lower
       const tflite::Shape shape = lowering::tflite_shape(value.tensor.sizes());
       if (const auto found = options.input_statistics.find(input.name); found != options.input_statistics.end()) {
         if (type != tflite::Type::FLOAT32) throw Error("it holds integers, which are not normalised");
-        lowering.bind(input.value, lowering::add_normalized_input(lowering, input.name, value.tensor.sizes(), found->second));
+        lowering.bind(input.value,
+                      lowering::add_normalized_input(lowering, input.name, value.tensor.sizes(), found->second));
         continue;
       }
       const TensorId id = lowering.subgraph().add_tensor(input.name, type, shape);

@@ -2,9 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
-
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 namespace tinyml::lowering {
@@ -156,7 +155,8 @@ TensorId Lowering::indices(const Sizes& values) {
 
 TensorId Lowering::scalar(double value, Type type) {
   if (type == Type::INT32 && !(std::abs(value) <= 2147483648.0 && value < 2147483648.0)) {
-    refuse(fmt::format("the number {:.0f}, which does not fit into int32: TFLite's kernels have no int64 arithmetic", value),
+    refuse(fmt::format("the number {:.0f}, which does not fit into int32: TFLite's kernels have no int64 arithmetic",
+                       value),
            "use a smaller number; where it stands for infinity, 2147483647 or the smallest int32 does the same");
   }
   switch (type) {

@@ -8,9 +8,8 @@ namespace {
 bool leaves_its_module(const Graph& graph, const Node& node, ValueId value) {
   const std::string path = node.module_path();
   const std::vector<NodeId>& users = graph.value(value).users;
-  return !path.empty() && std::any_of(users.begin(), users.end(), [&](NodeId user) {
-    return graph.node(user).module_path() != path;
-  });
+  return !path.empty() &&
+         std::any_of(users.begin(), users.end(), [&](NodeId user) { return graph.node(user).module_path() != path; });
 }
 
 }  // namespace

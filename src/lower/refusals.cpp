@@ -18,18 +18,18 @@ void register_refusals(Registry& registry) {
 
   constexpr auto kRandom = "a TFLite file gives the same result every time: it draws no random numbers";
   constexpr auto kPassNoise = "draw the numbers outside the model and pass them as an input";
-  registry.refuse({"rand", "randn", "randint", "randperm", "rand_like", "randn_like", "randint_like", "normal",
-                   "normal_functional", "uniform", "random", "log_normal", "cauchy", "exponential", "geometric",
-                   "poisson", "binomial"},
-                  kRandom, kPassNoise);
+  registry.refuse(
+      {"rand", "randn", "randint", "randperm", "rand_like", "randn_like", "randint_like", "normal", "normal_functional",
+       "uniform", "random", "log_normal", "cauchy", "exponential", "geometric", "poisson", "binomial"},
+      kRandom, kPassNoise);
   registry.refuse({"bernoulli"}, kRandom, "draw outside the model, or use the probability itself, or p > 0.5");
   registry.refuse({"multinomial"}, kRandom, "return the probabilities and draw outside the model, or take argmax");
   registry.refuse({"rrelu_with_noise"}, kRandom, "put the model in eval mode");
 
   constexpr auto kComplex = "TFLite's kernels know no complex numbers";
   constexpr auto kTwoParts = "carry the real and the imaginary part as two tensors, or as a last dimension of two";
-  registry.refuse({"view_as_complex", "view_as_real", "complex", "polar", "real", "imag", "angle", "conj",
-                   "_conj", "_conj_physical", "conj_physical"},
+  registry.refuse({"view_as_complex", "view_as_real", "complex", "polar", "real", "imag", "angle", "conj", "_conj",
+                   "_conj_physical", "conj_physical"},
                   kComplex, kTwoParts);
   registry.refuse({"fft_*", "_fft_*"}, kComplex,
                   "multiply by a constant matrix of cosines and sines (a DFT as nn.Linear), or transform before");
@@ -39,11 +39,36 @@ void register_refusals(Registry& registry) {
   constexpr auto kDecomposition = "TFLite has no decompositions of matrices";
   registry.refuse({"linalg_inv", "linalg_inv_ex", "inverse", "pinverse", "linalg_pinv"}, kDecomposition,
                   "compute the inverse before the conversion if the matrix is constant; write out 2x2 and 3x3 ones");
-  registry.refuse({"linalg_svd", "_linalg_svd", "svd", "linalg_svdvals", "linalg_eigh", "linalg_eigvalsh", "linalg_eig",
-                   "_linalg_eigh", "linalg_qr", "linalg_cholesky", "linalg_cholesky_ex", "cholesky", "linalg_lu",
-                   "linalg_lu_factor", "linalg_solve", "linalg_solve_ex", "_linalg_solve_ex", "linalg_solve_triangular",
-                   "triangular_solve", "linalg_lstsq", "linalg_det", "_linalg_det", "det", "logdet", "linalg_slogdet",
-                   "_linalg_slogdet", "linalg_matrix_rank", "linalg_matrix_exp", "matrix_exp", "cholesky_solve"},
+  registry.refuse({"linalg_svd",
+                   "_linalg_svd",
+                   "svd",
+                   "linalg_svdvals",
+                   "linalg_eigh",
+                   "linalg_eigvalsh",
+                   "linalg_eig",
+                   "_linalg_eigh",
+                   "linalg_qr",
+                   "linalg_cholesky",
+                   "linalg_cholesky_ex",
+                   "cholesky",
+                   "linalg_lu",
+                   "linalg_lu_factor",
+                   "linalg_solve",
+                   "linalg_solve_ex",
+                   "_linalg_solve_ex",
+                   "linalg_solve_triangular",
+                   "triangular_solve",
+                   "linalg_lstsq",
+                   "linalg_det",
+                   "_linalg_det",
+                   "det",
+                   "logdet",
+                   "linalg_slogdet",
+                   "_linalg_slogdet",
+                   "linalg_matrix_rank",
+                   "linalg_matrix_exp",
+                   "matrix_exp",
+                   "cholesky_solve"},
                   kDecomposition, "do it outside the model, before or after the converted part");
 
   constexpr auto kSpecial = "TFLite has no operator for it, and no short composition of operators is exact";

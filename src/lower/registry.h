@@ -22,8 +22,8 @@ struct Refusal {
 
 class Registry {
  public:
-  /// `operators` as in the graph, without the leading "aten.": "conv2d.default"; other namespaces in full. `limits` says
-  /// what arguments the function refuses and why.
+  /// `operators` as in the graph, without the leading "aten.": "conv2d.default"; other namespaces in full. `limits`
+  /// says what arguments the function refuses and why.
   void add(std::initializer_list<std::string_view> operators, Function function, std::string_view limits = "");
   /// What to say of operators that TFLite cannot express, by name without overload ("nonzero"); "fft_*" stands for all
   /// names that begin so.

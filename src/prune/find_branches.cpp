@@ -113,7 +113,8 @@ class Finder {
     for (ResidualBranch& branch : branches) ++seen[branch.name];
     std::map<std::string, int> next;
     for (ResidualBranch& branch : branches) {
-      if (seen[branch.name] > 1) branch.name += (branch.name.empty() ? "#" : ".#") + std::to_string(next[branch.name]++);
+      if (seen[branch.name] > 1)
+        branch.name += (branch.name.empty() ? "#" : ".#") + std::to_string(next[branch.name]++);
     }
   }
 
@@ -132,8 +133,8 @@ Graph remove_branches(const Graph& graph, const std::vector<std::string>& names)
   const std::vector<ResidualBranch> branches = find_residual_branches(graph);
   std::vector<Diagnostic> problems;
   for (const std::string& name : names) {
-    const auto found =
-        std::find_if(branches.begin(), branches.end(), [&](const ResidualBranch& branch) { return branch.name == name; });
+    const auto found = std::find_if(branches.begin(), branches.end(),
+                                    [&](const ResidualBranch& branch) { return branch.name == name; });
     if (found == branches.end()) {
       problems.push_back({"the model has no residual branch '" + name + "' with an identity shortcut", name, {}, ""});
       continue;

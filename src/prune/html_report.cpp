@@ -77,7 +77,8 @@ std::string bars(const PruningReport& report) {
       "</th></tr>\n";
   for (const SubgraphChange& change : report.subgraphs) {
     text += fmt::format(
-        "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"bar\"><div style=\"width:{:.1f}%\"><div "
+        "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"bar\"><div "
+        "style=\"width:{:.1f}%\"><div "
         "style=\"width:{:.1f}%\"></div></div></td></tr>\n",
         escape(change.name), change.units_before, change.units_after, commas(change.macs_before),
         commas(change.macs_after), std::max(100.0 * ratio(change.macs_before, widest), 0.5),
@@ -86,8 +87,8 @@ std::string bars(const PruningReport& report) {
   return text + "</table>\n";
 }
 
-/// Layers from top to bottom in execution order; arcs on the left join layers whose channels live and die together, arcs on
-/// the right lead from the layers that make channels to those that read them.
+/// Layers from top to bottom in execution order; arcs on the left join layers whose channels live and die together,
+/// arcs on the right lead from the layers that make channels to those that read them.
 std::string diagram(const PruningReport& report) {
   constexpr double kRow = 22.0, kAxis = 220.0, kNames = 240.0, kWidth = 980.0;
   const double height = kRow * (static_cast<double>(report.layers.size()) + 1.0);
@@ -97,16 +98,17 @@ std::string diagram(const PruningReport& report) {
   };
   std::map<size_t, std::vector<size_t>> makers;
   for (size_t i = 0; i < report.layers.size(); ++i) makers[report.layers[i].subgraph].push_back(i);
-  std::string text = fmt::format("<svg role=\"img\" aria-label=\"layers and the channels they share\" width=\"{:.0f}\" "
-                                 "height=\"{:.0f}\" viewBox=\"0 0 {:.0f} {:.0f}\">\n",
-                                 kWidth, height, kWidth, height);
+  std::string text = fmt::format(
+      "<svg role=\"img\" aria-label=\"layers and the channels they share\" width=\"{:.0f}\" "
+      "height=\"{:.0f}\" viewBox=\"0 0 {:.0f} {:.0f}\">\n",
+      kWidth, height, kWidth, height);
   const auto arc = [&](size_t from, size_t to, size_t subgraph, double side, double x) {
     const double a = y_of(from), b = y_of(to);
     const double reach = std::min(14.0 + 3.0 * (b - a) / kRow, kAxis - 20.0);
-    text += fmt::format("<path d=\"M{:.0f} {:.0f} C{:.0f} {:.0f} {:.0f} {:.0f} {:.0f} {:.0f}\" fill=\"none\" "
-                        "stroke=\"{}\" stroke-opacity=\"{}\"/>\n",
-                        x, a, x + side * reach, a, x + side * reach, b, x, b, color_of(subgraph),
-                        side < 0 ? "0.9" : "0.35");
+    text += fmt::format(
+        "<path d=\"M{:.0f} {:.0f} C{:.0f} {:.0f} {:.0f} {:.0f} {:.0f} {:.0f}\" fill=\"none\" "
+        "stroke=\"{}\" stroke-opacity=\"{}\"/>\n",
+        x, a, x + side * reach, a, x + side * reach, b, x, b, color_of(subgraph), side < 0 ? "0.9" : "0.35");
   };
   for (const auto& [subgraph, layers] : makers) {
     for (size_t i = 1; i < layers.size(); ++i) arc(layers[i - 1], layers[i], subgraph, -1.0, kAxis);
@@ -119,11 +121,12 @@ std::string diagram(const PruningReport& report) {
       if (before != from.begin()) arc(*std::prev(before), i, subgraph, 1.0, kWidth - kAxis);
     }
     const double y = y_of(i);
-    text += fmt::format("<circle cx=\"{:.0f}\" cy=\"{:.0f}\" r=\"4\" fill=\"{}\"/><text x=\"{:.0f}\" y=\"{:.0f}\">{}"
-                        "</text><text x=\"{:.0f}\" y=\"{:.0f}\" text-anchor=\"end\">{} of {}</text><circle "
-                        "cx=\"{:.0f}\" cy=\"{:.0f}\" r=\"2\" fill=\"#69728a\"/>\n",
-                        kAxis, y, color_of(layer.subgraph), kNames, y + 4, escape(layer.name), kWidth - kAxis - 15,
-                        y + 4, layer.channels_after, layer.channels_before, kWidth - kAxis, y);
+    text += fmt::format(
+        "<circle cx=\"{:.0f}\" cy=\"{:.0f}\" r=\"4\" fill=\"{}\"/><text x=\"{:.0f}\" y=\"{:.0f}\">{}"
+        "</text><text x=\"{:.0f}\" y=\"{:.0f}\" text-anchor=\"end\">{} of {}</text><circle "
+        "cx=\"{:.0f}\" cy=\"{:.0f}\" r=\"2\" fill=\"#69728a\"/>\n",
+        kAxis, y, color_of(layer.subgraph), kNames, y + 4, escape(layer.name), kWidth - kAxis - 15, y + 4,
+        layer.channels_after, layer.channels_before, kWidth - kAxis, y);
   }
   return text + "</svg>\n";
 }
@@ -141,16 +144,19 @@ std::string pinned(const PruningReport& report) {
 }  // namespace
 
 std::string to_html(const PruningReport& report, const std::string& title) {
-  std::string page = fmt::format("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{0}</title>"
-                                 "<style>{1}</style></head>\n<body><h1>{0}</h1>\n",
-                                 escape(title), kStyle);
+  std::string page = fmt::format(
+      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{0}</title>"
+      "<style>{1}</style></head>\n<body><h1>{0}</h1>\n",
+      escape(title), kStyle);
   page += totals(report);
-  page += "<h2>Subgraphs</h2><p class=\"muted\">Channels that live and die together; arithmetic of the layers that make "
-          "them.</p>\n" +
-          bars(report);
-  page += "<h2>Layers</h2><p class=\"muted\">In execution order. Left: layers of one colour share their channels. Right: "
-          "who reads them.</p>\n" +
-          diagram(report);
+  page +=
+      "<h2>Subgraphs</h2><p class=\"muted\">Channels that live and die together; arithmetic of the layers that make "
+      "them.</p>\n" +
+      bars(report);
+  page +=
+      "<h2>Layers</h2><p class=\"muted\">In execution order. Left: layers of one colour share their channels. Right: "
+      "who reads them.</p>\n" +
+      diagram(report);
   page += pinned(report);
   return page + "</body></html>\n";
 }

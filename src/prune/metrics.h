@@ -41,8 +41,9 @@ std::vector<LayerScores> score_weights(const Graph& graph, const DependencyGraph
 /// through Network Slimming"). Channels that no normalisation scales are missing from the result.
 std::vector<LayerScores> score_norm_scales(const Graph& graph, const DependencyGraph& dependencies);
 
-/// First-order Taylor expansion of the loss at removal (Molchanov et al. 2019, "Importance Estimation for Neural Network
-/// Pruning"): by UnitId the squared sum of weight times gradient over all parameters that make or scale the unit.
+/// First-order Taylor expansion of the loss at removal (Molchanov et al. 2019, "Importance Estimation for Neural
+/// Network Pruning"): by UnitId the squared sum of weight times gradient over all parameters that make or scale the
+/// unit.
 std::vector<double> score_taylor(const Graph& graph, const DependencyGraph& dependencies, const ImportanceData& data);
 
 enum class ActivationMetric {

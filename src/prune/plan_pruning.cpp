@@ -21,7 +21,8 @@ std::vector<Target> targets_of(const Graph& graph, const PruningConfig& config) 
   if (!config.target_flops && !config.target_parameters && !config.target_macs) return targets;
   const ModelCost cost = count_cost(graph);
   if (config.target_macs) {
-    const double ratio = static_cast<double>(*config.target_macs) / static_cast<double>(std::max<int64_t>(cost.total.macs, 1));
+    const double ratio =
+        static_cast<double>(*config.target_macs) / static_cast<double>(std::max<int64_t>(cost.total.macs, 1));
     targets.push_back({"multiply-accumulates", ratio, cost.total.macs,
                        [&graph](const SizesOf& sizes) { return count_macs(graph, sizes); }});
   }

@@ -20,8 +20,8 @@ std::string total(const char* name, int64_t before, int64_t after) {
 std::string to_string(const PruningReport& report) {
   size_t width = 8;
   for (const SubgraphChange& change : report.subgraphs) width = std::max(width, change.name.size());
-  std::string text = fmt::format("{:<{}}  {:>8}  {:>8}  {:>16}  {:>16}\n", "subgraph", width, "channels", "after",
-                                 "MACs", "after");
+  std::string text =
+      fmt::format("{:<{}}  {:>8}  {:>8}  {:>16}  {:>16}\n", "subgraph", width, "channels", "after", "MACs", "after");
   for (const SubgraphChange& change : report.subgraphs) {
     text += fmt::format("{:<{}}  {:>8}  {:>8}  {:>16}  {:>16}\n", change.name, width, change.units_before,
                         change.units_after, change.macs_before, change.macs_after);

@@ -26,9 +26,9 @@ class ConfigReader {
   ConfigReader(PruningConfig& config, std::vector<Extra> extras) : config_(config), extras_(std::move(extras)) {}
 
   void read(const YAML::Node& root) {
-    std::vector<std::string> keys = {
-        "sparsity",     "metrics",      "metric", "normalize",       "group_reduction", "scope",       "target",
-        "max_sparsity", "min_channels", "seed",   "skip_last_fc",    "multiple",        "exclude_ops"};
+    std::vector<std::string> keys = {"sparsity",     "metrics",  "metric",       "normalize",    "group_reduction",
+                                     "scope",        "target",   "max_sparsity", "min_channels", "seed",
+                                     "skip_last_fc", "multiple", "exclude_ops"};
     for (const Extra& extra : extras_) keys.push_back(extra.key);
     if (root.IsNull() || !root.IsDefined()) return;
     if (!root.IsMap()) return problem("a pruning config is a mapping of keys to values", "");

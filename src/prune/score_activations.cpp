@@ -11,10 +11,9 @@ namespace {
 
 /// Operators behind a layer that work on its channels one by one: what is measured is what comes out of the last.
 bool passes_channels(const std::string& op) {
-  static constexpr std::string_view kNames[] = {"batch_norm", "relu",      "relu6",       "hardtanh", "hardswish",
-                                                "silu",       "gelu",      "hardsigmoid", "sigmoid",  "leaky_relu",
-                                                "elu",        "softplus",  "mish",        "tanh",     "prelu",
-                                                "dropout",    "clamp",     "instance_norm"};
+  static constexpr std::string_view kNames[] = {
+      "batch_norm", "relu", "relu6",    "hardtanh", "hardswish", "silu",  "gelu",    "hardsigmoid", "sigmoid",
+      "leaky_relu", "elu",  "softplus", "mish",     "tanh",      "prelu", "dropout", "clamp",       "instance_norm"};
   const size_t begin = op.rfind("aten.", 0) == 0 ? 5 : 0;
   const std::string_view name = std::string_view(op).substr(begin, op.find('.', begin) - begin);
   return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);

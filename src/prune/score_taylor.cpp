@@ -21,7 +21,8 @@ std::vector<double> score_taylor(const Graph& graph, const DependencyGraph& depe
       continue;
     }
     if (gradient->second.shape() != binding.data.shape()) {
-      problems.push_back({fmt::format("the gradient of '{}' has another shape than the parameter", axis.fqn), "", {}, ""});
+      problems.push_back(
+          {fmt::format("the gradient of '{}' has another shape than the parameter", axis.fqn), "", {}, ""});
       continue;
     }
     Tensor product = binding.data.to(ScalarType::kFloat32).contiguous();

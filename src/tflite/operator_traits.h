@@ -15,8 +15,8 @@ bool is_repeatable(const Subgraph& subgraph, const Operator& op);
 /// fixed size: the operator stays exactly where and as it is.
 bool touches_opaque(const Subgraph& subgraph, const Operator& op);
 
-/// Whether a RESHAPE, SQUEEZE or EXPAND_DIMS says nothing beyond what its output's tensor says: of the sizes at most one
-/// is left to the runtime, and none is computed. Such an operator needs its first input only.
+/// Whether a RESHAPE, SQUEEZE or EXPAND_DIMS says nothing beyond what its output's tensor says: of the sizes at most
+/// one is left to the runtime, and none is computed. Such an operator needs its first input only.
 bool is_reshape_by_output(const Subgraph& subgraph, const Operator& op);
 
 }  // namespace tinyml::tflite

@@ -44,8 +44,7 @@ class Pipeline {
       int changes = run("fold_constants", [](Subgraph& g) { return fold_constants(g, false); });
       changes += run("remove_identities", remove_identities);
       changes += run("merge_chains", merge_chains);
-      changes += run("merge_rearrangements",
-                     [&](Subgraph& g) { return merge_rearrangements(g, as_shuffles); });
+      changes += run("merge_rearrangements", [&](Subgraph& g) { return merge_rearrangements(g, as_shuffles); });
       changes += run("merge_selections", merge_selections);
       changes += run("merge_arithmetic", merge_arithmetic);
       changes += run("merge_reductions", merge_reductions);
@@ -71,7 +70,8 @@ void fill_options(Model& model) {
   }
 }
 
-// Passes look at what operators make. Those that make nothing (ASSIGN_VARIABLE) get an output for as long as passes run.
+// Passes look at what operators make. Those that make nothing (ASSIGN_VARIABLE) get an output for as long as passes
+// run.
 class Placeholders {
  public:
   explicit Placeholders(Model& model) : model_(model), first_(model.subgraphs.size()), last_(model.subgraphs.size()) {
@@ -185,7 +185,8 @@ LayoutReport optimize(Model& model, const OptimizeOptions& options) {
   pipeline.run("share_constants", share_constants);
   if (options.max_transpose_rank > 0) {
     if (options.max_transpose_rank < 3) throw Error("a TRANSPOSE can be limited to 3 dimensions or more");
-    pipeline.run("limit_transpose_rank", [&](Subgraph& g) { return limit_transpose_rank(g, options.max_transpose_rank); });
+    pipeline.run("limit_transpose_rank",
+                 [&](Subgraph& g) { return limit_transpose_rank(g, options.max_transpose_rank); });
   }
   if (options.integers == Type::UINT8) make_unsigned(model, options.target);
   set_boundary_types(model, options.input_types, options.output_types, options.types_where_possible ? note : Note());

@@ -58,8 +58,8 @@ Buffer quantize_constant(std::span<const float> values, const Shape& shape, cons
   std::vector<int16_t> result(values.size());
   for (size_t i = 0; i < values.size(); ++i) {
     const size_t c = i / inner % channels;
-    const float q = std::nearbyint(values[i] * (1.0F / quantization.scale[c])) +
-                    static_cast<float>(quantization.zero_point[c]);
+    const float q =
+        std::nearbyint(values[i] * (1.0F / quantization.scale[c])) + static_cast<float>(quantization.zero_point[c]);
     result[i] = static_cast<int16_t>(std::clamp(q, -32768.0F, 32767.0F));
   }
   return Buffer::of(std::move(result));

@@ -15,7 +15,8 @@ std::vector<int8_t> quantize_values(std::span<const float> values, const Shape& 
                                     const Quantization& quantization);
 
 /// The bytes of a constant of that integer type, INT8 (as quantize_values) or INT16 (saturated to [-32768, 32767]).
-Buffer quantize_constant(std::span<const float> values, const Shape& shape, const Quantization& quantization, Type type);
+Buffer quantize_constant(std::span<const float> values, const Shape& shape, const Quantization& quantization,
+                         Type type);
 
 /// The real values of an INT8 or INT16 constant.
 std::vector<float> dequantize_constant(const Tensor& constant);

@@ -212,8 +212,7 @@ class FileReader {
     op.version = code.version;
     op.debug_metadata_index = source.debug_metadata_index();
     op.mutating_variable_inputs = values_of(source.mutating_variable_inputs());
-    const std::string name =
-        fmt::format("operator {} ({})", position, name_of(op));
+    const std::string name = fmt::format("operator {} ({})", position, name_of(op));
     op.inputs = read_ids(source.inputs(), subgraph, true, name);
     op.outputs = read_ids(source.outputs(), subgraph, false, name);
     op.intermediates = read_ids(source.intermediates(), subgraph, true, name);

@@ -13,7 +13,7 @@ namespace tinyml::tflite {
 namespace {
 
 constexpr size_t kBufferAlignment = 16;
-constexpr uint64_t kOutside = UINT64_MAX;  // Stands for an offset that is not known yet.
+constexpr uint64_t kOutside = UINT64_MAX;     // Stands for an offset that is not known yet.
 constexpr size_t kSmallContents = 64 * 1024;  // Always inside the flatbuffer.
 
 size_t padding_after(size_t size) { return (kBufferAlignment - size % kBufferAlignment) % kBufferAlignment; }

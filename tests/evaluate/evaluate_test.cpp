@@ -16,9 +16,11 @@ struct Model {
   Model() {
     x = graph.add_input("x", floats({2}));
     w = graph.add_binding(BindingKind::kParameter, "w", Tensor::from<float>({3, -3}, {2}));
-    product = graph.add_operator("aten.mul.Tensor", make_args("aten.mul.Tensor", {{"self", x}, {"other", w}}), floats({2}));
+    product =
+        graph.add_operator("aten.mul.Tensor", make_args("aten.mul.Tensor", {{"self", x}, {"other", w}}), floats({2}));
     relu = graph.add_operator("aten.relu.default", {{"self", product}}, floats({2}));
-    sum = graph.add_operator("aten.add.Tensor", make_args("aten.add.Tensor", {{"self", relu}, {"other", 1}}), floats({2}));
+    sum = graph.add_operator("aten.add.Tensor", make_args("aten.add.Tensor", {{"self", relu}, {"other", 1}}),
+                             floats({2}));
     graph.add_output({sum, OutputKind::kUser, ""});
   }
 };

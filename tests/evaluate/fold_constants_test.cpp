@@ -57,7 +57,8 @@ TEST(FoldConstants, KeepsFakeQuantizationButFoldsWhatPrecedesIt) {
   const ValueId quantized =
       add(graph, "aten.fake_quantize_per_tensor_affine.default",
           {{"self", fused}, {"scale", 0.5}, {"zero_point", 0}, {"quant_min", -127}, {"quant_max", 127}}, {1, 2});
-  graph.add_output({add(graph, "aten.linear.default", {{"input", x}, {"weight", quantized}}, {1, 1}), OutputKind::kUser, ""});
+  graph.add_output(
+      {add(graph, "aten.linear.default", {{"input", x}, {"weight", quantized}}, {1, 1}), OutputKind::kUser, ""});
   EXPECT_EQ(ops_of(fold_constants(graph, {.fold_parameters = true})),
             (std::vector<std::string>{"aten.fake_quantize_per_tensor_affine.default", "aten.linear.default"}));
 }

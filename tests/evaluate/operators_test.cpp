@@ -18,15 +18,15 @@ Tensor counting(std::vector<int64_t> shape) {
 }
 
 TEST(Operators, AddBroadcastsAndScales) {
-  const Tensor sum = run_operator("aten.add.Tensor", {{"self", counting({2, 3})},
-                                                      {"other", floats({10, 20}, {2, 1})},
-                                                      {"alpha", Argument(2)}})[0];
+  const Tensor sum = run_operator(
+      "aten.add.Tensor", {{"self", counting({2, 3})}, {"other", floats({10, 20}, {2, 1})}, {"alpha", Argument(2)}})[0];
   EXPECT_EQ(sum.to_doubles(), (Doubles{20, 21, 22, 43, 44, 45}));
 }
 
 TEST(Operators, NumbersDoNotWidenTensors) {
   const Tensor half = floats({1, 2}, {2}).to(ScalarType::kFloat16);
-  EXPECT_EQ(run_operator("aten.mul.Scalar", {{"self", half}, {"other", Argument(1.5)}})[0].type(), ScalarType::kFloat16);
+  EXPECT_EQ(run_operator("aten.mul.Scalar", {{"self", half}, {"other", Argument(1.5)}})[0].type(),
+            ScalarType::kFloat16);
   const Tensor integers = Tensor::from<int32_t>({1, 2}, {2});
   const Tensor product = run_operator("aten.mul.Tensor", {{"self", integers}, {"other", Argument(1.5)}})[0];
   EXPECT_EQ(product.type(), ScalarType::kFloat32);
@@ -38,7 +38,8 @@ TEST(Operators, NumbersDoNotWidenTensors) {
 TEST(Operators, RoundingDivisionFollowsPython) {
   const Tensor a = Tensor::from<int64_t>({-7, 7, -7}, {3});
   const Tensor b = Tensor::from<int64_t>({2, -2, -2}, {3});
-  EXPECT_EQ(run_operator("aten.floor_divide.default", {{"self", a}, {"other", b}})[0].to_doubles(), (Doubles{-4, -4, 3}));
+  EXPECT_EQ(run_operator("aten.floor_divide.default", {{"self", a}, {"other", b}})[0].to_doubles(),
+            (Doubles{-4, -4, 3}));
   EXPECT_EQ(run_operator("aten.remainder.Tensor", {{"self", a}, {"other", b}})[0].to_doubles(), (Doubles{1, -1, -1}));
   EXPECT_EQ(run_operator("aten.fmod.Tensor", {{"self", a}, {"other", b}})[0].to_doubles(), (Doubles{-1, 1, -1}));
 }
@@ -75,8 +76,8 @@ TEST(Operators, BatchNormUsesRunningStatisticsEvenInTraining) {
 }
 
 TEST(Operators, AveragePoolingCountsPaddingOnRequest) {
-  const std::vector<Given> given{{"self", counting({1, 2, 2})}, {"kernel_size", Argument(2)}, {"stride", Argument(2)},
-                                 {"padding", Argument(1)}};
+  const std::vector<Given> given{
+      {"self", counting({1, 2, 2})}, {"kernel_size", Argument(2)}, {"stride", Argument(2)}, {"padding", Argument(1)}};
   EXPECT_EQ(run_operator("aten.avg_pool2d.default", given)[0].to_doubles(), (Doubles{0, 0.25, 0.5, 0.75}));
   std::vector<Given> without = given;
   without.push_back({"count_include_pad", Argument(false)});
@@ -105,9 +106,9 @@ TEST(Operators, MatmulBroadcastsStacks) {
 }
 
 TEST(Operators, ReductionsKeepDimensionsOnRequest) {
-  const Tensor y = run_operator("aten.mean.dim", {{"self", counting({2, 3, 2})},
-                                                  {"dim", Argument::ints({0, -1})},
-                                                  {"keepdim", Argument(true)}})[0];
+  const Tensor y =
+      run_operator("aten.mean.dim",
+                   {{"self", counting({2, 3, 2})}, {"dim", Argument::ints({0, -1})}, {"keepdim", Argument(true)}})[0];
   EXPECT_EQ(y.shape(), (std::vector<int64_t>{1, 3, 1}));
   EXPECT_EQ(y.to_doubles(), (Doubles{3.5, 5.5, 7.5}));
 }

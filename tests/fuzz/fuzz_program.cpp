@@ -1,5 +1,6 @@
-// The JSON layer inside an archive that is a valid zip: the input is the text of the program and, behind a zero byte, that of the
-// weights' configuration. Checksums and the directory are made to fit, so that mutations reach the readers of the graph.
+// The JSON layer inside an archive that is a valid zip: the input is the text of the program and, behind a zero byte,
+// that of the weights' configuration. Checksums and the directory are made to fit, so that mutations reach the readers
+// of the graph.
 
 #include <cstddef>
 #include <cstdint>

@@ -21,8 +21,9 @@ class MemoryZip {
     put(bytes_, zip::kLocalHeader, uint16_t{10}, uint16_t{0}, uint16_t{0}, uint32_t{0}, crc, size, size,
         static_cast<uint16_t>(name.size()), uint16_t{0});
     bytes_.append(name).append(content);
-    put(directory_, zip::kCentralHeader, uint16_t{10}, uint16_t{10}, uint16_t{0}, uint16_t{0}, uint32_t{0}, crc, size, size,
-        static_cast<uint16_t>(name.size()), uint16_t{0}, uint16_t{0}, uint16_t{0}, uint16_t{0}, uint32_t{0}, offset);
+    put(directory_, zip::kCentralHeader, uint16_t{10}, uint16_t{10}, uint16_t{0}, uint16_t{0}, uint32_t{0}, crc, size,
+        size, static_cast<uint16_t>(name.size()), uint16_t{0}, uint16_t{0}, uint16_t{0}, uint16_t{0}, uint32_t{0},
+        offset);
     directory_.append(name);
     ++count_;
   }

@@ -10,7 +10,8 @@ TensorType float_type(std::vector<int64_t> sizes) { return TensorType::of(Scalar
 Graph chain(int length) {
   Graph graph;
   ValueId value = graph.add_input("x", float_type({1, 4}));
-  for (int i = 0; i < length; ++i) value = graph.add_operator("aten.relu.default", {{"self", value}}, float_type({1, 4}));
+  for (int i = 0; i < length; ++i)
+    value = graph.add_operator("aten.relu.default", {{"self", value}}, float_type({1, 4}));
   graph.add_output({value, OutputKind::kUser, ""});
   return graph;
 }
@@ -26,8 +27,8 @@ TEST(Graph, ReplaceAllUsesReachesNodesListsAndOutputs) {
   Graph graph = chain(2);
   const ValueId x{0};
   const ValueId last{2};
-  const ValueId cat = graph.add_operator("aten.cat.default", {{"tensors", Argument::List{last, last}}, {"dim", 1}},
-                                         float_type({1, 8}));
+  const ValueId cat =
+      graph.add_operator("aten.cat.default", {{"tensors", Argument::List{last, last}}, {"dim", 1}}, float_type({1, 8}));
   graph.replace_all_uses(last, x);
   EXPECT_EQ(graph.node(graph.value(cat).producer).arg("tensors").as_values(), (std::vector<ValueId>{x, x}));
   EXPECT_EQ(graph.outputs()[0].value.as_value(), x);

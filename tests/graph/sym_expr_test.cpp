@@ -24,8 +24,8 @@ TEST(SymExpr, UnknownFunctionsAreCarried) {
 }
 
 TEST(SymExpr, MalformedTextIsRefused) {
-  for (const char* text : {"", "Add(", "Integer(x)", "Symbol(s)", "Mod(Integer(1))", "Integer(1) junk",
-                           "Integer(99999999999999999999)"}) {
+  for (const char* text :
+       {"", "Add(", "Integer(x)", "Symbol(s)", "Mod(Integer(1))", "Integer(1) junk", "Integer(99999999999999999999)"}) {
     EXPECT_THROW(SymExpr::parse(text), Error) << text;
   }
   std::string deep;

@@ -32,7 +32,8 @@ TEST(PruningConfig, ReadsYamlAndJson) {
 
 TEST(PruningConfig, ReadsScopesAndTargets) {
   const PruningConfig config = parse_pruning_config(
-      "{metrics: taylor, scope: global, normalize: max, group_reduction: mean, max_sparsity: 0.9, target: {params: 0.3}}");
+      "{metrics: taylor, scope: global, normalize: max, group_reduction: mean, max_sparsity: 0.9, target: {params: "
+      "0.3}}");
   EXPECT_EQ(config.metric, "taylor");
   EXPECT_EQ(config.scope, "global");
   EXPECT_EQ(config.normalize, "max");

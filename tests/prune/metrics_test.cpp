@@ -136,7 +136,8 @@ TEST(Metrics, CustomScoresAreUsedAndChecked) {
 
 TEST(Metrics, Reductions) {
   const auto units = [](std::vector<UnitId> list) { return std::make_shared<const std::vector<UnitId>>(list); };
-  const std::vector<prune::LayerScores> layers = {{units({0, 1, kPinnedUnit}), {2, 4, 9}}, {units({1, 1, 0}), {1, 3, 8}}};
+  const std::vector<prune::LayerScores> layers = {{units({0, 1, kPinnedUnit}), {2, 4, 9}},
+                                                  {units({1, 1, 0}), {1, 3, 8}}};
   EXPECT_EQ(prune::reduce_scores(layers, 2, "none", "sum"), (std::vector<double>{10, 6}));
   EXPECT_EQ(prune::reduce_scores(layers, 2, "none", "mean"), (std::vector<double>{5, 3}));
   EXPECT_EQ(prune::reduce_scores(layers, 2, "none", "max"), (std::vector<double>{8, 4}));
@@ -178,8 +179,8 @@ TEST(Allocation, MeetsATargetOfParameters) {
   const double before = static_cast<double>(count_cost(b.graph).parameters);
   for (const char* scope : {"uniform", "global"}) {
     const PruningConfig config = parse_pruning_config(std::string("{target: {params: 0.3}, scope: ") + scope + "}");
-    const double after = static_cast<double>(
-        count_cost(apply_plan(b.graph, plan_pruning(b.graph, dependencies, config))).parameters);
+    const double after =
+        static_cast<double>(count_cost(apply_plan(b.graph, plan_pruning(b.graph, dependencies, config))).parameters);
     EXPECT_LE(after, 0.3 * before);
     EXPECT_GE(after, 0.25 * before);
   }

@@ -115,7 +115,8 @@ TEST(Reader, ContentsBehindTheFlatbuffer) {
     g.add_operator(Op::ADD, {x, c}, {y}, ArithmeticOptions{});
     g.outputs.push_back(y);
   }
-  const auto file = std::make_shared<const std::vector<std::byte>>(serialize_tflite(model, {.largest_flatbuffer = 100'000}));
+  const auto file =
+      std::make_shared<const std::vector<std::byte>>(serialize_tflite(model, {.largest_flatbuffer = 100'000}));
   const auto whole = serialize_tflite(model);
   EXPECT_NE(*file, whole);
   const Model copy = read_tflite(*file, file);

@@ -44,8 +44,7 @@ void lower_cdist(Lowering& at) {
   if (order == 2 && (mode == kProduct || (mode == kProductIfMany && many))) {
     return at.set_output(euclidean_by_product(at, a, b));
   }
-  const TensorId difference =
-      at.binary(Op::SUB, at.reshape(a, inserted(first, 1)), at.reshape(b, inserted(second, 2)));
+  const TensorId difference = at.binary(Op::SUB, at.reshape(a, inserted(first, 1)), at.reshape(b, inserted(second, 2)));
   at.set_output(vector_norm(at, {difference, {at.rank(difference) - 1}, false}, order));
 }
 

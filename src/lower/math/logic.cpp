@@ -92,12 +92,12 @@ void register_logic(Registry& registry) {
   registry.add({"bitwise_or.Tensor", "bitwise_or.Scalar", "__or__.Tensor", "__or__.Scalar"}, lower_bitwise<Bits::kOr>);
   registry.add({"bitwise_xor.Tensor", "bitwise_xor.Scalar", "__xor__.Tensor", "__xor__.Scalar"},
                lower_bitwise<Bits::kXor>);
-  registry.add({"bitwise_left_shift.Tensor", "bitwise_left_shift.Tensor_Scalar", "__lshift__.Tensor",
-                "__lshift__.Scalar"},
-               lower_shift_left, "by 0 to 30 bits: TFLite multiplies");
-  registry.add({"bitwise_right_shift.Tensor", "bitwise_right_shift.Tensor_Scalar", "__rshift__.Tensor",
-                "__rshift__.Scalar"},
-               lower_shift_right);
+  registry.add(
+      {"bitwise_left_shift.Tensor", "bitwise_left_shift.Tensor_Scalar", "__lshift__.Tensor", "__lshift__.Scalar"},
+      lower_shift_left, "by 0 to 30 bits: TFLite multiplies");
+  registry.add(
+      {"bitwise_right_shift.Tensor", "bitwise_right_shift.Tensor_Scalar", "__rshift__.Tensor", "__rshift__.Scalar"},
+      lower_shift_right);
 }
 
 }  // namespace tinyml::lowering

@@ -58,9 +58,7 @@ void set_sum(Lowering& at, TensorId product) {
 void lower_addmv(Lowering& at) { set_sum(at, matmul(at, float_input(at, "mat"), float_input(at, "vec"))); }
 void lower_addr(Lowering& at) { set_sum(at, outer(at, float_input(at, "vec1"), float_input(at, "vec2"))); }
 
-void lower_baddbmm(Lowering& at) {
-  set_sum(at, matmul(at, float_input(at, "batch1"), float_input(at, "batch2")));
-}
+void lower_baddbmm(Lowering& at) { set_sum(at, matmul(at, float_input(at, "batch1"), float_input(at, "batch2"))); }
 
 // The sum over the batch is one product of matrices [n, batch * k] and [batch * k, m].
 void lower_addbmm(Lowering& at) {

@@ -65,9 +65,7 @@ void lower_copysign(Lowering& at) {
   at.set_output(at.select(negative, at.unary(Op::NEG, size), size));
 }
 
-void lower_ldexp(Lowering& at) {
-  at.set_output(multiply(at, self(at), at.binary(Op::POW, number(at, 2), other(at))));
-}
+void lower_ldexp(Lowering& at) { at.set_output(multiply(at, self(at), at.binary(Op::POW, number(at, 2), other(at)))); }
 
 }  // namespace
 

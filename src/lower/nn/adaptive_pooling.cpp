@@ -79,9 +79,12 @@ void register_adaptive_pooling(Registry& registry) {
                [](Lowering& at) { lower_adaptive(at, 2, kAverage); });
   registry.add({"adaptive_avg_pool3d.default", "_adaptive_avg_pool3d.default"},
                [](Lowering& at) { lower_adaptive(at, 3, kAverage); });
-  registry.add({"adaptive_max_pool1d.default"}, [](Lowering& at) { lower_adaptive(at, 1, kMaximum); }, kLimits);
-  registry.add({"adaptive_max_pool2d.default"}, [](Lowering& at) { lower_adaptive(at, 2, kMaximum); }, kLimits);
-  registry.add({"adaptive_max_pool3d.default"}, [](Lowering& at) { lower_adaptive(at, 3, kMaximum); }, kLimits);
+  registry.add(
+      {"adaptive_max_pool1d.default"}, [](Lowering& at) { lower_adaptive(at, 1, kMaximum); }, kLimits);
+  registry.add(
+      {"adaptive_max_pool2d.default"}, [](Lowering& at) { lower_adaptive(at, 2, kMaximum); }, kLimits);
+  registry.add(
+      {"adaptive_max_pool3d.default"}, [](Lowering& at) { lower_adaptive(at, 3, kMaximum); }, kLimits);
 }
 
 }  // namespace tinyml::lowering

@@ -27,8 +27,7 @@ void set_padding(const Lowering& at, Window& window, const Sizes& kernel, const 
     const int64_t reach = (out[i] - 1) * window.stride[i] + window.dilation[i] * (kernel[i] - 1) + 1;
     const size_t axis = at.sizes("input").size() - rank + i;
     const bool same_as_before = !padding.is_string() && at.is_dynamic("input", axis);  // What is touched differs.
-    window.after.push_back(same_as_before ? window.before[i]
-                                          : std::max<int64_t>(0, reach - in[i] - window.before[i]));
+    window.after.push_back(same_as_before ? window.before[i] : std::max<int64_t>(0, reach - in[i] - window.before[i]));
   }
 }
 

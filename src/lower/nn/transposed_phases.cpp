@@ -84,8 +84,8 @@ TensorId convolve_phases(Lowering& at, const GroupedTransposed& layer) {
       std::vector<TensorId> inputs = {
           at.pad(layer.x, {0, 0, row.before, column.before}, {0, 0, row.after, column.after}), weights};
       if (layer.bias != tflite::kNoTensor) inputs.push_back(layer.bias);
-      parts.push_back(at.emit(Op::CONV_2D, std::move(inputs), Type::FLOAT32,
-                              {in[0], layer.out[1], steps[0], steps[1]}, tflite::Conv2DOptions{}, true));
+      parts.push_back(at.emit(Op::CONV_2D, std::move(inputs), Type::FLOAT32, {in[0], layer.out[1], steps[0], steps[1]},
+                              tflite::Conv2DOptions{}, true));
     }
   }
   const TensorId woven = at.emit(Op::DEPTH_TO_SPACE, {at.concatenate(parts, 1)}, Type::FLOAT32,

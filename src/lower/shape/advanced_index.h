@@ -7,10 +7,10 @@ namespace tinyml::lowering {
 
 /// A tensor seen with its indexed dimensions merged into one.
 struct AdvancedIndex {
-  Sizes order;         ///< Permutation of the tensor that brings the indexed dimensions together.
-  Sizes merged;        ///< Shape after the permutation, the indexed dimensions merged.
-  int64_t axis = 0;    ///< Where the merged dimension stands.
-  Positions rows;      ///< Into it.
+  Sizes order;       ///< Permutation of the tensor that brings the indexed dimensions together.
+  Sizes merged;      ///< Shape after the permutation, the indexed dimensions merged.
+  int64_t axis = 0;  ///< Where the merged dimension stands.
+  Positions rows;    ///< Into it.
 };
 
 /// Of the argument "indices" for a tensor of that shape; masks must be known. Throws Error for others.

@@ -29,7 +29,8 @@ void lower_copy(Lowering& at) {  // of the type and shape of what it replaces
 
 // What comes from numbers alone is a constant already, unless one of the numbers is a dynamic size.
 void refuse_sequence(Lowering& at) {
-  at.refuse("numbers that depend on a dynamic size", "capture the model without dynamic shapes, or pass it as an input");
+  at.refuse("numbers that depend on a dynamic size",
+            "capture the model without dynamic shapes, or pass it as an input");
 }
 
 // Of a dynamic length: constant ones are folded before.
@@ -45,19 +46,21 @@ void lower_arange(Lowering& at) {
 }  // namespace
 
 void register_creation(Registry& registry) {
-  registry.add({"zeros.default", "zeros_like.default", "new_zeros.default", "zero.default",
-                "empty.memory_format", "empty_like.default", "new_empty.default"}, lower_zeros);
+  registry.add({"zeros.default", "zeros_like.default", "new_zeros.default", "zero.default", "empty.memory_format",
+                "empty_like.default", "new_empty.default"},
+               lower_zeros);
   registry.add({"arange.default", "arange.start", "arange.start_step"}, lower_arange);
   registry.add({"fill.Tensor"}, lower_fill);
   registry.add({"copy.default"}, lower_copy);
-  registry.add({"linspace.default", "logspace.default",
-                "eye.default", "eye.m", "tril_indices.default", "triu_indices.default", "hann_window.default",
-                "hann_window.periodic", "hamming_window.default", "hamming_window.periodic",
-                "hamming_window.periodic_alpha", "hamming_window.periodic_alpha_beta", "blackman_window.default",
-                "blackman_window.periodic", "bartlett_window.default", "bartlett_window.periodic"},
-               refuse_sequence, "of numbers that are known: the result is a constant");
+  registry.add(
+      {"linspace.default", "logspace.default", "eye.default", "eye.m", "tril_indices.default", "triu_indices.default",
+       "hann_window.default", "hann_window.periodic", "hamming_window.default", "hamming_window.periodic",
+       "hamming_window.periodic_alpha", "hamming_window.periodic_alpha_beta", "blackman_window.default",
+       "blackman_window.periodic", "bartlett_window.default", "bartlett_window.periodic"},
+      refuse_sequence, "of numbers that are known: the result is a constant");
   registry.add({"ones.default", "ones_like.default", "new_ones.default"}, lower_ones);
-  registry.add({"full.default", "scalar_tensor.default", "full_like.default", "new_full.default", "fill.Scalar"}, lower_full);
+  registry.add({"full.default", "scalar_tensor.default", "full_like.default", "new_full.default", "fill.Scalar"},
+               lower_full);
 }
 
 }  // namespace tinyml::lowering

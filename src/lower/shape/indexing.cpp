@@ -1,6 +1,6 @@
 // Reading elements by position: GATHER along one dimension, or of a flattened tensor.
-#include "lower/shape/advanced_index.h"
 #include "lower/registry.h"
+#include "lower/shape/advanced_index.h"
 
 namespace tinyml::lowering {
 namespace {
@@ -70,8 +70,7 @@ void register_indexing(Registry& registry) {
   registry.add({"take.default"}, lower_take);
   registry.add({"gather.default"}, lower_gather);
   registry.add({"take_along_dim.default"}, lower_take_along_dim);
-  registry.add({"repeat_interleave.self_Tensor"}, lower_repeat_interleave,
-               "repeats is a constant");
+  registry.add({"repeat_interleave.self_Tensor"}, lower_repeat_interleave, "repeats is a constant");
 }
 
 }  // namespace tinyml::lowering

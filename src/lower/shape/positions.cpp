@@ -62,8 +62,7 @@ Positions multiply(Lowering& at, const Positions& a, int64_t factor) {
     for (int64_t& value : result.values) value *= factor;
     return result;
   }
-  return {a.shape, false, {},
-          at.binary(Op::MUL, a.tensor, at.scalar(static_cast<double>(factor), Type::INT32))};
+  return {a.shape, false, {}, at.binary(Op::MUL, a.tensor, at.scalar(static_cast<double>(factor), Type::INT32))};
 }
 
 namespace {

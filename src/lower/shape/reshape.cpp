@@ -140,8 +140,7 @@ void register_reshape(Registry& registry) {
   registry.add(
       {"view.default", "reshape.default", "_unsafe_view.default", "flatten.using_ints", "unflatten.int",
        "squeeze.default", "squeeze.dim", "squeeze.dims", "unsqueeze.default", "reshape_as.default", "view_as.default",
-       "view_copy.default", "atleast_1d.default", "atleast_2d.default", "atleast_3d.default",
-       "ravel.default"},
+       "view_copy.default", "atleast_1d.default", "atleast_2d.default", "atleast_3d.default", "ravel.default"},
       lower_reshape);
   registry.add({"permute.default", "permute_copy.default"}, lower_permute);
   registry.add({"transpose.int", "swapaxes.default", "swapdims.default", "transpose_copy.int"}, lower_transpose);

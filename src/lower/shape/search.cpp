@@ -15,14 +15,14 @@ void lower_one_hot(Lowering& at) {
 
 // How many boundaries are below each value (or at it, with `right`): x [..., n], boundaries [n] or [..., m].
 void count_boundaries(Lowering& at, TensorId x, TensorId boundaries) {
-  const bool right = at.flag("right") || (at.node().has_arg("side") && at.has("side") &&
-                                          at.node().arg("side").as_string() == "right");
+  const bool right =
+      at.flag("right") || (at.node().has_arg("side") && at.has("side") && at.node().arg("side").as_string() == "right");
   Sizes columns = at.shape(x);
   columns.push_back(1);
   Sizes rows = at.shape(boundaries);
   if (rows.size() > 1) rows.insert(rows.end() - 1, 1);
-  const TensorId below = at.compare(right ? Op::GREATER_EQUAL : Op::GREATER, at.reshape(x, columns),
-                                    at.reshape(boundaries, rows));
+  const TensorId below =
+      at.compare(right ? Op::GREATER_EQUAL : Op::GREATER, at.reshape(x, columns), at.reshape(boundaries, rows));
   const auto last = static_cast<int64_t>(columns.size()) - 1;
   at.set_output(at.reduce(Op::SUM, at.cast(below, Type::INT32), {last}, false));
 }

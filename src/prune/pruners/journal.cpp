@@ -65,9 +65,9 @@ const Journal::Event* Journal::replay(const std::string& kind) {
   if (next_ >= known_) return nullptr;
   const Event& event = events_[next_++];
   if (event.kind != kind) {
-    throw Error(fmt::format("the pruning journal in '{}' has '{}' where this run comes to '{}'", directory_, event.kind,
-                            kind),
-                "delete the directory to start the run anew");
+    throw Error(
+        fmt::format("the pruning journal in '{}' has '{}' where this run comes to '{}'", directory_, event.kind, kind),
+        "delete the directory to start the run anew");
   }
   return &event;
 }

@@ -8,8 +8,8 @@
 
 namespace tinyml::prune {
 
-/// A run as a sequence of events, each done once: on a second run with the same journal, events that are written down are
-/// repeated without training, and the weights come from the checkpoint of the last one.
+/// A run as a sequence of events, each done once: on a second run with the same journal, events that are written down
+/// are repeated without training, and the weights come from the checkpoint of the last one.
 class Journal {
  public:
   /// `run` names pruner and configuration; a journal of another run is refused with an Error.
@@ -23,7 +23,8 @@ class Journal {
   /// Whether the last event took the weights from the checkpoint: what a run keeps beside them must be restored.
   bool just_resumed() const { return known_ > 0 && next_ == known_ && events_.size() == known_; }
   void remove_branches(const std::function<std::vector<std::string>(const Graph&)>& make);
-  /// Runs `choose`, which leaves a plan and the weights behind it in a checkpoint file, then cuts and takes the weights.
+  /// Runs `choose`, which leaves a plan and the weights behind it in a checkpoint file, then cuts and takes the
+  /// weights.
   void adopt(const std::function<PruningPlan(const std::string& checkpoint)>& choose);
 
  private:

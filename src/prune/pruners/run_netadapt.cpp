@@ -86,10 +86,11 @@ void run_netadapt(const NetAdaptConfig& config, const PruningHost& host, const J
         best = std::move(plan);
       }
       if (!best) {
-        throw Error(fmt::format("NetAdapt is stuck at {:.1f} % of the FLOPs: no single layer can give what the next step "
-                                "needs",
-                                100.0 * macs / whole),
-                    "raise the target, lower first_reduction, or exclude fewer layers");
+        throw Error(
+            fmt::format("NetAdapt is stuck at {:.1f} % of the FLOPs: no single layer can give what the next step "
+                        "needs",
+                        100.0 * macs / whole),
+            "raise the target, lower first_reduction, or exclude fewer layers");
       }
       return *best;
     });

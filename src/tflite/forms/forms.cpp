@@ -36,9 +36,7 @@ constexpr Cost kCosts[] = {
 constexpr double kNoise = 0.97;
 
 // Where kernels cannot be timed here: the forms that keep values in INT8 or drop an attribute that few kernels have.
-bool wanted_untimed(Form form, bool quantized) {
-  return form == Form::kTables ? quantized : form == Form::kFocus;
-}
+bool wanted_untimed(Form form, bool quantized) { return form == Form::kTables ? quantized : form == Form::kFocus; }
 
 }  // namespace
 
@@ -56,9 +54,8 @@ FormOverrides parse_forms(const std::vector<std::string>& items) {
   FormOverrides overrides;
   std::vector<Diagnostic> problems;
   for (const std::string& item : items) {
-    const auto* found = std::find_if(std::begin(kForms), std::end(kForms), [&](const Description& d) {
-      return item.size() > 1 && item.substr(1) == d.name;
-    });
+    const auto* found = std::find_if(std::begin(kForms), std::end(kForms),
+                                     [&](const Description& d) { return item.size() > 1 && item.substr(1) == d.name; });
     const bool sign = !item.empty() && (item[0] == '+' || item[0] == '-');
     if (sign && found != std::end(kForms)) {
       overrides[found->form] = item[0] == '+';
@@ -66,7 +63,9 @@ FormOverrides parse_forms(const std::vector<std::string>& items) {
     }
     std::string names;
     for (const Description& form : kForms) names += fmt::format("{}{}", names.empty() ? "" : ", ", form.name);
-    problems.push_back({fmt::format("'{}' is no choice of a form", item), "", {},
+    problems.push_back({fmt::format("'{}' is no choice of a form", item),
+                        "",
+                        {},
                         fmt::format("write + (always) or - (never) before one of {}", names)});
   }
   if (!problems.empty()) throw Error("the forms cannot be read", problems);

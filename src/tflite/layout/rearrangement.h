@@ -35,9 +35,9 @@ class Rearrangement {
   Runs runs() const;
 
   Shape shape_;
-  std::vector<int32_t> size_;            // By atom id. Axes of size 1 have none.
-  std::vector<int> source_;              // Atom ids in the source's sequence.
-  std::vector<std::vector<int>> axes_;   // Atom ids of each axis of the present shape.
+  std::vector<int32_t> size_;           // By atom id. Axes of size 1 have none.
+  std::vector<int> source_;             // Atom ids in the source's sequence.
+  std::vector<std::vector<int>> axes_;  // Atom ids of each axis of the present shape.
 };
 
 /// If the rearrangement permutes the indices of one axis of an otherwise unchanged shape: that axis, and for each index

@@ -80,8 +80,8 @@ class Carrier {
       const Operator& op = editor_.op(o);
       if (region_[static_cast<size_t>(o)] >= 0 || op.outputs.size() != 1) continue;
       const auto& readers = editor_.consumers(op.outputs[0]);
-      const bool all_take_it = std::all_of(readers.begin(), readers.end(),
-                                           [&](const Use& use) { return reading(use) != Reading::kExact; });
+      const bool all_take_it =
+          std::all_of(readers.begin(), readers.end(), [&](const Use& use) { return reading(use) != Reading::kExact; });
       if (!all_take_it) continue;
       bool any = false;
       for (size_t slot = 0; slot < op.inputs.size() && !any; ++slot) {

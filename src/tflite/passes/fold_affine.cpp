@@ -61,8 +61,10 @@ class Folder {
       std::ptrdiff_t at = 0;
       for (const int part : op.inputs) {
         const std::ptrdiff_t end = at + editor_.tensor(part).shape.back();
-        fold(part, {{affine.scale.begin() + at, affine.scale.begin() + end},
-                    {affine.shift.begin() + at, affine.shift.begin() + end}}, activation);
+        fold(part,
+             {{affine.scale.begin() + at, affine.scale.begin() + end},
+              {affine.shift.begin() + at, affine.shift.begin() + end}},
+             activation);
         at = end;
       }
       return;

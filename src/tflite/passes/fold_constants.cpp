@@ -188,7 +188,8 @@ std::optional<Buffer> evaluate(const Editor& editor, const Operator& op, bool de
       if (x.type != Type::FLOAT32 || (out.type != Type::INT8 && out.type != Type::INT16)) return std::nullopt;
       return quantize_constant(x.buffer.as<float>(), out.shape, out.quantization, out.type);
     case Op::DEQUANTIZE:
-      if (!dequantize || (x.type != Type::INT8 && x.type != Type::INT16) || out.type != Type::FLOAT32) return std::nullopt;
+      if (!dequantize || (x.type != Type::INT8 && x.type != Type::INT16) || out.type != Type::FLOAT32)
+        return std::nullopt;
       return Buffer::of(dequantize_constant(x));
     case Op::CAST:
       return cast(x, out.type);

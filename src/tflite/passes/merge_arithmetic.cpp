@@ -96,8 +96,7 @@ int merge_reductions(Subgraph& subgraph) {
   for (int o = 0; o < editor.count(); ++o) {
     const Operator& op = editor.op(o);
     const auto* options = std::get_if<ReducerOptions>(&op.options);
-    const bool merges =
-        op.op == Op::MEAN || op.op == Op::SUM || op.op == Op::REDUCE_MAX || op.op == Op::REDUCE_MIN;
+    const bool merges = op.op == Op::MEAN || op.op == Op::SUM || op.op == Op::REDUCE_MAX || op.op == Op::REDUCE_MIN;
     if (options == nullptr || !merges) continue;
     const int before = editor.producer_of_kind(op.inputs[0], op.op);
     if (before == kNoProducer || editor.only_consumer(op.inputs[0]) != o) continue;

@@ -12,7 +12,8 @@ bool is_integer_per_tensor(const Tensor& tensor) {
 
 bool same_grid(const Tensor& a, const Tensor& b) { return a.type == b.type && a.quantization == b.quantization; }
 
-// Whether the activation (MAXIMUM and MINIMUM of `bound`) changes nothing that the integers' range does not clip anyway.
+// Whether the activation (MAXIMUM and MINIMUM of `bound`) changes nothing that the integers' range does not clip
+// anyway.
 bool saturates_like(Op activation, double bound, const Tensor& result) {
   const Quantization& q = result.quantization;
   const int64_t least = result.type == Type::INT8 ? -128 : -32768;

@@ -30,7 +30,8 @@ class Mover {
   }
 
   bool is(int o, QuantizedForm form, Type type = Type::INT8) const {
-    if (!editor_.is_live(o) || quantized_form(target_, editor_.op(o).op, type) != form || has_activation(o)) return false;
+    if (!editor_.is_live(o) || quantized_form(target_, editor_.op(o).op, type) != form || has_activation(o))
+      return false;
     const auto* concatenation = std::get_if<ConcatenationOptions>(&editor_.op(o).options);
     return concatenation == nullptr || concatenation->activation == Activation::NONE;
   }
@@ -91,8 +92,7 @@ class Mover {
 
   // Gives the operator integer inputs in place of its float ones; false (and nothing changed) when an attribute forbids
   // it.
-  bool set_quantized_inputs(int o, const std::vector<std::pair<size_t, int>>& inputs,
-                            const Grid& grid) {
+  bool set_quantized_inputs(int o, const std::vector<std::pair<size_t, int>>& inputs, const Grid& grid) {
     std::optional<int> padding;
     if (editor_.op(o).op == Op::PADV2) {
       padding = padding_constant(o, grid);

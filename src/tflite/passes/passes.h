@@ -8,7 +8,8 @@ namespace tinyml::tflite {
 /// Removes operators whose results nobody reads.
 int remove_dead_code(Subgraph& subgraph);
 
-/// Outputs of IF that nobody reads go, in both branches as well, unless a branch has another caller. At least one stays.
+/// Outputs of IF that nobody reads go, in both branches as well, unless a branch has another caller. At least one
+/// stays.
 int drop_branch_outputs(Model& model);
 
 /// Drops tensors that nothing refers to and renumbers the rest, signatures included.
@@ -31,7 +32,8 @@ int remove_identities(Subgraph& subgraph);
 int merge_chains(Subgraph& subgraph);
 
 /// A chain of RESHAPEs and TRANSPOSEs of static shapes does its work with one TRANSPOSE at most, of the fewest
-/// dimensions. `as_shuffles`: one that only permutes the indices of an axis becomes a GATHER, which carry_channel_orders knows.
+/// dimensions. `as_shuffles`: one that only permutes the indices of an axis becomes a GATHER, which
+/// carry_channel_orders knows.
 int merge_rearrangements(Subgraph& subgraph, bool as_shuffles);
 
 /// Channel shuffles by way of the weights around them: convolutions and linear layers read the selected channels as
@@ -50,8 +52,8 @@ int merge_common_subexpressions(Subgraph& subgraph);
 /// with float constants goes into the weights and the bias (batch normalisation).
 int fold_affine(Subgraph& subgraph);
 
-/// The same in front: into the weights of the CONV_2D, DEPTHWISE_CONV_2D or FULLY_CONNECTED that alone reads the result.
-/// Both pass a RESHAPE that keeps the channels; a factor passes a PAD, a summand does not, nor padding SAME.
+/// The same in front: into the weights of the CONV_2D, DEPTHWISE_CONV_2D or FULLY_CONNECTED that alone reads the
+/// result. Both pass a RESHAPE that keeps the channels; a factor passes a PAD, a summand does not, nor padding SAME.
 int fold_input_affine(Subgraph& subgraph);
 
 /// (x * a) * b, (x + a) - b, ...: one operator by one constant.

@@ -1,6 +1,6 @@
 // LiteRT lets RESHAPE share its input's memory, and lets an element-wise operator write into the memory of an input
-// that nobody else reads. It counts the readers of the tensor and of the tensor that owns the memory, but not those of the
-// other names of that memory in between:
+// that nobody else reads. It counts the readers of the tensor and of the tensor that owns the memory, but not those of
+// the other names of that memory in between:
 //
 //   v = ADD(u, ..)        v lives in u's memory, which has one reader
 //   a = RESHAPE(v)        so does a

@@ -1,6 +1,6 @@
 // The steps of fold_quantization. A *quantized value* is a float tensor made by DEQUANTIZE of an INT8 or INT16 tensor
-// with one scale; a *quantized result* is a float tensor that nobody but QUANTIZE operators with one common integer type
-// and scale reads.
+// with one scale; a *quantized result* is a float tensor that nobody but QUANTIZE operators with one common integer
+// type and scale reads.
 #pragma once
 
 #include "tflite/passes/editor.h"
@@ -17,8 +17,8 @@ int quantized_result(const Editor& editor, int id);
 /// Makes all QUANTIZE operators on `id` disappear: their readers read `replacement`, which has their type.
 void absorb_quantize(Editor& editor, int id, int replacement);
 
-/// QUANTIZE of DEQUANTIZE: nothing where the scales agree, one QUANTIZE between integers where they differ. RELU and RELU6
-/// in front of a QUANTIZE that saturates at the same bounds go.
+/// QUANTIZE of DEQUANTIZE: nothing where the scales agree, one QUANTIZE between integers where they differ. RELU and
+/// RELU6 in front of a QUANTIZE that saturates at the same bounds go.
 int merge_requantization(Subgraph& subgraph);
 
 /// DEQUANTIZE moves behind, QUANTIZE in front of operators that only move values; several inputs take the output's

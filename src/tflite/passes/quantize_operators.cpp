@@ -106,7 +106,8 @@ class OperatorQuantizer {
     quantized.quantization = quantization;
     const int made = editor_.add_tensor(std::move(quantized));
     // Scales of 16-bit sums are any numbers, not powers of two.
-    if (auto* options = std::get_if<ArithmeticOptions>(&editor_.options(o)); options != nullptr && type == Type::INT16) {
+    if (auto* options = std::get_if<ArithmeticOptions>(&editor_.options(o));
+        options != nullptr && type == Type::INT16) {
       options->pot_scale_int16 = false;
     }
     editor_.set_inputs(o, std::move(inputs));
@@ -184,7 +185,8 @@ class OperatorQuantizer {
       bias.quantization.zero_point.push_back(0);
     }
     if (q.per_channel() && q.scale.size() != rounded.size()) return false;
-    bias.buffer = wide ? Buffer::of(std::move(rounded)) : Buffer::of(std::vector<int32_t>(rounded.begin(), rounded.end()));
+    bias.buffer =
+        wide ? Buffer::of(std::move(rounded)) : Buffer::of(std::vector<int32_t>(rounded.begin(), rounded.end()));
     inputs[*operands.bias] = editor_.add_tensor(std::move(bias));
     return true;
   }

@@ -40,8 +40,8 @@ Order widened(const Order& order, int width) {
 bool reduces_spatially(const Editor& editor, const Operator& op) {
   const auto axes = constant_integers(editor.subgraph(), op, 1);
   const int rank = editor.tensor(op.inputs[0]).rank();
-  return axes && std::all_of(axes->begin(), axes->end(),
-                             [&](int64_t axis) { return normalized_axis(axis, rank) != rank - 1; });
+  return axes &&
+         std::all_of(axes->begin(), axes->end(), [&](int64_t axis) { return normalized_axis(axis, rank) != rank - 1; });
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ constexpr TypeSet kBytes = kI8 | kU8;
 
 struct TargetRow {
   Op op;
-  TypeSet types;  ///< Of the operator's first value that a kernel is there for.
+  TypeSet types;                                ///< Of the operator's first value that a kernel is there for.
   QuantizedForm form = QuantizedForm::kIsland;  ///< How values with a scale run.
 };
 

@@ -193,7 +193,8 @@ void check_operands_have_scales(const Checker& checker, const Operator& op) {
   for (const std::vector<int>& ids : {op.inputs, op.outputs}) {
     for (int id : ids) {
       const Tensor* tensor = checker.tensor(id);
-      const bool quantized = tensor != nullptr && !tensor->opaque && (tensor->type == Type::INT8 || tensor->type == Type::INT16);
+      const bool quantized =
+          tensor != nullptr && !tensor->opaque && (tensor->type == Type::INT8 || tensor->type == Type::INT16);
       if (quantized && tensor->quantization.empty()) {
         checker.report(op, fmt::format("'{}' is {} without a scale", tensor->name, to_string(tensor->type)));
       }

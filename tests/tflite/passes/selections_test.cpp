@@ -66,9 +66,9 @@ TEST(MergeSelections, ConcatenationsOfConcatenations) {
 
 TEST(MergeArithmetic, ConstantsOfAChainAreOne) {
   for (const auto& [first, second, left] : std::vector<std::tuple<Op, Op, Op>>{{Op::MUL, Op::MUL, Op::MUL},
-                                                                              {Op::ADD, Op::SUB, Op::ADD},
-                                                                              {Op::SUB, Op::SUB, Op::SUB},
-                                                                              {Op::DIV, Op::MUL, Op::MUL}}) {
+                                                                               {Op::ADD, Op::SUB, Op::ADD},
+                                                                               {Op::SUB, Op::SUB, Op::SUB},
+                                                                               {Op::DIV, Op::MUL, Op::MUL}}) {
     Builder b;
     const int x = b.binary(first, b.input({2, 5}), b.constant({5}, 1, 2));
     EXPECT_EQ(optimized(b.finish({b.binary(second, x, b.constant({1}, 1, 2))})), Ops{left});
@@ -177,7 +177,7 @@ TEST(FoldConstants, SubgraphsOfConstants) {
   const int picked = g.add_tensor("picked", Type::FLOAT32, {2, 2});
   g.add_operator(Op::GATHER, {table, rows}, {picked}, GatherOptions{});
   const int padded = b.pad(b.slice(picked, {0, 1}, {2, 1}), {1, 0, 0, 1});  // 3x2
-  const int joined = b.concatenation({padded, table}, 0);                  // 6x2
+  const int joined = b.concatenation({padded, table}, 0);                   // 6x2
   Model model = b.finish({b.binary(Op::ADD, b.input({6, 2}), joined)});
   Model result;
   EXPECT_EQ(optimized(model, &result), Ops{Op::ADD});

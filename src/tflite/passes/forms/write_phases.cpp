@@ -51,8 +51,12 @@ std::optional<Transposed> view(const Editor& editor, int o) {
     return std::nullopt;
   }
   const int32_t step = options->stride_h;
-  Transposed result{o, kNoProducer, {x.shape[1], out.shape[1], weights.shape[1], step, 0},
-                    {x.shape[2], out.shape[2], weights.shape[2], step, 0}, {}, {}};
+  Transposed result{o,
+                    kNoProducer,
+                    {x.shape[1], out.shape[1], weights.shape[1], step, 0},
+                    {x.shape[2], out.shape[2], weights.shape[2], step, 0},
+                    {},
+                    {}};
   if (options->padding == Padding::SAME) {
     for (Dimension* d : {&result.height, &result.width}) {
       d->offset = std::max(0, (d->in - 1) * step + d->kernel - d->out) / 2;
