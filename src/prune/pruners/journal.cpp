@@ -7,21 +7,12 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "tinyml/atomic_file.h"
+
 namespace tinyml::prune {
 namespace {
 
 constexpr const char* kFormat = "tinyml.pruning_journal";
-
-void replace_file(const std::string& path, const std::string& text) {
-  const std::string temporary = fmt::format("{}.{}.tmp", path, getpid());
-  {
-    std::ofstream file(temporary, std::ios::binary);
-    file << text;
-    file.close();
-    if (!file) throw Error(fmt::format("cannot write '{}'", temporary));
-  }
-  std::filesystem::rename(temporary, path);
-}
 
 }  // namespace
 
@@ -86,7 +77,7 @@ void Journal::record(std::string kind, std::string text) {
 void Journal::write() const {
   nlohmann::ordered_json document = {{"format", kFormat}, {"run", run_}, {"events", nlohmann::json::array()}};
   for (const Event& event : events_) document["events"].push_back({{"kind", event.kind}, {"text", event.text}});
-  replace_file(directory_ + "/journal.json", document.dump(1));
+  write_file(directory_ + "/journal.json", document.dump(1));
 }
 
 void Journal::train(const TrainingSegment& segment) {
