@@ -2,6 +2,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,20 @@ std::vector<std::string> output_names(const Graph& graph) {
   for (const Output& output : graph.outputs()) {
     if (output.kind != OutputKind::kUser) continue;
     names.push_back(output.value.is_value() ? graph.value(output.value.as_value()).name : "");
+  }
+  return names;
+}
+
+/// Parameters that no operator reads and that are no output.
+std::vector<std::string> unused_parameters(const Graph& graph) {
+  std::set<ValueId> returned;
+  for (const Output& output : graph.outputs()) {
+    if (output.value.is_value()) returned.insert(output.value.as_value());
+  }
+  std::vector<std::string> names;
+  for (const Binding& binding : graph.bindings()) {
+    if (binding.kind != BindingKind::kParameter || !graph.value(binding.value).users.empty()) continue;
+    if (!returned.contains(binding.value)) names.push_back(binding.fqn);
   }
   return names;
 }
@@ -114,6 +129,7 @@ void bind_graph(nb::module_& module) {
       .def(
           "parameters", [](const Graph& graph) { return tensors_of(graph, BindingKind::kParameter); },
           "The parameters by name, as read-only views.")
+      .def_prop_ro("unused_parameters", &unused_parameters, "Names of the parameters that nothing reads.")
       .def("with_weights", &with_weights, nb::arg("arrays"),
            "A copy in which the tensors of these names have the contents of arrays of the same shapes.")
       .def(

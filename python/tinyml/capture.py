@@ -60,6 +60,7 @@ def trace(
     dynamic_shapes: Any = None,
     *,
     kwargs: Mapping[str, Any] | None = None,
+    training_code: bool = False,
 ) -> Graph:
     """Capture a model's graph by running it on example inputs.
 
@@ -76,6 +77,8 @@ def trace(
         arguments of ``forward``.
     dynamic_shapes: which dimensions may vary, as for ``torch.export.export``.
     kwargs: further keyword arguments of ``forward``.
+    training_code: take the side of ``if self.training`` that training takes, in every module but
+        those of torch.nn: batch norm still uses its running statistics.
 
     Raises tinyml.Error with the line of the model's code that cannot be captured, and the way out.
     """
@@ -85,7 +88,10 @@ def trace(
         from tinyml.from_quantized import from_quantized
 
         model = from_quantized(model)
-    with _eval_mode(model), tempfile.TemporaryDirectory(prefix="tinyml-") as folder:
+    with (
+        capture_modes(model, training_code),
+        tempfile.TemporaryDirectory(prefix="tinyml-") as folder,
+    ):
         path = os.path.join(folder, "model.pt2")
         try:
             program = torch.export.export(
@@ -114,11 +120,15 @@ def _arguments(
 
 
 @contextmanager
-def _eval_mode(model: nn.Module) -> Iterator[None]:
-    """Eval mode for the block; afterwards every module has its own mode again."""
+def capture_modes(model: nn.Module, training_code: bool = False) -> Iterator[None]:
+    """Eval mode for the block, but that of the user's own modules where `training_code` is set;
+    afterwards every module has its own mode again."""
     modes = [(module, module.training) for module in model.modules()]
-    model.eval()
     try:
+        model.eval()
+        for module, _ in modes:
+            if training_code and not type(module).forward.__module__.startswith("torch.nn."):
+                module.training = True
         yield
     finally:
         for module, mode in modes:

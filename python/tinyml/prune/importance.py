@@ -16,9 +16,7 @@ Metric = Callable[[str, torch.Tensor], Any]
 """From a weight's name and the weight, channels first, to one number a channel."""
 
 
-def gather(
-    live: LiveModel, metric: str | Metric, batches: Iterable[Any] | None
-) -> dict[str, Any]:
+def gather(live: LiveModel, metric: str | Metric, batches: Iterable[Any] | None) -> dict[str, Any]:
     """Keyword arguments of _core.plan_pruning for this metric."""
     if callable(metric):
         return {"scores": _user_scores(live, metric)}

@@ -9,8 +9,7 @@ import os
 import tempfile
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,29 +18,55 @@ from torch import nn
 
 from tinyml import _core
 from tinyml._core import Error, Graph, PruningPlan
-from tinyml.capture import trace
+from tinyml.capture import capture_modes, trace
 from tinyml.prune.branches import clear_branch
 from tinyml.prune.surgery import Surgery, attribute_of
+from tinyml.prune.training_code import restrict_plan, trace_training_code
 
 _TOLERANCE = 1e-3  # of the output's range, float32: live model against the pruned graph
 
 
 class LiveModel:
-    """The module that a pruner works on, and the graph that says what it computes."""
+    """The module that a pruner works on, and the graph that says what it computes.
+
+    `graph` is what plans are made on. It includes what the module computes only in training, where
+    parameters of its own take part there; `inference` is the graph without that.
+    """
 
     def __init__(self, module: nn.Module, dummy_input: Any) -> None:
         self.module = module
         self.dummy_input = dummy_input if isinstance(dummy_input, tuple) else (dummy_input,)
-        self.graph: Graph = trace(module, self.dummy_input)
-        self.dependencies = _core.analyze_dependencies(self.graph)
+        self._inference: Graph | None
+        self._trace()
         self.removed: dict[nn.Module, dict[str, dict[int, list[int]]]] = {}
         """What the last cut removed of each module: {name: {dimension: indices}}."""
+
+    @property
+    def inference(self) -> Graph:
+        if not self._trains_more:
+            return self.graph
+        if self._inference is None:
+            self._inference = trace(self.module, self.dummy_input)
+        return self._inference
+
+    def _trace(self) -> None:
+        graph = trace(self.module, self.dummy_input)
+        training = trace_training_code(self.module, self.dummy_input, graph)
+        self._trains_more = training is not None
+        self._set_graph(graph if training is None else training)
+        self._inference = graph
+
+    def _set_graph(self, graph: Graph) -> None:
+        self.graph: Graph = graph
+        self.dependencies = _core.analyze_dependencies(graph)
+        self._inference = None
 
     def fork(self) -> LiveModel:
         """A copy whose module can be trained and cut on its own."""
         other = copy.copy(self)
         other.module = copy.deepcopy(self.module)
         other.graph = self.graph.copy()
+        other._inference = None
         return other
 
     def refresh(self) -> None:
@@ -51,14 +76,14 @@ class LiveModel:
             owner, _, attribute = name.rpartition(".")
             live, captured = attribute_of(self.module, owner, attribute), torch.from_dlpack(view)
             if live is None or live.shape != captured.shape:
-                self.graph = trace(self.module, self.dummy_input)
-                self.dependencies = _core.analyze_dependencies(self.graph)
+                self._trace()
                 return
             now = live.detach().cpu()
             if not torch.equal(now, captured):
                 fresh[name] = now.clone()
         if fresh:
             self.graph = self.graph.with_weights(fresh)
+            self._inference = None
 
     def cut(self, plan: PruningPlan, proved: bool = False) -> None:
         """Prove the plan, unless that is done, then cut graph and module alike; on any failure
@@ -70,11 +95,12 @@ class LiveModel:
         if not proved:
             _core.verify_plan(self.graph, self.dependencies, plan)
         pruned = _core.apply_plan(self.graph, self.dependencies, plan)
+        inference = self._cut_inference(plan) if self._trains_more else pruned
         surgery = Surgery(self.module, plan)
         removed = surgery.indices()
         try:
             surgery.cut(_core.module_sizes(self.graph), _core.module_sizes(pruned))
-            problem = self._difference(pruned, surgery.missing)
+            problem = self._difference(inference, surgery.missing)
         except BaseException:
             surgery.restore()
             raise
@@ -85,19 +111,29 @@ class LiveModel:
                 "left as it was; prune() returns the generated code's module, which is pruned.",
                 stacklevel=3,
             )
-            self.module = self._generated_module(pruned)
-        self.graph, self.removed = pruned, removed
-        self.dependencies = _core.analyze_dependencies(pruned)
+            self._use_generated_code(inference)
+            pruned = inference
+        self.removed = removed
+        self._set_graph(pruned)
+
+    def _cut_inference(self, plan: PruningPlan) -> Graph:
+        dependencies = _core.analyze_dependencies(self.inference)
+        return _core.apply_plan(self.inference, dependencies, restrict_plan(plan, self.inference))
+
+    def _use_generated_code(self, inference: Graph) -> None:
+        self.module = self._generated_module(inference)
+        self._trains_more = False
 
     def remove_branches(self, names: list[str]) -> None:
         """Take residual branches out of graph and module; every shape stays."""
         branches = [b for b in _core.find_residual_branches(self.graph) if b.name in names]
         pruned = _core.remove_branches(self.graph, names)
+        inference = _core.remove_branches(self.inference, names) if self._trains_more else pruned
         replaced: list[tuple[str, nn.Module]] = []
         try:
             for branch in branches:
                 replaced += clear_branch(self.module, branch)
-            problem = self._difference(pruned, [])
+            problem = self._difference(inference, [])
         except BaseException:
             self._put_back(replaced)
             raise
@@ -108,9 +144,9 @@ class LiveModel:
                 "model was left as it was; prune() returns the generated code's module.",
                 stacklevel=3,
             )
-            self.module = self._generated_module(pruned)
-        self.graph = pruned
-        self.dependencies = _core.analyze_dependencies(pruned)
+            self._use_generated_code(inference)
+            pruned = inference
+        self._set_graph(pruned)
 
     def _put_back(self, replaced: list[tuple[str, nn.Module]]) -> None:
         for path, module in reversed(replaced):
@@ -121,8 +157,11 @@ class LiveModel:
         if missing:
             return f"'{missing[0]}' is captured as a constant and no attribute of the model"
         try:
-            with evaluating(self.module), torch.no_grad():
+            with capture_modes(self.module), torch.no_grad():
                 outputs = tensors_in(self.module(*self.dummy_input))
+            if self._trains_more:
+                with capture_modes(self.module, training_code=True), torch.no_grad():
+                    self.module(*self.dummy_input)
         except Exception as error:  # The user's code may raise anything.
             return f"{_user_line(error)}{type(error).__name__}: {error}"
         inputs = [value.detach().cpu() for value in tensors_in(self.dummy_input)]
@@ -166,18 +205,6 @@ def tensors_in(value: Any) -> list[torch.Tensor]:
     if isinstance(value, (tuple, list)):
         return [tensor for item in value for tensor in tensors_in(item)]
     return []
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Eval mode inside; each module's own flag is put back afterwards."""
-    flags = [(module, module.training) for module in model.modules()]
-    try:
-        model.eval()
-        yield
-    finally:
-        for module, training in flags:
-            module.training = training
 
 
 def _user_line(error: Exception) -> str:

@@ -14,8 +14,9 @@ from torch import nn
 
 from tinyml import _core
 from tinyml._core import Error, Graph, ModelCost, PruningPlan
+from tinyml.capture import capture_modes
 from tinyml.prune.importance import Metric, gather
-from tinyml.prune.live import LiveModel, evaluating
+from tinyml.prune.live import LiveModel
 from tinyml.prune.masks import Masks
 
 Config = Mapping[str, Any] | str | os.PathLike[str] | None
@@ -76,7 +77,7 @@ class ChannelPruner:
 
     @property
     def graph(self) -> Graph:
-        return self._live.graph
+        return self._live.inference
 
     @property
     def dependencies(self) -> _core.DependencyGraph:
@@ -105,7 +106,7 @@ class ChannelPruner:
         """
         self._live.refresh()
         data = gather(self._live, self._metric, batches)
-        return _core.plan_pruning(self.graph, self.dependencies, self._config, **data)
+        return _core.plan_pruning(self._live.graph, self.dependencies, self._config, **data)
 
     def sensitivity(
         self,
@@ -119,9 +120,9 @@ class ChannelPruner:
         self._live.refresh()
         module, result = self._live.module, []
         plans = _core.sensitivity_plans(
-            self.graph, self.dependencies, self._config, list(sparsities)
+            self._live.graph, self.dependencies, self._config, list(sparsities)
         )
-        with evaluating(module), torch.no_grad():
+        with capture_modes(module), torch.no_grad():
             for subgraph, sparsity, macs, plan in plans:
                 weights = {k: v.clone() for k, v in module.state_dict().items()}
                 masks = Masks(module, plan)
@@ -145,7 +146,7 @@ class ChannelPruner:
         if self._masks is not None:
             raise Error("masks are registered already: call apply_mask() to cut what they hide")
         plan = self._resolve(plan, batches)
-        _core.verify_plan(self.graph, self.dependencies, plan)
+        _core.verify_plan(self._live.graph, self.dependencies, plan)
         self._masks = Masks(self._live.module, plan)
 
     def apply_mask(self) -> nn.Module:
@@ -162,7 +163,7 @@ class ChannelPruner:
         """What the cut did, as text; also writes a self-contained HTML page to `path`."""
         if self._before is None or self.plan is None:
             raise Error("there is nothing to report: call prune() first")
-        arguments = (*self._before, self.plan, self.graph)
+        arguments = (*self._before, self.plan, self._live.graph)
         if path is not None:
             name = type(self.model).__name__
             page = _core.pruning_report(*arguments, html_title=f"Pruning of {name}")
@@ -170,7 +171,7 @@ class ChannelPruner:
         return _core.pruning_report(*arguments)
 
     def _cut(self, plan: PruningPlan) -> nn.Module:
-        before = (self.graph, self.dependencies)
+        before = (self._live.graph, self.dependencies)
         self._live.cut(plan)
         self._before, self.plan = before, plan
         return self._live.module
