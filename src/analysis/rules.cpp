@@ -15,6 +15,7 @@ const Rules& channel_rules() {
     add_pad_rules(all);
     add_permute_rules(all);
     add_pool_rules(all);
+    add_recurrent_rules(all);
     add_reduce_rules(all);
     add_reshape_rules(all);
     add_shuffle_rules(all);

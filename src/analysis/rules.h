@@ -29,6 +29,7 @@ void add_norm_rules(Rules& rules);
 void add_pad_rules(Rules& rules);
 void add_permute_rules(Rules& rules);
 void add_pool_rules(Rules& rules);
+void add_recurrent_rules(Rules& rules);
 void add_reduce_rules(Rules& rules);
 void add_reshape_rules(Rules& rules);
 void add_shuffle_rules(Rules& rules);

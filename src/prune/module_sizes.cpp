@@ -38,6 +38,25 @@ Attributes group_norm(const Graph& graph, const Node& node) {
 Attributes prelu(const Graph& graph, const Node& node) { return {{"num_parameters", sizes_of(graph, node, 1)[0]}}; }
 Attributes embedding(const Graph& graph, const Node& node) { return {{"embedding_dim", sizes_of(graph, node, 0)[1]}}; }
 
+/// Sizes of a recurrent layer from its first weights, whose rows are `gates` times the hidden size.
+Attributes recurrent_sizes(const Graph& graph, ValueId input, ValueId recurrent, int64_t gates) {
+  return {{"input_size", graph.tensor_type(input).sizes()[1]},
+          {"hidden_size", graph.tensor_type(recurrent).sizes()[0] / gates}};
+}
+template <int64_t kGates>
+Attributes recurrent_layers(const Graph& graph, const Node& node) {
+  const std::vector<ValueId> params = node.arg("params").as_values();
+  Attributes result = recurrent_sizes(graph, params[0], params[1], kGates);
+  const auto directions = node.arg("num_layers").as_int() * (node.arg("bidirectional").as_bool() ? 2 : 1);
+  const bool projected = static_cast<int64_t>(params.size()) == directions * (node.arg("has_biases").as_bool() ? 5 : 3);
+  if (projected) result["proj_size"] = graph.tensor_type(params[1]).sizes()[1];
+  return result;
+}
+template <int64_t kGates>
+Attributes recurrent_cell(const Graph& graph, const Node& node) {
+  return recurrent_sizes(graph, node.arg("w_ih").as_value(), node.arg("w_hh").as_value(), kGates);
+}
+
 const std::unordered_map<std::string, Describe>& table() {
   static const std::unordered_map<std::string, Describe> entries = {
       {"aten.conv1d.default", convolution},
@@ -55,6 +74,14 @@ const std::unordered_map<std::string, Describe>& table() {
       {"aten.group_norm.default", group_norm},
       {"aten.prelu.default", prelu},
       {"aten.embedding.default", embedding},
+      {"aten.lstm.input", recurrent_layers<4>},
+      {"aten.gru.input", recurrent_layers<3>},
+      {"aten.rnn_tanh.input", recurrent_layers<1>},
+      {"aten.rnn_relu.input", recurrent_layers<1>},
+      {"aten.lstm_cell.default", recurrent_cell<4>},
+      {"aten.gru_cell.default", recurrent_cell<3>},
+      {"aten.rnn_tanh_cell.default", recurrent_cell<1>},
+      {"aten.rnn_relu_cell.default", recurrent_cell<1>},
   };
   return entries;
 }

@@ -148,6 +148,25 @@ def test_recurrent(kind: type[nn.Module], options: dict, tmp_path) -> None:
         check(kind.__name__, actual, wanted, 1e-9)
 
 
+@pytest.mark.parametrize("batch", [(), (2,)])
+@pytest.mark.parametrize("kind", ["LSTMCell", "GRUCell", "RNNCell", "projected"])
+def test_recurrent_steps_and_projections(kind: str, batch: tuple, tmp_path) -> None:
+    torch.manual_seed(0)
+    if kind == "projected":
+        layer = nn.LSTM(3, 6, num_layers=2, bidirectional=True, proj_size=2).eval()
+        inputs = (torch.randn(5, *batch, 3),)
+    else:
+        layer = getattr(nn, kind)(3, 4, bias=bool(batch)).eval()
+        state = torch.randn(*batch, 4)
+        inputs = (torch.randn(*batch, 3), (state, state.sin()) if kind == "LSTMCell" else state)
+    graph = capture(layer, inputs, tmp_path / "m.pt2")
+    inputs = torch.utils._pytree.tree_map(double, inputs)
+    expected = flatten(layer.double()(*inputs))
+    results = graph.evaluate(*[value.numpy() for value in flatten(inputs)], float64=True)
+    for actual, wanted in zip(results, expected, strict=True):
+        check(kind, actual, wanted, 1e-9)
+
+
 def test_symbolic_sizes(tmp_path) -> None:
     class Model(nn.Module):
         def forward(self, x):

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from models import ZOO, randomize
 from torch import nn
 
+from prune_checks import assert_equal, build, masked, prune_and_compare
 from prune_topologies import GENERATED, TOPOLOGIES, conv
 from tinyml import Error, IdentityChannelPruner, OneShotChannelPruner
 
@@ -20,76 +21,16 @@ METRICS = ["random", "l1_norm", "fpgm", "bn_scale", "lamp", "taylor", "hrank"]
 
 def make(name: str) -> tuple[nn.Module, torch.Tensor]:
     constructor, shape = TOPOLOGIES[name]
-    torch.manual_seed(0)
-    model = constructor()
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            for values in (module.weight.data, module.running_mean, module.running_var):
-                values.uniform_(0.5, 1.5)
-            module.bias.data.normal_()
-    return model.double().eval(), torch.randn(shape, dtype=torch.float64)
-
-
-def leaves(value):
-    if isinstance(value, torch.Tensor):
-        return [value]
-    values = value.values() if isinstance(value, dict) else value
-    return [leaf for item in values for leaf in leaves(item)]
-
-
-def masked(model: nn.Module, plan) -> nn.Module:
-    """A copy with removed entries zeroed; divisors and variances keep theirs."""
-    model = copy.deepcopy(model)
-    with torch.no_grad():
-        for cut in plan.cuts:
-            if cut.parameter.endswith(("running_var", "std")):
-                continue
-            owner, _, name = cut.parameter.rpartition(".")
-            tensor = getattr(model.get_submodule(owner), name)
-            for index in set(range(cut.size)) - set(cut.kept):
-                if cut.groups == 1:
-                    tensor.select(cut.dimension, index).zero_()
-                else:
-                    run, rows = cut.size // cut.groups, tensor.shape[0] // cut.groups
-                    group = index // run
-                    tensor[group * rows : (group + 1) * rows, index % run].zero_()
-    return model
-
-
-def assert_equal(actual, expected, tolerance=1e-9):
-    actual, expected = leaves(actual), leaves(expected)
-    assert len(actual) == len(expected)
-    for a, b in zip(actual, expected, strict=True):
-        assert a.shape == b.shape
-        assert (a - b).abs().max() <= tolerance * b.abs().max().clamp(min=1e-6)
+    return build(constructor), torch.randn(shape, dtype=torch.float64)
 
 
 @pytest.mark.parametrize("name", sorted(TOPOLOGIES))
 def test_pruned_equals_masked(name: str) -> None:
-    in_place = [prune_and_compare(name, metric) for metric in METRICS]
-    assert all(in_place) != (name in GENERATED)
-
-
-def prune_and_compare(name: str, metric: str) -> bool:
-    """Whether the model itself was pruned, not its generated code."""
-    model, x = make(name)
-    if metric == "taylor":
-        sum(leaf.square().sum() for leaf in leaves(model(x))).backward()
-    original = copy.deepcopy(model)
-    pruner = OneShotChannelPruner(model, x, {"sparsity": 0.5, "metrics": metric})
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore" if name in GENERATED else "error", UserWarning)
-        result = pruner.prune(batches=[x])
-    if result is not model:
-        assert_equal(model(x), original(x), 0.0)
-    cost = pruner.calc_flops()
-    assert cost.after.parameters < cost.before.parameters
-    assert_equal(result(x), masked(original, pruner.plan)(x))
-    result.train()
-    sum(leaf.sum() for leaf in leaves(result(x))).backward()
-    for parameter in result.parameters():
-        assert parameter.grad is None or parameter.grad.shape == parameter.shape
-    return result is model
+    followed = []
+    for metric in METRICS:
+        model, x = make(name)
+        followed.append(prune_and_compare(model, (x,), metric, in_place=name not in GENERATED)[1])
+    assert all(followed) != (name in GENERATED)
 
 
 @pytest.mark.parametrize("name", sorted(ZOO))
