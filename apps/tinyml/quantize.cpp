@@ -12,6 +12,7 @@
 #include "samples.h"
 #include "text.h"
 #include "tinyml/archive.h"
+#include "tinyml/calibration.h"
 
 namespace tinyml::cli {
 namespace {
@@ -22,6 +23,7 @@ writes a model with FakeQuants that can be finetuned or converted:
   tinyml quantize model.pt2 --calibration images.npy -o q.pt2
   tinyml quantize model.pt2 --calibration images.npy -c quantization.yaml -o q.pt2
   tinyml quantize model.pt2 --calibration a.npy --calibration b.npy -o q.pt2     one file for each input
+  tinyml quantize model.pt2 --calibration x.npz -o q.pt2                         numpy.savez("x.npz", image=a, mask=b)
   tinyml convert q.pt2 -o model_q.tflite
 
 The first dimension of the array counts the examples: numpy.save("images.npy", images) with 100 images of the model's input
@@ -58,7 +60,7 @@ void run(const Options& options, const Common& common) {
   const std::vector<std::vector<Tensor>> samples = read_samples(graph, options.calibration, options.limit);
   QuantizationReport report;
   if (!had_fake_quant) {
-    const std::string config = options.config.empty() ? "observer: histogram" : read_text(options.config);
+    const std::string config = options.config.empty() ? "algorithm: mse" : read_text(options.config);
     graph = quantize(fuse(graph), parse_scheme(config), &report);
     progress.done(fmt::format("inserted FakeQuants: {} operators on integers, {} stay float",
                               report.quantized_operators, report.float_operators.size()));
@@ -82,7 +84,9 @@ void add_quantize(CLI::App& app, const Common& common) {
   command->footer(kFooter);
   command->add_option("model", options->input, "The model, a .pt2 archive")->required();
   command->add_option("-o,--output", options->output, "The .pt2 archive to write")->required();
-  command->add_option("--calibration", options->calibration, "Example inputs, a .npy file for each input of the model")
+  command
+      ->add_option("--calibration", options->calibration,
+                   "Example inputs: a .npy file for each input of the model, or one .npz file")
       ->allow_extra_args(false);
   command->add_option("-c,--config", options->config, "YAML or JSON file; see docs/quantization.md");
   command->add_option("--limit", options->limit, "Use so many runs at most");

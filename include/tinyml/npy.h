@@ -1,6 +1,8 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
+#include <string>
 
 #include "tinyml/tensor.h"
 
@@ -9,5 +11,9 @@ namespace tinyml {
 /// Reads an array that `numpy.save` wrote (format 1 to 3, C order, little-endian numbers or bool). The file is
 /// memory-mapped; the tensor is a view of it. Throws Error naming the path for anything else.
 Tensor read_npy(const std::filesystem::path& path);
+
+/// Reads the arrays that `numpy.savez` wrote, by name: views of the memory-mapped file. Throws Error naming the path and
+/// the array; for what `numpy.savez_compressed` wrote too.
+std::map<std::string, Tensor> read_npz(const std::filesystem::path& path);
 
 }  // namespace tinyml

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -13,9 +12,16 @@
 
 namespace tinyml {
 
-/// How the range of an activation is found.
-enum class Observer : uint8_t { kMovingAverage, kMinMax, kHistogram };
+/// How the range of an activation is found (docs/quantization.md): the extremes of all runs or their moving average, or
+/// from a histogram the part of least squared error, the part that holds a percentage of the values, or the part of
+/// least Kullback-Leibler divergence.
+enum class Observer : uint8_t { kMovingAverage, kMinMax, kMse, kPercentile, kKl };
 std::string_view name_of(Observer observer);
+/// By its name (moving_average, min_max, mse, percentile, kl) or another that is in use for it (l2, histogram: mse;
+/// entropy: kl).
+std::optional<Observer> observer_named(std::string_view name);
+/// Whether the range is chosen from a histogram when calibration ends.
+bool reads_histogram(Observer observer);
 
 /// The integers that stand for a tensor: real = scale * (q - zero_point), q in [quant_min, quant_max].
 struct TensorScheme {
@@ -24,7 +30,8 @@ struct TensorScheme {
   bool symmetric = false;    ///< Zero point 0.
   bool per_channel = false;  ///< Weights: one scale for each output channel.
   Observer observer = Observer::kMovingAverage;
-  double momentum = 0.01;  ///< Of the moving average: the weight of the newest batch.
+  double momentum = 0.01;     ///< Of the moving average: the weight of the newest batch.
+  double percentile = 99.99;  ///< Of kPercentile: so many percent of the values lie inside, the others on both sides.
   friend bool operator==(const TensorScheme&, const TensorScheme&) = default;
 };
 
@@ -41,15 +48,16 @@ struct LayerRule {
 struct QuantizationScheme {
   std::string backend = "tflite";
   TensorScheme activation;
-  TensorScheme weight = {-127, 127, true, true, Observer::kMinMax, 0.01};
+  TensorScheme weight = {-127, 127, true, true, Observer::kMinMax, 0.01, 99.99};
   /// Residual sums and what else is computed for normalizations and attention's products stay float, as these do.
   bool float_residual = true;
   std::vector<LayerRule> layers;
 };
 
-/// Reads a configuration: YAML, of which JSON is a part. Keys: backend, asymmetric, per_tensor, bits, observer,
-/// momentum, residual (float or int8), ignore (a list of patterns), layers (pattern -> {ignore, bits, asymmetric,
-/// per_tensor, observer, momentum}). `bits` and `asymmetric` are for both kinds of tensors or a mapping {activation:
+/// Reads a configuration: YAML, of which JSON is a part. Keys: backend, asymmetric, per_tensor, bits, algorithm
+/// (or observer), momentum, percentile, residual (float or int8), ignore (a list of patterns), layers (pattern ->
+/// {ignore, bits, asymmetric, per_tensor, observer, momentum}). `bits` and `asymmetric` are for both kinds of tensors
+/// or a mapping {activation:
 /// ..., weight: ...}. `force_overwrite` is for whoever writes files. Throws Error listing every unknown key (with the
 /// nearest known one) and every bad value.
 QuantizationScheme parse_scheme(const std::string& text);
@@ -116,24 +124,7 @@ ScaleZeroPoint choose_scale(double low, double high, const TensorScheme& scheme)
 /// Symmetric float32 scales of a weight: one for each index of `axis`, or one for all (axis < 0).
 std::vector<float> choose_weight_scales(const Tensor& weight, int64_t axis, const TensorScheme& scheme);
 
-/// Adds values to a histogram of equal bins over [low, high] (low > high: empty). Values outside widen the range; the
-/// old counts move to the bins that now cover them. Not finite values are skipped.
-void observe_histogram(std::span<const float> values, std::span<float> counts, float& low, float& high);
-
-/// The part of [low, high] whose quantization has the least mean squared error over the histogram, rounding and
-/// clipping together; found by a search over clipped bounds. Returns (low, high).
-std::pair<double, double> best_range(std::span<const float> counts, double low, double high,
-                                     const TensorScheme& scheme);
-
 /// Whether a graph has a FakeQuant.
 bool is_quantized(const Graph& graph);
-
-/// Sets the scales and zero points of the activations' FakeQuants from example inputs, which run through the reference
-/// evaluator with nothing rounded: post-training quantization without PyTorch. `samples`: for each run the graph's
-/// inputs, as evaluate() takes them; `on_sample` is called after each. Observers are those of the scheme the FakeQuants
-/// were made with, kHistogram where the graph does not say. Throws Error when there is no sample or no FakeQuant, and
-/// for one that no finite value reached.
-Graph calibrate(const Graph& graph, const std::vector<std::vector<Tensor>>& samples,
-                const std::function<void(size_t)>& on_sample = {});
 
 }  // namespace tinyml

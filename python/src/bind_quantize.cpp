@@ -4,7 +4,10 @@
 #include <nanobind/stl/string_view.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
+
 #include "bindings.h"
+#include "tinyml/calibration.h"
 #include "tinyml/quantize.h"
 
 namespace tinyml::python {
@@ -17,6 +20,15 @@ using Floats = nb::ndarray<float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using ConstFloats = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 std::span<const float> span_of(const ConstFloats& array) { return {array.data(), array.size()}; }
+
+Observer resolve_observer(const std::string& name) {
+  const std::optional<Observer> found = observer_named(name);
+  if (!found) {
+    throw Error("unknown observer '" + name + "'",
+                "one of moving_average, min_max, mse (l2), percentile, kl (entropy)");
+  }
+  return *found;
+}
 
 std::pair<Graph, QuantizationReport> quantize_graph(const Graph& graph, const std::string& config) {
   QuantizationReport report;
@@ -51,16 +63,35 @@ void bind_quantize(nb::module_& module) {
       nb::arg("high").noconvert(),
       "Add values to the histogram `counts` over [low[0], high[0]], which widens; all three change in place.");
   module.def(
-      "best_range",
-      [](const ConstFloats& counts, double low, double high, int64_t quant_min, int64_t quant_max, bool symmetric) {
+      "choose_range",
+      [](const ConstFloats& counts, double low, double high, int64_t quant_min, int64_t quant_max, bool symmetric,
+         const std::string& observer, double percentile) {
         TensorScheme scheme;
         scheme.quant_min = quant_min;
         scheme.quant_max = quant_max;
         scheme.symmetric = symmetric;
-        return best_range(span_of(counts), low, high, scheme);
+        scheme.observer = resolve_observer(observer);
+        scheme.percentile = percentile;
+        return choose_range(span_of(counts), low, high, scheme);
       },
       nb::arg("counts").noconvert(), nb::arg("low"), nb::arg("high"), nb::arg("quant_min"), nb::arg("quant_max"),
-      nb::arg("symmetric"), "The range (low, high) of least squared quantization error over a histogram.");
+      nb::arg("symmetric"), nb::arg("observer"), nb::arg("percentile"),
+      "The range (low, high) that an observer chooses from its histogram.");
+  module.def(
+      "resolve_observer",
+      [](const std::string& name) {
+        const Observer observer = resolve_observer(name);
+        return std::pair(std::string(name_of(observer)), reads_histogram(observer));
+      },
+      nb::arg("name"), "(name of the observer, whether it reads a histogram), by any of its names.");
+  module.def(
+      "saturate_masked",
+      [](const ConstFloats& values, const Floats& result, double margin) {
+        const std::vector<float> saturated = saturate_masked(span_of(values), margin);
+        std::copy(saturated.begin(), saturated.end(), result.data());
+      },
+      nb::arg("values").noconvert(), nb::arg("result").noconvert(), nb::arg("margin"),
+      "Write to `result` the values with masked scores `margin` below the others, if there are any.");
 }
 
 }  // namespace tinyml::python

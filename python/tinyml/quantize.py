@@ -50,7 +50,8 @@ class _Quantizer:
         self.work_dir = Path(work_dir)
         self.config = _read_config(config)
         _core.check_quantization_config(json.dumps(self.config))
-        self.config.setdefault("observer", self.default_observer)
+        if not self.config.keys() & {"observer", "algorithm"}:
+            self.config["algorithm"] = self.default_observer
         self.force_overwrite = bool(self.config.pop("force_overwrite", True))
         name = type(model).__name__
         self.class_name = f"Quantized{name}"
@@ -103,12 +104,12 @@ class QATQuantizer(_Quantizer):
     """Makes a module that simulates the int8 model while it trains.
 
     ``config`` is a dict or the path of a YAML file with the keys ``backend`` ("tflite"),
-    ``asymmetric``, ``per_tensor``, ``bits``, ``observer`` ("moving_average", "min_max",
-    "histogram"), ``momentum``, ``residual`` of transformers ("float", "int8"), ``ignore`` (patterns
-    of module paths, classes and operators that stay float), ``layers`` (pattern -> settings for
-    some) and ``force_overwrite``. The generated
-    code lies in ``work_dir``; with ``force_overwrite: False`` the file that is there, which may
-    have been edited, is used.
+    ``asymmetric``, ``per_tensor``, ``bits``, ``algorithm`` ("moving_average", "min_max", "mse" or
+    "l2", "percentile", "kl"), ``percentile``, ``momentum``, ``residual`` of transformers ("float",
+    "int8"), ``ignore`` (patterns of module paths, classes and operators that stay float),
+    ``layers`` (pattern -> settings for some) and ``force_overwrite``. The generated code lies
+    in ``work_dir``; with ``force_overwrite: False`` the file that is there, which may have been
+    edited, is used.
     """
 
     def quantize(self) -> nn.Module:
@@ -125,10 +126,10 @@ class QATQuantizer(_Quantizer):
 class PostQuantizer(_Quantizer):
     """Quantizes a trained model from calibration data, without training.
 
-    ``config`` as for QATQuantizer; the observer is "histogram" (least squared error) unless set.
+    ``config`` as for QATQuantizer; the algorithm is "mse" (least squared error) unless set.
     """
 
-    default_observer = "histogram"
+    default_observer = "mse"
     module: nn.Module | None = None
 
     def quantize(self) -> nn.Module:

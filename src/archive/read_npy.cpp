@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "archive/zip_reader.h"
 #include "graph/mapped_file.h"
 #include "tinyml/npy.h"
 
@@ -16,8 +17,8 @@ namespace {
 
 constexpr std::string_view kMagic = "\x93NUMPY";
 
-[[noreturn]] void refuse(const std::filesystem::path& path, std::string_view why) {
-  throw Error(fmt::format("cannot read '{}' as a NumPy array: {}", path.string(), why),
+[[noreturn]] void refuse(std::string_view name, std::string_view why) {
+  throw Error(fmt::format("cannot read '{}' as a NumPy array: {}", name, why),
               "write it with numpy.save(path, numpy.ascontiguousarray(array))");
 }
 
@@ -73,10 +74,7 @@ std::optional<uint64_t> checked_bytes(const std::vector<int64_t>& shape, ScalarT
   return bytes;
 }
 
-}  // namespace
-
-Tensor read_npy(const std::filesystem::path& path) {
-  const Storage file = map_file(path);
+Tensor parse_npy(const Storage& file, const std::string& path) {
   const std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
   if (!text.starts_with(kMagic) || text.size() < 12) refuse(path, "it does not start like one");
   const auto byte = [&](size_t index) { return static_cast<size_t>(static_cast<unsigned char>(text[index])); };
@@ -111,6 +109,26 @@ Tensor read_npy(const std::filesystem::path& path) {
   Tensor copy(*type, *shape);
   std::memcpy(copy.mutable_bytes(), file.data() + offset, *bytes);
   return copy;
+}
+
+}  // namespace
+
+Tensor read_npy(const std::filesystem::path& path) { return parse_npy(map_file(path), path.string()); }
+
+std::map<std::string, Tensor> read_npz(const std::filesystem::path& path) {
+  std::map<std::string, Tensor> arrays;
+  try {
+    const ZipReader zip(map_file(path), ZipLayout::kFlat);
+    for (const std::string& name : zip.names()) {
+      const std::string array = name.ends_with(".npy") ? name.substr(0, name.size() - 4) : name;
+      arrays.emplace(array, parse_npy(zip.bytes(name), fmt::format("{}:{}", path.string(), array)));
+    }
+  } catch (const Error& error) {
+    throw Error(fmt::format("cannot read '{}' as an .npz file: {}", path.string(), error.diagnostics().front().what),
+                "write it with numpy.savez(path, name=array, ...), uncompressed and in C order");
+  }
+  if (arrays.empty()) throw Error(fmt::format("'{}' holds no array", path.string()));
+  return arrays;
 }
 
 }  // namespace tinyml

@@ -119,7 +119,7 @@ void check_name(std::string_view name) {
 
 }  // namespace
 
-ZipReader::ZipReader(Storage file) : file_(std::move(file)) {
+ZipReader::ZipReader(Storage file, ZipLayout layout) : file_(std::move(file)), layout_(layout) {
   const Directory directory = find_directory(file_);
   uint64_t position = directory.offset;
   for (uint64_t i = 0; i < directory.count; ++i) position = read_entry(position, directory.offset, directory.size);
@@ -169,7 +169,7 @@ uint64_t ZipReader::read_entry(uint64_t position, uint64_t directory, uint64_t d
   const size_t slash = name.find('/');
   const std::string root = slash == std::string::npos ? "" : name.substr(0, slash + 1);
   if (entries_.empty()) root_ = root;
-  if (root.empty() || root != root_)
+  if (root.empty() != (layout_ == ZipLayout::kFlat) || root != root_)
     fail(fmt::format("entry '{}' lies outside the archive's folder '{}'", name, root_));
   if (!entries_.emplace(name.substr(root.size()), entry).second) fail(fmt::format("entry '{}' occurs twice", name));
   return position + header_size;
@@ -197,7 +197,7 @@ const ZipReader::Entry& ZipReader::entry(std::string_view name) const {
   const auto found = entries_.find(name);
   if (found == entries_.end()) fail(fmt::format("the archive has no entry '{}{}'", root_, name));
   if (found->second.compressed) {
-    fail(fmt::format("entry '{}{}' is compressed; a PT2 archive stores its entries", root_, name));
+    fail(fmt::format("entry '{}{}' is compressed; only stored entries are read", root_, name));
   }
   return found->second;
 }

@@ -10,12 +10,15 @@
 
 namespace tinyml {
 
+/// Where the entries of a zip file lie: all in one folder, as in a PT2 archive, or in none, as in an .npz file.
+enum class ZipLayout : uint8_t { kOneFolder, kFlat };
+
 /// Entries of a zip file in memory. Only stored entries can be read: what torch writes. The constructor checks
 /// everything a reader relies on (bounds, agreement of local and central headers, overlaps, names) and throws Error
 /// naming the entry.
 class ZipReader {
  public:
-  explicit ZipReader(Storage file);
+  explicit ZipReader(Storage file, ZipLayout layout = ZipLayout::kOneFolder);
 
   /// Name of the single folder that holds every entry, with a slash behind.
   const std::string& root() const { return root_; }
@@ -41,6 +44,7 @@ class ZipReader {
   const Entry& entry(std::string_view name) const;
 
   Storage file_;
+  ZipLayout layout_ = ZipLayout::kOneFolder;
   std::string root_;
   std::map<std::string, Entry, std::less<>> entries_;
 };

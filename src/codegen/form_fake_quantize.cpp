@@ -53,13 +53,14 @@ bool activation_form(const LeafGroup& group, const Node& node, ModuleForm& form)
   }
   if (!owns_scale(group, node)) return false;
   const bool training = node.op == "aten.fused_moving_avg_obs_fake_quant.default";
-  const std::string observer =
-      setting(node, "observer", group.own("histogram") != nullptr ? "histogram" : "moving_average");
+  const std::string observer = setting(node, "observer", group.own("histogram") != nullptr ? "mse" : "moving_average");
   std::string momentum = setting(node, "momentum", "0.01");
   if (training) momentum = float_literal(node.arg("averaging_const").as_double());
   call.keyword("symmetric", setting(node, "symmetric", "false") == "true" ? "True" : "False", "False");
   call.keyword("observer", string_literal(observer), "\"moving_average\"");
   call.keyword("momentum", momentum, "0.01");
+  call.keyword("percentile", setting(node, "percentile", "99.99"), "99.99");
+  call.keyword("mask_margin", setting(node, "mask_margin", "0"), "0");
   return true;
 }
 

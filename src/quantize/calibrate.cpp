@@ -5,8 +5,8 @@
 #include <limits>
 #include <map>
 
+#include "tinyml/calibration.h"
 #include "tinyml/evaluate.h"
-#include "tinyml/quantize.h"
 
 namespace tinyml {
 namespace {
@@ -20,6 +20,7 @@ struct Observation {
   ValueId scale = kNoValue;
   ValueId zero_point = kNoValue;
   TensorScheme scheme;
+  double mask_margin = 0.0;  ///< Not 0: masked scores may pass, and are put so far below the others.
   float low = std::numeric_limits<float>::infinity();
   float high = -std::numeric_limits<float>::infinity();
   std::vector<float> histogram = {};
@@ -28,8 +29,16 @@ struct Observation {
 
   void observe(const Tensor& value) {
     const Tensor floats = value.to(ScalarType::kFloat32);
-    const std::span<const float> values = floats.data<float>();
-    if (scheme.observer == Observer::kHistogram) {
+    if (mask_margin != 0.0) {
+      const std::vector<float> saturated = saturate_masked(floats.data<float>(), mask_margin);
+      observe(saturated.empty() ? floats.data<float>() : std::span<const float>(saturated));
+    } else {
+      observe(floats.data<float>());
+    }
+  }
+
+  void observe(std::span<const float> values) {
+    if (reads_histogram(scheme.observer)) {
       histogram.resize(kHistogramBins);
       observe_histogram(values, histogram, low, high);
       return;
@@ -55,9 +64,8 @@ struct Observation {
   }
 
   ScaleZeroPoint result() const {
-    if (scheme.observer != Observer::kHistogram) return choose_scale(low, high, scheme);
-    const auto [best_low, best_high] = best_range(histogram, low, high, scheme);
-    return choose_scale(best_low, best_high, scheme);
+    const auto [from, to] = choose_range(histogram, low, high, scheme);
+    return choose_scale(from, to, scheme);
   }
 };
 
@@ -65,20 +73,22 @@ bool is_requantize(const Node& node) {
   return !node.metadata.module_stack.empty() && node.metadata.module_stack.back().type.ends_with(".Requantize");
 }
 
+double number_setting(const Node& node, const std::string& name, double otherwise) {
+  const auto found = node.metadata.other.find(name);
+  return found == node.metadata.other.end() ? otherwise : std::strtod(found->second.c_str(), nullptr);
+}
+
 TensorScheme scheme_of(const Node& node) {
   TensorScheme scheme;
   scheme.quant_min = node.arg("quant_min").as_int();
   scheme.quant_max = node.arg("quant_max").as_int();
-  scheme.observer = Observer::kHistogram;
+  scheme.observer = Observer::kMse;
   const auto& settings = node.metadata.other;
   if (const auto found = settings.find("tinyml.observer"); found != settings.end()) {
-    for (const Observer observer : {Observer::kMovingAverage, Observer::kMinMax, Observer::kHistogram}) {
-      if (found->second == name_of(observer)) scheme.observer = observer;
-    }
+    scheme.observer = observer_named(found->second).value_or(Observer::kMse);
   }
-  if (const auto found = settings.find("tinyml.momentum"); found != settings.end()) {
-    scheme.momentum = std::strtod(found->second.c_str(), nullptr);
-  }
+  scheme.momentum = number_setting(node, "tinyml.momentum", scheme.momentum);
+  scheme.percentile = number_setting(node, "tinyml.percentile", scheme.percentile);
   const auto symmetric = settings.find("tinyml.symmetric");
   // 16-bit activations have zero point 0 by the target's rule.
   scheme.symmetric = symmetric != settings.end() ? symmetric->second == "true" : scheme.quant_max > 255;
@@ -94,7 +104,8 @@ std::vector<Observation> find_observations(const Graph& graph) {
     // Weights with one scale have it from the weights themselves.
     const ValueId input = node.arg("self").as_value();
     if (graph.binding_of(input) != nullptr || graph.binding_of(scale) == nullptr) continue;
-    found.push_back({id, scale, node.arg("zero_point").as_value(), scheme_of(node)});
+    found.push_back({id, scale, node.arg("zero_point").as_value(), scheme_of(node),
+                     number_setting(node, "tinyml.mask_margin", 0.0)});
   }
   return found;
 }

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "quantize/insert_fake_quant.h"
+#include "quantize/mask_margin.h"
 #include "quantize/module_names.h"
 #include "tinyml/schema.h"
 
@@ -26,6 +27,7 @@ class ActivationInserter {
     const NodeId before = producer == kNoNode ? graph_.first_node() : graph_.next_node(producer);
     const TensorType type = graph_.tensor_type(site.value);
     const std::vector<ModuleCall> stack = stack_of(site, producer);
+    const double margin = mask_margin(graph_, site.value);
     // Readers are moved before the FakeQuant exists, which must go on reading the value itself.
     const ValueId placeholder = graph_.add_value("fake_quantize", type);
     std::vector<std::vector<NamedArgument>> kept;
@@ -51,7 +53,7 @@ class ActivationInserter {
     node.outputs = {placeholder};
     if (producer != kNoNode) node.metadata.stack_trace = graph_.node(producer).metadata.stack_trace;
     node.metadata.module_stack = stack;
-    if (site.kind == Site::Kind::kObserved) note_settings(node.metadata, site.scheme);
+    if (site.kind == Site::Kind::kObserved) note_settings(node.metadata, site.scheme, margin);
     graph_.add_node(std::move(node), before);
   }
 
@@ -73,10 +75,14 @@ class ActivationInserter {
     return entry->second;
   }
 
-  static void note_settings(Metadata& metadata, const TensorScheme& scheme) {
+  static void note_settings(Metadata& metadata, const TensorScheme& scheme, double margin) {
     metadata.other["tinyml.observer"] = name_of(scheme.observer);
     metadata.other["tinyml.momentum"] = fmt::format("{}", scheme.momentum);
     metadata.other["tinyml.symmetric"] = scheme.symmetric ? "true" : "false";
+    if (scheme.observer == Observer::kPercentile) {
+      metadata.other["tinyml.percentile"] = fmt::format("{}", scheme.percentile);
+    }
+    if (margin != 0.0) metadata.other["tinyml.mask_margin"] = fmt::format("{}", margin);
   }
 
   Graph& graph_;

@@ -32,7 +32,10 @@ class SchemeReader {
             {"asymmetric",
              [&](const YAML::Node& node) { read_asymmetric(node, "asymmetric", scheme.activation, scheme.weight); }},
             {"per_tensor", [&](const YAML::Node& node) { scheme.weight.per_channel = !read_bool(node, "per_tensor"); }},
-            {"observer", [&](const YAML::Node& node) { scheme.activation.observer = read_observer(node, "observer"); }},
+            {"observer", [&](const YAML::Node& node) { read_observer(node, "observer", scheme.activation); }},
+            {"algorithm", [&](const YAML::Node& node) { read_observer(node, "algorithm", scheme.activation); }},
+            {"percentile",
+             [&](const YAML::Node& node) { scheme.activation.percentile = read_percentile(node, "percentile"); }},
             {"momentum", [&](const YAML::Node& node) { scheme.activation.momentum = read_momentum(node, "momentum"); }},
             {"residual", [&](const YAML::Node& node) { scheme.float_residual = read_residual(node); }},
             {"force_overwrite", [&](const YAML::Node& node) { read_bool(node, "force_overwrite"); }},
@@ -104,13 +107,29 @@ class SchemeReader {
     return momentum;
   }
 
-  Observer read_observer(const YAML::Node& node, const std::string& where) {
+  double read_percentile(const YAML::Node& node, const std::string& where) {
+    const double percentile = scalar<double>(node, where, "a number", 99.99);
+    if (!(percentile > 50.0 && percentile <= 100.0)) problem(fmt::format("'{}' is not in (50, 100]", where));
+    return percentile;
+  }
+
+  /// `observer` and `algorithm` are two names of one setting.
+  void read_observer(const YAML::Node& node, const std::string& where, TensorScheme& scheme) {
     const std::string name = scalar<std::string>(node, where, "a name", "");
-    for (const Observer observer : {Observer::kMovingAverage, Observer::kMinMax, Observer::kHistogram}) {
-      if (name == name_of(observer)) return observer;
+    const std::optional<Observer> found = observer_named(name);
+    if (!found) {
+      const std::string nearest = nearest_name(name, {"moving_average", "min_max", "mse", "l2", "percentile", "kl"});
+      problem(fmt::format("unknown {} '{}'", where, name),
+              nearest.empty() ? "one of moving_average, min_max, mse (l2), percentile, kl"
+                              : fmt::format("is '{}' meant?", nearest));
+      return;
     }
-    problem(fmt::format("unknown {} '{}'", where, name), "one of moving_average, min_max, histogram");
-    return Observer::kMovingAverage;
+    const std::string section = where.substr(0, where.rfind('.') + 1);
+    const auto [earlier, first] = observers_.try_emplace(section, *found);
+    if (!first && earlier->second != *found) {
+      problem(fmt::format("'{}observer' and '{}algorithm' differ", section, section), "they are one setting: give one");
+    }
+    scheme.observer = *found;
   }
 
   void set_bits(TensorScheme& scheme, const YAML::Node& node, const std::string& where, bool weight) {
@@ -200,8 +219,10 @@ class SchemeReader {
                [&](const YAML::Node& node) { read_asymmetric(node, where + ".asymmetric", activation, weight); }},
               {"per_tensor",
                [&](const YAML::Node& node) { weight.per_channel = !read_bool(node, where + ".per_tensor"); }},
-              {"observer",
-               [&](const YAML::Node& node) { activation.observer = read_observer(node, where + ".observer"); }},
+              {"observer", [&](const YAML::Node& node) { read_observer(node, where + ".observer", activation); }},
+              {"algorithm", [&](const YAML::Node& node) { read_observer(node, where + ".algorithm", activation); }},
+              {"percentile",
+               [&](const YAML::Node& node) { activation.percentile = read_percentile(node, where + ".percentile"); }},
               {"momentum",
                [&](const YAML::Node& node) { activation.momentum = read_momentum(node, where + ".momentum"); }},
           });
@@ -212,6 +233,7 @@ class SchemeReader {
   }
 
   YAML::Node layers_;
+  std::map<std::string, Observer> observers_;  ///< By the section that set it.
   std::vector<Diagnostic> problems_;
 };
 

@@ -48,18 +48,6 @@ void check_rules(const Graph& graph, const QuantizationScheme& scheme) {
 
 }  // namespace
 
-std::string_view name_of(Observer observer) {
-  switch (observer) {
-    case Observer::kMovingAverage:
-      return "moving_average";
-    case Observer::kMinMax:
-      return "min_max";
-    case Observer::kHistogram:
-      return "histogram";
-  }
-  report_internal_error("observer is known", __FILE__, __LINE__);
-}
-
 Graph quantize(const Graph& graph, const QuantizationScheme& scheme, QuantizationReport* report) {
   check_not_quantized(graph);
   check_rules(graph, scheme);

@@ -249,6 +249,39 @@ def test_quantize_says_what_it_needs(model: Path, tmp_path: Path) -> None:
     assert "FakeQuants already" in result.stderr
 
 
+class TwoInputs(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = torch.nn.Linear(4, 3)
+
+    def forward(self, left, right):
+        return self.fc(left) * right
+
+
+def test_calibration_from_an_npz(tmp_path: Path) -> None:
+    model, path, output = TwoInputs().eval(), tmp_path / "model.pt2", tmp_path / "q.pt2"
+    left, right = torch.randn(8, 4), 5 * torch.rand(8, 3)
+    torch.export.save(torch.export.export(model, (left[:1], right[:1])), path)
+    data = tmp_path / "x.npz"
+    np.savez(data, right=right.numpy(), left=left.numpy())
+    succeed("quantize", path, "--calibration", data, "-o", output)
+    by_name = torch.export.load(output).module()(left[:1], right[:1])
+    with torch.no_grad():
+        assert (by_name - model(left[:1], right[:1])).abs().max() < 0.2
+    np.savez(data, left.numpy(), right.numpy())  # without names: in order
+    succeed("quantize", path, "--calibration", data, "-o", output)
+    assert torch.equal(torch.export.load(output).module()(left[:1], right[:1]), by_name)
+    for arrays, save, message in (
+        ({"left": left, "rigth": right}, np.savez, "is 'right' meant"),
+        ({"left": left}, np.savez, "no array 'right'"),
+        ({"left": left, "right": right}, np.savez_compressed, "numpy.savez("),
+    ):
+        save(data, **{name: array.numpy() for name, array in arrays.items()})
+        result = tinyml("quantize", path, "--calibration", data, "-o", output)
+        assert result.returncode == BAD_INPUT
+        assert message in result.stderr
+
+
 def test_prune_writes_a_report(model: Path, tmp_path: Path) -> None:
     result = succeed(
         "prune", model, "--target", "flops=0.5", "--multiple", 2, "-o", tmp_path / "p.pt2",

@@ -32,7 +32,7 @@ def test_eval_export_is_exactly_one_node():
     assert ops == ["aten.fake_quantize_per_channel_affine.default"]
 
 
-@pytest.mark.parametrize("observer", ["moving_average", "min_max", "histogram"])
+@pytest.mark.parametrize("observer", ["moving_average", "min_max", "mse", "percentile", "kl"])
 @pytest.mark.parametrize("symmetric", [False, True])
 def test_observing_covers_the_range_and_rounds_to_the_grid(observer, symmetric):
     torch.manual_seed(0)
@@ -62,13 +62,13 @@ def test_the_histogram_clips_where_it_pays():
     torch.manual_seed(0)
     x = torch.randn(200, 100)
     errors = {}
-    for observer in ("min_max", "histogram"):
+    for observer in ("min_max", "mse"):
         fq = qnn.FakeQuantize(-8, 7, observer=observer).eval()
         with qnn.calibrating(fq):
             for part in x.split(50):
                 fq(part)
         errors[observer] = (fq(x) - x).square().mean().item()
-    assert errors["histogram"] < 0.6 * errors["min_max"]
+    assert errors["mse"] < 0.6 * errors["min_max"]
 
 
 def test_switches():

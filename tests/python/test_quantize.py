@@ -149,9 +149,9 @@ def test_a_transformers_residual_stream_stays_float(tmp_path):
         assert ("aten.add.Tensor" in floats) == (residual == "float")
         assert not any(op.startswith(("aten.linear", "aten.gelu", "aten.conv")) for op in floats)
         file = convert_module(module, batches[0])
-        output = run_tflite(
-            file.to_bytes(), [batches[0].numpy()], input_orders=file.input_orders
-        )[0]
+        output = run_tflite(file.to_bytes(), [batches[0].numpy()], input_orders=file.input_orders)[
+            0
+        ]
         with torch.no_grad():
             assert snr(torch.from_numpy(output), module(batches[0])) > 30
         kept = 2 * len(model.blocks) + 1
@@ -243,7 +243,7 @@ def test_qat_from_scratch_learns(digits, tmp_path):
     assert accuracy(module, digits[1]) > 0.9
 
 
-@pytest.mark.parametrize("observer", ["histogram", "min_max", "moving_average"])
+@pytest.mark.parametrize("observer", ["l2", "percentile", "kl", "min_max", "moving_average"])
 def test_ptq(observer, digits, digit_net, tmp_path):
     x = digits[0][0]
     quantizer = PostQuantizer(digit_net, x[:1], tmp_path, {"observer": observer})
@@ -259,6 +259,37 @@ def test_ptq_without_data_is_refused(digits, digit_net, tmp_path):
     quantizer.quantize()
     with pytest.raises(tinyml.Error, match=r"No calibration data reached fq_x"):
         quantizer.freeze()
+
+
+class MaskedAttention(nn.Module):
+    def __init__(self, masked):
+        super().__init__()
+        self.masked = masked
+        self.query, self.key, self.value = (nn.Linear(8, 8) for _ in range(3))
+
+    def forward(self, x, keep):
+        scores = self.query(x) @ self.key(x).transpose(1, 2) + (1.0 - keep) * self.masked
+        return scores.softmax(-1) @ self.value(x)
+
+
+@pytest.mark.parametrize("masked", [torch.finfo(torch.float32).min, -1e4])
+@pytest.mark.parametrize("algorithm", ["mse", "min_max"])
+def test_masked_scores_do_not_set_the_range(masked, algorithm, tmp_path):
+    torch.manual_seed(0)
+    model = MaskedAttention(masked).eval()
+    keep = torch.tensor([[[1.0, 1, 1, 1, 0, 0]]])
+    batches = [(2 * torch.randn(1, 6, 8), keep) for _ in range(8)]
+    config = {"residual": "int8", "algorithm": algorithm}
+    module = PostQuantizer(model, batches[0], tmp_path, config).calibrate(batches)
+    assert module.fq_add.scale < 1
+    with torch.no_grad():
+        for batch in batches:
+            assert snr(module(*batch), model(*batch)) > 20
+    file = convert_module(module, *batches[0])
+    (output,) = run_tflite(file.to_bytes(), [x.numpy() for x in batches[0]])
+    with torch.no_grad():
+        assert snr(torch.from_numpy(output), model(*batches[0])) > 20
+    assert "mask_margin=16" in (tmp_path / "masked_attention_q.py").read_text()
 
 
 def test_int16_activations(digits, digit_net, tmp_path):

@@ -3,8 +3,8 @@
 #include <cmath>
 
 #include "quantize/graphs.h"
+#include "tinyml/calibration.h"
 #include "tinyml/evaluate.h"
-#include "tinyml/quantize.h"
 
 namespace tinyml {
 namespace {
@@ -59,7 +59,7 @@ TEST(Calibrate, MovingAverageStartsAtTheFirstRun) {
 }
 
 TEST(Calibrate, EveryObserverGivesAGoodModel) {
-  for (const char* observer : {"min_max", "moving_average", "histogram"}) {
+  for (const char* observer : {"min_max", "moving_average", "mse", "percentile", "kl"}) {
     const auto samples = ramps(-1.0f, 1.0f);
     size_t calls = 0;
     const Graph graph = calibrate(quantized(observer), samples, [&](size_t index) { EXPECT_EQ(index, calls++); });

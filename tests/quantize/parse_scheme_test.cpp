@@ -37,7 +37,7 @@ layers:
 )");
   EXPECT_EQ(scheme.activation.quant_min, -32768);
   EXPECT_TRUE(scheme.activation.symmetric);
-  EXPECT_EQ(scheme.activation.observer, Observer::kHistogram);
+  EXPECT_EQ(scheme.activation.observer, Observer::kMse);
   EXPECT_EQ(scheme.weight.quant_max, 7);
   EXPECT_EQ(scheme.weight.quant_min, -7);
   EXPECT_FALSE(scheme.weight.per_channel);

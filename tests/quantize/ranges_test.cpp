@@ -1,10 +1,11 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
 
-#include "tinyml/quantize.h"
+#include "tinyml/calibration.h"
 
 namespace tinyml {
 namespace {
@@ -31,13 +32,13 @@ TEST(ChooseScale, EdgesOfTheRange) {
   EXPECT_EQ(choose_scale(-255.0, 0.0, {}).zero_point, 127);
   EXPECT_EQ(choose_scale(0.0, 0.0, {}).scale, 0x1p-40f);
   EXPECT_EQ(choose_scale(0.0, 12.7, {.quant_min = 0, .quant_max = 127}).zero_point, 0);
-  EXPECT_FLOAT_EQ(choose_scale(-2.54, 1.0, {-127, 127, true, false, Observer::kMinMax, 0.01}).scale, 0.02f);
+  EXPECT_FLOAT_EQ(choose_scale(-2.54, 1.0, {-127, 127, true, false, Observer::kMinMax, 0.01, 99.99}).scale, 0.02f);
   EXPECT_THROW(choose_scale(0.0, std::numeric_limits<double>::infinity(), {}), Error);
 }
 
 TEST(ChooseWeightScales, FollowsTheAxis) {
   const Tensor weight = Tensor::from<float>({1, -2, 3, 4, 5, -6}, {2, 3});
-  const TensorScheme scheme{-127, 127, true, true, Observer::kMinMax, 0.01};
+  const TensorScheme scheme{-127, 127, true, true, Observer::kMinMax, 0.01, 99.99};
   EXPECT_EQ(choose_weight_scales(weight, 0, scheme), (std::vector<float>{3.0f / 127, 6.0f / 127}));
   EXPECT_EQ(choose_weight_scales(weight, 1, scheme), (std::vector<float>{4.0f / 127, 5.0f / 127, 6.0f / 127}));
   EXPECT_EQ(choose_weight_scales(weight, -1, scheme), (std::vector<float>{6.0f / 127}));
@@ -57,8 +58,8 @@ TEST(Histogram, CountsSurviveWidening) {
     total += static_cast<double>(counts[i]);
     mean += static_cast<double>(counts[i]) * (-3.0 + (static_cast<double>(i) + 0.5) * 8.0 / 64.0);
   }
-  EXPECT_EQ(total, 5.0);
-  EXPECT_NEAR(mean / total, 0.7, 0.1);
+  EXPECT_EQ(total, 4.0);  // zeros do not count
+  EXPECT_NEAR(mean / total, 0.875, 0.1);
 }
 
 TEST(Histogram, BestRangeClipsAnOutlierOnlyWhereItPays) {
@@ -82,13 +83,83 @@ TEST(Histogram, BestRangeClipsAnOutlierOnlyWhereItPays) {
     }
     return sum;
   };
-  const std::pair<double, double> best = best_range(counts, static_cast<double>(low), static_cast<double>(high), {});
+  const std::pair<double, double> best =
+      least_error_range(counts, static_cast<double>(low), static_cast<double>(high), {});
   EXPECT_LT(best.second, 60.0);
   // No other upper bound of a fine scan of the data itself is better by more than a few percent.
   double least = std::numeric_limits<double>::infinity();
   for (double bound = 2.0; bound <= 60.0; bound += 0.5)
     least = std::min(least, error({static_cast<double>(low), bound}));
   EXPECT_LT(error(best), 1.05 * least);
+}
+
+std::vector<float> counts_of(const std::vector<float>& values, float& low, float& high) {
+  std::vector<float> counts(2048, 0.0f);
+  low = std::numeric_limits<float>::infinity();
+  high = -low;
+  observe_histogram(values, counts, low, high);
+  return counts;
+}
+
+TEST(Histogram, ThePercentileIsThatOfTheSortedValues) {
+  std::mt19937 random(3);
+  std::normal_distribution<float> normal(1.0f, 2.0f);
+  std::vector<float> values(50000);
+  for (float& value : values) value = normal(random);
+  float low = 0;
+  float high = 0;
+  const std::vector<float> counts = counts_of(values, low, high);
+  TensorScheme scheme;
+  scheme.observer = Observer::kPercentile;
+  std::sort(values.begin(), values.end());
+  for (const double percentile : {99.0, 99.9, 80.0, 100.0}) {
+    scheme.percentile = percentile;
+    const auto [from, to] = choose_range(counts, static_cast<double>(low), static_cast<double>(high), scheme);
+    const auto cut = static_cast<size_t>(50000 * (1 - percentile / 100) / 2);
+    EXPECT_NEAR(from, static_cast<double>(values[cut]), 0.02) << percentile;
+    EXPECT_NEAR(to, static_cast<double>(values[values.size() - 1 - cut]), 0.02) << percentile;
+  }
+}
+
+TEST(Histogram, DivergenceCutsALongTailOff) {
+  std::mt19937 random(4);
+  std::exponential_distribution<float> exponential(1.0f);
+  std::vector<float> values(100000);
+  for (float& value : values) value = exponential(random);
+  values[0] = 80.0f;
+  float low = 0;
+  float high = 0;
+  const std::vector<float> counts = counts_of(values, low, high);
+  TensorScheme scheme;
+  scheme.observer = Observer::kKl;
+  const auto [from, to] = choose_range(counts, static_cast<double>(low), static_cast<double>(high), scheme);
+  EXPECT_LE(from, 0.05);
+  EXPECT_GT(to, 6.0);   // 0.2 % of the values lie beyond
+  EXPECT_LT(to, 20.0);  // none but the outlier does
+  scheme.quant_min = -32768;
+  scheme.quant_max = 32767;
+  EXPECT_EQ(choose_range(counts, static_cast<double>(low), 80.0, scheme).second, 80.0);
+}
+
+TEST(Histogram, NothingButZerosHasTheRangeObserved) {
+  float low = 0;
+  float high = 0;
+  const std::vector<float> counts = counts_of({0.0f, 0.0f}, low, high);
+  for (const Observer observer : {Observer::kMse, Observer::kPercentile, Observer::kKl}) {
+    TensorScheme scheme;
+    scheme.observer = observer;
+    EXPECT_EQ(choose_range(counts, static_cast<double>(low), static_cast<double>(high), scheme).second,
+              static_cast<double>(high));
+  }
+}
+
+TEST(SaturateMasked, PutsMaskedScoresBelowTheOthers) {
+  const float lowest = std::numeric_limits<float>::lowest();
+  const float infinity = std::numeric_limits<float>::infinity();
+  EXPECT_EQ(saturate_masked(std::vector<float>{3.0f, lowest, -5.0f, -infinity, -1e4f}, 16.0),
+            (std::vector<float>{3.0f, -21.0f, -5.0f, -21.0f, -21.0f}));
+  EXPECT_EQ(saturate_masked(std::vector<float>{0.0f, lowest}, 128.0), (std::vector<float>{0.0f, -128.0f}));
+  EXPECT_TRUE(saturate_masked(std::vector<float>{3.0f, -5.0f}, 16.0).empty());
 }
 
 }  // namespace

@@ -13,7 +13,8 @@ from torch import nn
 
 from tinyml import _core
 
-OBSERVERS = ("moving_average", "min_max", "histogram")
+OBSERVERS = ("moving_average", "min_max", "mse", "percentile", "kl")
+_BINS = 2048
 _SMALLEST_SCALE = 2.0**-40
 
 
@@ -75,9 +76,12 @@ class _Switched(nn.Module):
 class FakeQuantize(_Switched):
     """Per-tensor fake quantization of an activation.
 
-    In training it follows the range of what passes (moving average, running min-max, or a histogram
-    whose range is chosen for the least squared error when calibration ends); in eval it uses what
-    it learned. With ``fixed=(scale, zero_point)`` it never observes.
+    In training it follows the range of what passes: the moving average ("moving_average") or the
+    extremes ("min_max") of its bounds, or a histogram, from which calibration chooses at its end
+    the range of the least squared error ("mse"), that of ``percentile`` percent of the values
+    ("percentile") or that of the least divergence ("kl"). In eval it uses what it learned. With
+    ``fixed=(scale, zero_point)`` it never observes. ``mask_margin``: attention scores that a mask
+    has made vanish count as that much smaller than the others.
     """
 
     scale: torch.Tensor
@@ -94,17 +98,22 @@ class FakeQuantize(_Switched):
         symmetric: bool = False,
         observer: str = "moving_average",
         momentum: float = 0.01,
+        percentile: float = 99.99,
+        mask_margin: float = 0,
         fixed: tuple[float, int] | None = None,
     ) -> None:
         super().__init__(observing=fixed is None)
-        if observer not in OBSERVERS:
-            raise ValueError(f"observer {observer!r} is not one of {', '.join(OBSERVERS)}")
+        try:
+            observer, self._reads_histogram = _core.resolve_observer(observer)
+        except _core.Error as error:
+            raise ValueError(str(error)) from None
         if quant_min >= quant_max or quant_max - quant_min > 65535:
             raise ValueError(f"[{quant_min}, {quant_max}] is not a range of 2 to 16 bits")
         if symmetric and fixed is None and not quant_min < 0 < quant_max:
             raise ValueError(f"a symmetric range [{quant_min}, {quant_max}] has 0 inside")
         self.quant_min, self.quant_max = quant_min, quant_max
         self.symmetric, self.observer, self.momentum = symmetric, observer, momentum
+        self.percentile, self.mask_margin = percentile, mask_margin
         self.fixed = None if fixed is None else (float(fixed[0]), int(fixed[1]))
         if fixed is not None:
             return
@@ -112,8 +121,8 @@ class FakeQuantize(_Switched):
         self.register_buffer("zero_point", torch.zeros(1, dtype=torch.int32))
         self.register_buffer("running_min", torch.full((1,), torch.inf))
         self.register_buffer("running_max", torch.full((1,), -torch.inf))
-        if observer == "histogram":
-            self.register_buffer("histogram", torch.zeros(2048))
+        if self._reads_histogram:
+            self.register_buffer("histogram", torch.zeros(_BINS))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.fixed is not None:
@@ -127,7 +136,7 @@ class FakeQuantize(_Switched):
             self.observe(x.detach())
             return x
         if self.training and self._observing:
-            if self.observer == "moving_average" and not self.symmetric:
+            if self.observer == "moving_average" and not self.symmetric and not self.mask_margin:
                 return self._observe_and_quantize(x)
             self.observe(x.detach())
             self.update_scale()
@@ -160,7 +169,9 @@ class FakeQuantize(_Switched):
         if x.numel() == 0:
             return
         x = x.float()
-        if self.observer == "histogram":
+        if self.mask_margin:
+            x = self._saturate_masked(x)
+        if self._reads_histogram:
             statistics = (self.histogram, self.running_min, self.running_max)
             on_host = [buffer.cpu() for buffer in statistics]
             _core.observe_histogram(x.cpu().reshape(-1).contiguous(), *on_host)
@@ -178,6 +189,12 @@ class FakeQuantize(_Switched):
             self.running_min.copy_(torch.minimum(self.running_min, low))
             self.running_max.copy_(torch.maximum(self.running_max, high))
 
+    def _saturate_masked(self, x: torch.Tensor) -> torch.Tensor:
+        values = x.cpu().reshape(-1).contiguous()
+        result = values.clone()
+        _core.saturate_masked(values, result, self.mask_margin)
+        return result.to(x.device)
+
     def has_observed(self) -> bool:
         """Whether there are statistics to compute a scale from, or a fixed scale."""
         return self.fixed is not None or bool(torch.isfinite(self.running_min + self.running_max))
@@ -188,14 +205,16 @@ class FakeQuantize(_Switched):
         if self.fixed is not None or not self.has_observed():
             return
         low, high = self.running_min, self.running_max
-        if self.observer == "histogram":
-            best = _core.best_range(
+        if self._reads_histogram:
+            best = _core.choose_range(
                 self.histogram.cpu(),
                 low.item(),
                 high.item(),
                 self.quant_min,
                 self.quant_max,
                 self.symmetric,
+                self.observer,
+                self.percentile,
             )
             low, high = (torch.tensor([v], device=self.scale.device) for v in best)
         scale, zero_point = choose_scale(low, high, self.quant_min, self.quant_max, self.symmetric)
@@ -208,7 +227,7 @@ class FakeQuantize(_Switched):
             return
         self.running_min.fill_(torch.inf)
         self.running_max.fill_(-torch.inf)
-        if self.observer == "histogram":
+        if self._reads_histogram:
             self.histogram.zero_()
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
