@@ -14,13 +14,18 @@ Graph normalize(Graph graph);
 /// control flow (cond, while_loop) stays.
 Graph inline_regions(Graph graph);
 
+/// Replaces every `cond` whose predicate is known (a bool, or a tensor bound to the graph) by the operators of the
+/// branch taken. Those inside the branch are next: fold constants and call again while `graph` changes. Returns whether
+/// it did.
+bool inline_conditions(Graph& graph);
+
 /// Turns in-place operators into single assignment form: `relu_` becomes `relu`, a write into a slice becomes a
 /// `slice_scatter` of the tensor that the slice was taken from, and every later reader of any tensor that shares the
-/// memory reads the new value. Which tensors share memory follows from the operators' schemas and the captured strides,
-/// as in PyTorch. A parameter, buffer or input that is written becomes an output of the mutation kinds.
-/// Fake-quantization operators keep updating their observer buffers in place. Dead nodes are removed. Throws Error,
-/// naming the user's source lines, for in-place operators without a functional partner and for writes through views
-/// that have no inverse.
+/// memory reads the new value; after `unsqueeze_` and the like, readers of the tensor read the view. Which tensors
+/// share memory follows from the operators' schemas and the captured strides, as in PyTorch. A parameter, buffer or
+/// input that is written becomes an output of the mutation kinds. Fake-quantization operators keep updating their
+/// observer buffers in place. Dead nodes are removed. Throws Error, naming the user's source lines, for in-place
+/// operators without a functional partner and for writes through views that have no inverse.
 Graph functionalize(Graph graph);
 
 /// Turns the operators of export-based quantization into FakeQuants, so that everything after knows only those:

@@ -17,6 +17,7 @@ from torch import nn
 
 from tinyml._core import Diagnostic, Error, Graph
 from tinyml.callables import as_module, without_script_operators
+from tinyml.plain_tuples import plain_tuples
 from tinyml.quantized_tensors import is_quantized
 
 _LIBRARY_FOLDERS = (str(Path(torch.__file__).parent), str(Path(__file__).absolute().parent))
@@ -42,6 +43,11 @@ _REMEDIES: tuple[tuple[tuple[str, ...], str], ...] = (
         ("positional argument", "unexpected keyword", "required positional", "missing a required"),
         "example_inputs must match the signature of the model's forward: a tensor, a tuple of "
         "positional arguments, or a dict of keyword arguments",
+    ),
+    (
+        ("register a pytree", "serialized_type_name"),
+        "register the class with torch.export.register_dataclass(cls, serialized_type_name=...), "
+        "or take and return tensors, tuples, lists and dictionaries",
     ),
     (
         ("mutat", "aliasing"),
@@ -70,6 +76,9 @@ def trace(
     reach the graph. A plain function, and a scripted or traced module or function, is captured by
     running it; the weights of the latter become constants.
 
+    A named tuple that is not registered with PyTorch, or what ``torch.topk`` and the like return,
+    is captured as a plain tuple.
+
     A model that torch.ao.quantization has converted (eager or FX graph mode) is captured with
     FakeQuants of the same scales and zero points.
 
@@ -94,15 +103,32 @@ def trace(
     ):
         path = os.path.join(folder, "model.pt2")
         try:
-            program = torch.export.export(
-                model, args, keywords, dynamic_shapes=dynamic_shapes, strict=False
-            )
-            # A file costs one copy of the weights (the mapping outlives the unlinked file); a
-            # BytesIO costs two.
-            torch.export.save(without_script_operators(program), path)
+            try:
+                _export(model, args, keywords, dynamic_shapes, path)
+            except NotImplementedError as error:
+                if "serializ" not in str(error).lower():  # of a class in the inputs or outputs
+                    raise
+                with plain_tuples(model, args, keywords) as (plain_args, plain_keywords):
+                    _export(model, plain_args, plain_keywords, dynamic_shapes, path)
         except Exception as error:
             raise _explain(error, model) from error
         return Graph.load(path)
+
+
+def _export(
+    model: nn.Module,
+    args: tuple[Any, ...],
+    keywords: dict[str, Any],
+    dynamic_shapes: Any,
+    path: str,
+) -> None:
+    """Writes the model's archive."""
+    program = torch.export.export(
+        model, args, keywords, dynamic_shapes=dynamic_shapes, strict=False
+    )
+    # A file costs one copy of the weights (the mapping outlives the unlinked file); a BytesIO costs
+    # two.
+    torch.export.save(without_script_operators(program), path)
 
 
 def _arguments(

@@ -1,5 +1,6 @@
 #include <filesystem>
 #include <regex>
+#include <set>
 
 #include "codegen/class_builder.h"
 #include "codegen/signature.h"
@@ -153,6 +154,7 @@ std::string imports_source(const std::string& code) {
   if (mentions(code, "json\\.")) standard += "import json\n";
   if (mentions(code, "math\\.")) standard += "import math\n";
   if (mentions(code, "OrderedDict\\(")) standard += "from collections import OrderedDict\n";
+  if (code.find("@dataclass\n") != std::string::npos) standard += "from dataclasses import dataclass\n";
   if (mentions(code, "Path\\(")) standard += "from pathlib import Path\n";
   std::string out = standard.empty() ? "" : standard + "\n";
   out += "import torch\n";
@@ -180,7 +182,11 @@ PythonModule generate_python(const Graph& captured, const CodegenOptions& option
   root.name = options.class_name;
   std::vector<std::string>& lines = root.body.lines;
   lines.insert(lines.begin(), inputs.signature.prologue.begin(), inputs.signature.prologue.end());
-  const std::string result = output_text(graph, names);
+  std::vector<ClassText> classes = builder.used_classes(root);
+  std::set<std::string> taken = {root.name};
+  for (const ClassText& text : classes) taken.insert(text.name);
+  const OutputText output = output_text(graph, names, taken);
+  const std::string& result = output.expression;
   // `x = f(x)` and then `return x` reads better as one line.
   if (!lines.empty() && lines.back().starts_with(result + " = ") && is_identifier(result)) {
     lines.back() = "return " + lines.back().substr(result.size() + 3);
@@ -191,7 +197,8 @@ PythonModule generate_python(const Graph& captured, const CodegenOptions& option
   set_signature(root.body, inputs.parameters, one_tensor);
 
   std::string code;
-  for (ClassText& text : builder.used_classes(root)) {
+  for (const std::string& source : output.classes) code += "\n\n" + source;
+  for (ClassText& text : classes) {
     std::vector<std::string> parameters;
     for (size_t i = 0; i < text.body.parameters.size(); ++i) {
       parameters.push_back(text.body.parameters[i] + (text.body.tensors[i] ? ": torch.Tensor" : ""));

@@ -28,6 +28,10 @@ class OperatorCall {
   const Node& node() const { return node_; }
   const std::string& op() const { return node_.op; }
   size_t output_count() const { return node_.outputs.size(); }
+  /// Whether somebody reads that result.
+  bool wants_output(size_t index) const {
+    return node_.outputs[index] != kNoValue && !graph_.is_unused(node_.outputs[index]);
+  }
 
   /// Whether the argument is None or the operator has none of that name.
   bool is_none(std::string_view name) const;

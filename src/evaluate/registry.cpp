@@ -15,21 +15,22 @@ using Table = std::unordered_map<std::string_view, const OperatorEntry*>;
 
 using Family = std::span<const OperatorEntry> (*)();
 constexpr Family kFamilies[] = {
-    activation_operators,  adaptive_pooling_operators,
-    arithmetic_operators,  attention_operators,
-    cast_operators,        comparison_operators,
-    convolution_operators, creation_operators,
-    einsum_operators,      fake_quantize_operators,
-    index_operators,       join_operators,
-    matrix_operators,      normalization_operators,
-    order_operators,       pad_operators,
-    patch_operators,       pooling_operators,
-    recurrent_operators,   reduction_operators,
-    scatter_operators,     sequence_operators,
-    shuffle_operators,     softmax_operators,
-    split_operators,       symbolic_operators,
-    unary_operators,       upsample_operators,
-    vector_operators,      view_operators,
+    activation_operators,    adaptive_pooling_operators,
+    arithmetic_operators,    attention_operators,
+    cast_operators,          comparison_operators,
+    convolution_operators,   creation_operators,
+    einsum_operators,        embedding_bag_operators,
+    fake_quantize_operators, grid_sample_operators,
+    index_operators,         join_operators,
+    matrix_operators,        normalization_operators,
+    order_operators,         pad_operators,
+    patch_operators,         pooling_operators,
+    recurrent_operators,     reduction_operators,
+    scatter_operators,       sequence_operators,
+    shuffle_operators,       softmax_operators,
+    split_operators,         symbolic_operators,
+    unary_operators,         upsample_operators,
+    vector_operators,        view_operators,
 };
 
 Table make_table() {

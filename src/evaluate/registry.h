@@ -58,5 +58,7 @@ std::span<const OperatorEntry> order_operators();
 std::span<const OperatorEntry> scatter_operators();
 std::span<const OperatorEntry> upsample_operators();
 std::span<const OperatorEntry> vector_operators();
+std::span<const OperatorEntry> grid_sample_operators();
+std::span<const OperatorEntry> embedding_bag_operators();
 
 }  // namespace tinyml::evaluation

@@ -17,6 +17,8 @@ namespace tinyml {
 namespace {
 
 constexpr const char* kCopy = "aten.copy_.default";
+constexpr const char* kFillDiagonal = "aten.fill_diagonal_.default";
+constexpr const char* kMaskedFill = "aten.masked_fill.Scalar";
 
 /// A view operator's node and which of its results is meant.
 struct ViewStep {
@@ -58,8 +60,9 @@ class Functionalizer {
     for (NodeId id : graph_.nodes()) {
       const Node& node = graph_.node(id);
       const OpSchema* schema = find_schema(node.op);
-      if (schema == nullptr || !schema->is_mutating() || is_observer(node.op) || node.op == kCopy) continue;
-      if (functional_operator(node.op)) continue;
+      if (schema == nullptr || !schema->is_mutating() || is_observer(node.op)) continue;
+      if (node.op == kCopy || node.op == kFillDiagonal) continue;
+      if (functional_operator(node.op) || view_operator(node.op)) continue;
       problems.push_back({fmt::format("the in-place operator {} has no functional form", node.op), node.module_path(),
                           node.source(), "use the operator that returns a new tensor instead"});
     }
@@ -144,7 +147,12 @@ class Functionalizer {
         throw Error({fmt::format("{} does not write a single tensor", node.op), node.module_path(), node.source(),
                      "use the operator that returns a new tensor instead"});
       }
-      write(id, captured[0].value.as_value());
+      if (const auto view = view_operator(node.op)) {
+        rebind(id, *view, captured[0].value.as_value());
+      } else {
+        if (node.op == kFillDiagonal) mask_diagonal(id);
+        write(id, captured[0].value.as_value());
+      }
     } else if (const auto argument = aliased_argument(graph_, node)) {
       add_view(id, captured[*argument].value);
     }
@@ -164,6 +172,47 @@ class Functionalizer {
     }
   }
 
+  /// The node makes `target` a view of itself: `view` computes it, and later readers of the one read the other.
+  void rebind(NodeId id, const std::string& view, ValueId target) {
+    set_functional(id, view);
+    if (const Binding* binding = graph_.binding_of(target); binding != nullptr && view != "aten.detach.default") {
+      const Node& node = graph_.node(id);
+      throw Error({fmt::format("the shape of '{}' is changed in place, for all later calls too", binding->fqn),
+                   node.module_path(), node.source(), "use the operator that returns a new tensor instead"});
+    }
+    add_view(id, Argument(target));
+    aliases_[target] = aliases_[graph_.node(id).output()];
+  }
+
+  /// fill_diagonal_ as a masked_fill: the elements whose indices are all equal and, with `wrap`, those of a tall matrix
+  /// where the diagonal starts again one row below its end.
+  void mask_diagonal(NodeId id) {
+    const Node& node = graph_.node(id);
+    const Argument self = node.arg("self");
+    const TensorType& type = graph_.tensor_type(self.as_value());
+    if (!std::all_of(type.shape.begin(), type.shape.end(), [](const Dim& size) { return size.is_static(); })) {
+      throw Error({"fill_diagonal_ of a tensor with dynamic sizes cannot be resolved", node.module_path(),
+                   node.source(), "use torch.where with a mask of torch.arange comparisons"});
+    }
+    const std::vector<int64_t> sizes = type.sizes();
+    if (sizes.size() < 2) {
+      throw Error({"fill_diagonal_ needs two dimensions", node.module_path(), node.source(), "export the model again"});
+    }
+    int64_t step = 0;  // between neighbours on the diagonal
+    for (const int64_t size : sizes) step = step * size + 1;
+    Tensor mask(ScalarType::kBool, sizes);
+    const int64_t shortest = *std::min_element(sizes.begin(), sizes.end());
+    const bool wraps = sizes.size() == 2 && node.arg("wrap").as_bool();
+    const int64_t end = wraps ? mask.numel() : std::min(mask.numel(), step * shortest);
+    bool* elements = mask.mutable_data<bool>();
+    for (int64_t at = 0; at < end; at += step) elements[at] = true;
+    std::string name = "diagonal";
+    for (int suffix = 1; graph_.find_binding(name) != nullptr; ++suffix) name = "diagonal_" + std::to_string(suffix);
+    const ValueId value = graph_.add_binding(BindingKind::kConstant, name, std::move(mask));
+    graph_.set_op(id, kMaskedFill,
+                  make_args(kMaskedFill, {{"self", self}, {"mask", value}, {"value", node.arg("fill_value")}}));
+  }
+
   /// The node writes `target`, its first argument before it was resolved.
   void write(NodeId id, ValueId target) {
     const NodeId after = graph_.next_node(id);
@@ -171,12 +220,9 @@ class Functionalizer {
     if (graph_.node(id).op == kCopy) {
       written = copied_value(id, alias_of(target).views.empty(), after);
     } else {
-      const std::string functional = *functional_operator(graph_.node(id).op);
+      const std::string& op = graph_.node(id).op;
+      const std::string functional = op == kMaskedFill ? op : *functional_operator(op);
       const ValueId output = graph_.node(id).output();
-      if (functional == "aten.detach.default") {
-        set_functional(id, functional);
-        return add_view(id, Argument(target));
-      }
       TensorType type = graph_.tensor_type(output);
       type.type = functional_type(graph_, graph_.node(id), functional);
       const ScalarType kept = graph_.tensor_type(graph_.node(id).args[0].value.as_value()).type;

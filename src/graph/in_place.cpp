@@ -57,23 +57,38 @@ ScalarType promote(ScalarType a, ScalarType b) {
   }
 }
 
+/// "aten.add.Tensor" for "aten.add_.Tensor"; nothing for a name that is not an in-place operator's.
+std::optional<std::string> without_underscore(const std::string& op) {
+  const size_t start = op.find('.') + 1;
+  const size_t end = op.find('.', start);
+  if (start == 0 || end == std::string::npos || end < start + 2 || op[end - 1] != '_' || op[end - 2] == '_')
+    return std::nullopt;
+  return op.substr(0, end - 1) + op.substr(end);
+}
+
 }  // namespace
+
+std::optional<std::string> view_operator(const std::string& op) {
+  if (op == "aten.transpose_.default") return "aten.transpose.int";
+  const std::optional<std::string> partner = without_underscore(op);
+  const OpSchema* schema = partner ? find_schema(*partner) : nullptr;
+  // Those that choose the view by strides or element type have no meaning for values.
+  const bool by_memory = op.starts_with("aten.as_strided_.") || op.starts_with("aten.set_.");
+  return schema != nullptr && schema->is_view() && !by_memory ? partner : std::nullopt;
+}
 
 std::optional<std::string> functional_operator(const std::string& op) {
   for (const Augmented& augmented : kAugmented) {
     if (augmented.in_place == op) return std::string(augmented.functional);
   }
-  const size_t start = op.find('.') + 1;
-  const size_t end = op.find('.', start);
-  if (start == 0 || end == std::string::npos || end < start + 2 || op[end - 1] != '_' || op[end - 2] == '_')
-    return std::nullopt;
-  const std::string name = op.substr(start, end - 1 - start);
-  if (name == "set" || name == "resize" || name == "resize_as" || name == "requires_grad") return std::nullopt;
-  std::string functional = op.substr(0, end - 1) + op.substr(end);
+  std::optional<std::string> functional = without_underscore(op);
+  for (const char* memory : {"aten.set_.", "aten.resize_.", "aten.resize_as_.", "aten.requires_grad_."}) {
+    if (!functional || op.starts_with(memory)) return std::nullopt;
+  }
   const OpSchema* from = find_schema(op);
-  const OpSchema* to = find_schema(functional);
+  const OpSchema* to = find_schema(*functional);
   if (from == nullptr || to == nullptr) return std::nullopt;
-  if (to->is_view() && functional != "aten.detach.default") return std::nullopt;
+  if (to->is_view()) return std::nullopt;
   if (from->arguments.size() != to->arguments.size()) return std::nullopt;
   for (size_t i = 0; i < to->arguments.size(); ++i) {
     // The tensor itself may have another name: dropout_(self), dropout(input).

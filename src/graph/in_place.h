@@ -11,6 +11,10 @@ namespace tinyml {
 /// with the same arguments, or if the operator changes a tensor's shape rather than its elements.
 std::optional<std::string> functional_operator(const std::string& op);
 
+/// The view that an in-place operator makes of the tensor itself: "aten.unsqueeze.default" for
+/// "aten.unsqueeze_.default". Nothing if it is no such operator.
+std::optional<std::string> view_operator(const std::string& op);
+
 /// Whether the operator updates the buffers it observes with and is kept as it is (fake quantization).
 bool is_observer(const std::string& op);
 

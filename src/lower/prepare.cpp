@@ -6,6 +6,7 @@
 
 #include "lower/resolve_sizes.h"
 #include "tinyml/fold_constants.h"
+#include "tinyml/functionalize.h"
 
 namespace tinyml::lowering {
 namespace {
@@ -37,7 +38,10 @@ Graph prepare(const Graph& graph) {
   FoldOptions options;
   options.fold_parameters = true;
   options.fold_outputs = true;
-  return resolve_sizes(fold_constants(std::move(prepared), options));
+  do {
+    prepared = fold_constants(std::move(prepared), options);
+  } while (inline_conditions(prepared));
+  return resolve_sizes(std::move(prepared));
 }
 
 std::vector<Diagnostic> check_mutations(const Graph& graph) {

@@ -130,8 +130,28 @@ TEST(Functionalize, RefusesWhatItCannotResolve) {
   EXPECT_THROW(functionalize(broadcast.graph), Error);
 
   Builder shape({1, 3});
-  shape.add("aten.squeeze_.default", {{"self", shape.x}}, {3});
+  const ValueId state = shape.graph.add_binding(BindingKind::kBuffer, "state", Tensor(ScalarType::kFloat32, {1, 3}));
+  shape.output(shape.add("aten.squeeze_.default", {{"self", state}}, {3}));
   EXPECT_THROW(functionalize(shape.graph), Error);
+
+  Builder strides({1, 3});
+  const ValueId z = strides.add("aten.mul.Tensor", {{"self", strides.x}, {"other", 2}}, {1, 3});
+  strides.output(strides.add("aten.as_strided_.default",
+                             {{"self", z}, {"size", Argument::ints({3})}, {"stride", Argument::ints({1})}}, {3}));
+  EXPECT_THROW(functionalize(strides.graph), Error);
+}
+
+TEST(Functionalize, AfterAnInPlaceViewReadersOfTheTensorReadTheView) {
+  Builder b({2, 3});
+  const ValueId y = b.add("aten.mul.Tensor", {{"self", b.x}, {"other", 2}}, {2, 3});
+  const ValueId row = b.add("aten.select.int", {{"self", y}, {"dim", 0}, {"index", 1}}, {3});
+  b.add("aten.t_.default", {{"self", y}}, {3, 2});
+  b.add("aten.zero_.default", {{"self", row}}, {3});
+  b.output(b.add("aten.relu.default", {{"self", y}}, {3, 2}));  // y as it is seen now
+  const Graph graph = functionalize(b.graph);
+  verify(graph);
+  EXPECT_EQ(operators(graph), (Names{"aten.mul.Tensor", "aten.select.int", "aten.zero.default",
+                                     "aten.select_scatter.default", "aten.t.default", "aten.relu.default"}));
 }
 
 TEST(InlineRegions, NestedRegionsVanish) {

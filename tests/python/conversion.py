@@ -5,6 +5,7 @@ import io
 import itertools
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import fields, is_dataclass
 from types import ModuleType
 from typing import Any
 
@@ -64,12 +65,24 @@ def load_generated(graph: tinyml.Graph) -> nn.Module:
     return module.load(saved).eval()
 
 
+def without_classes(value: Any) -> Any:
+    """A structure with tuples for named tuples and dictionaries of fields for dataclasses."""
+    if is_dataclass(value):
+        return {f.name: without_classes(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, dict):
+        return type(value)((key, without_classes(item)) for key, item in value.items())
+    if isinstance(value, tuple | list):
+        items = [without_classes(item) for item in value]
+        return items if isinstance(value, list) else tuple(items)
+    return value
+
+
 def check_generated(graph: tinyml.Graph, inputs: Sequence[Any], expected: Any) -> None:
     """Generate Python code, run it and compare: structure, types and numbers."""
     with torch.no_grad():
         actual = load_generated(graph)(*copy.deepcopy(inputs))
-    leaves, structure = pytree.tree_flatten(expected)
-    values, found = pytree.tree_flatten(actual)
+    leaves, structure = pytree.tree_flatten(without_classes(expected))
+    values, found = pytree.tree_flatten(without_classes(actual))
     assert found == structure
     for value, reference in zip(values, leaves, strict=True):
         if isinstance(reference, torch.Tensor):

@@ -35,6 +35,7 @@ def fused(x, on, low, high, most, least=-128, per_row=False, symmetric=False):
 INTEGERS = torch.tensor([[-7, 7, -8, 0], [3, 2, -1, 5]])
 DIVISORS = torch.tensor([2, -2, 3, -3])
 FLAGS = torch.tensor([[True, False, True, False], [False, True, True, False]])
+POSITIONS = 3 * torch.rand(2, 3, 6, 2, generator=torch.Generator().manual_seed(1)) - 1.5
 
 CASES = {
     "arithmetic": Family(
@@ -141,6 +142,39 @@ CASES = {
             "torch.addmm(b, x, w.t())", "torch.addmm(b, x, w.t(), beta=0.5, alpha=2)",
             "torch.addmm(b, x, w.t(), beta=0)", "torch.addmv(u, x, v)", "torch.outer(u, v)",
             "torch.baddbmm(v[:, None], t, t.transpose(1, 2), alpha=0.5)",
+        ],
+    ),
+    "grid_sample": Family(
+        {
+            "x": (2, 3, 5, 4), "g": POSITIONS,
+            "v": (1, 2, 3, 4, 3), "h": (1, 2, 3, 2, 3), "t": (2, 2, 3), "tv": (1, 3, 4),
+        },
+        [
+            *(
+                f"F.grid_sample(x, g, {mode!r}, {padding!r}, align_corners={align})"
+                for mode in ("bilinear", "nearest", "bicubic")
+                for padding in ("zeros", "border", "reflection")
+                for align in (False, True)
+            ),
+            "F.grid_sample(v, h, align_corners=False)",
+            "F.grid_sample(v, h, mode='nearest', padding_mode='reflection', align_corners=True)",
+            "F.affine_grid(t, (2, 3, 4, 5), align_corners=True)",
+            "F.affine_grid(t, (2, 3, 4, 1), align_corners=False)",
+            "F.affine_grid(tv, (1, 2, 3, 4, 5), align_corners=False)",
+        ],
+    ),
+    "embedding_bag": Family(
+        {
+            "w": (7, 3), "i": torch.tensor([1, 6, 0, 3, 3, 2]), "s": (6,),
+            "o": torch.tensor([0, 2, 2, 5]), "m": torch.tensor([[0, 4, 6], [5, 5, 1]]),
+            "l": torch.tensor([0, 2, 6]),
+        },
+        [
+            "F.embedding_bag(m, w)", "F.embedding_bag(i, w, o, mode='sum')",
+            "F.embedding_bag(i, w, o, mode='mean')", "F.embedding_bag(i, w, o, mode='max')",
+            "F.embedding_bag(i, w, o, mode='sum', per_sample_weights=s)",
+            "F.embedding_bag(i, w, l, mode='sum', include_last_offset=True)",
+            "F.embedding_bag(m, w, mode='mean', padding_idx=-2)",
         ],
     ),
     "normalization": Family(

@@ -65,7 +65,42 @@ class Images(nn.Module):
         return self.last(x)
 
 
+class Switched(nn.Module):
+    """Decisions that are the same in every call, one inside another, and one that is not."""
+
+    def __init__(self, first, second):
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+        self.register_buffer("first", torch.tensor(first))
+        self.register_buffer("second", torch.tensor(second))
+
+    def forward(self, x):
+        def dense(x):
+            def small(x):
+                return torch.cond(x.sum() > 0, lambda a: a * 3, lambda a: a - 1, (x,))
+
+            return torch.cond(self.second > 2.5, small, lambda a: a.exp(), (self.linear(x),))
+
+        return torch.cond(self.first, dense, lambda a: self.linear(a.sin()), (x,)) + 1
+
+
 X = random_input(2, 4)
+
+
+@pytest.mark.parametrize(("first", "second"), [(True, 3.0), (True, 2.0), (False, 3.0)])
+def test_decisions_that_are_known_leave_one_branch(first, second):
+    model = Switched(first, second).eval()
+    graph = capture(model, X)
+    result = _core.convert(graph)
+    assert result.operators.get("IF", 0) == (first and second > 2.5)
+    for x in (X, -X):
+        with torch.no_grad():
+            expected = outputs_of(model(x))
+        for error in run_all(result, [x], expected, ("xnnpack", "builtin")):
+            assert error.relative <= 1e-5, error
+        check_generated(graph, [x], model(x))
+
+
 CONDITIONALS = {
     "layers": (Choice(), [(X.abs(),), (-X.abs(),)]),
     "nested": (Nested(), [(X.abs(), -X.abs()), (X.abs(), X.abs()), (-X.abs(), X)]),

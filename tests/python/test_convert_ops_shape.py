@@ -7,6 +7,18 @@ from torch import nn
 
 from conversion import check_conversion, convert_module, random_input
 
+
+def reshape_in_place(x):
+    """Tensors whose shapes change in place, with writes through views taken before and after."""
+    y = x * 2
+    first = y[0]
+    y.unsqueeze_(1).transpose_(0, 2)
+    first.relu_()
+    y[0].fill_(1)
+    z = y[:1, :1].squeeze_(0)
+    return y + 1, first, z.squeeze_().swapdims_(0, 1), y.sum((1, 3, 4)).t_()
+
+
 SHAPES = {
     "view": lambda x: x.view(2, -1),
     "view_type_same": lambda x: x.view(torch.float32) + 1,
@@ -17,6 +29,11 @@ SHAPES = {
     "flatten_some": lambda x: x.flatten(1, 2),
     "unflatten": lambda x: x.unflatten(1, (3, 2)),
     "unflatten_inferred": lambda x: x.unflatten(-1, (-1, 5)),
+    "in_place_views": reshape_in_place,
+    "fill_diagonal": lambda x: (x[0, 0] * 2).fill_diagonal_(7),
+    "fill_diagonal_wide": lambda x: (x[0, 0].t() * 2).fill_diagonal_(7, wrap=True),
+    "fill_diagonal_wrap": lambda x: (x.reshape(24, 10)[:, :3] * 2).fill_diagonal_(-1, wrap=True),
+    "fill_diagonal_cube": lambda x: x[:, :2, :2, :2].clone().fill_diagonal_(0.5),
     "squeeze": lambda x: x[:1].squeeze(0),
     "squeeze_not": lambda x: x.squeeze(0) + 1,
     "squeeze_dims": lambda x: x[:1, :1].squeeze((0, 1)),

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
 import tinyml
-from conversion import check_conversion, convert_module, random_input
+from conversion import check_conversion, convert_module, load_generated, random_input
 
 
 class Pair(NamedTuple):
@@ -23,7 +24,18 @@ class Boxes:
     corners: torch.Tensor | None
 
 
-torch.export.register_dataclass(Boxes, serialized_type_name="Boxes")
+class Unregistered(NamedTuple):
+    left: torch.Tensor
+    right: list[torch.Tensor]
+
+
+@dataclass
+class Empty:
+    nothing: torch.Tensor | None = None
+
+
+torch.export.register_dataclass(Boxes, serialized_type_name="models.Boxes")
+torch.export.register_dataclass(Empty, serialized_type_name="Empty")
 pytree._register_namedtuple(Pair, serialized_type_name="Pair")
 
 A, B = random_input(2, 3), random_input(2, 3, seed=1)
@@ -34,6 +46,9 @@ STRUCTURES = {
     "nested_lists": lambda a, b: [a + b, [a - b, (a * b,)], {"x": a.sum()}],
     "named_tuple": lambda a, b: Pair(a + b, a - b),
     "dataclass": lambda a, b: Boxes(a * b, None),
+    "dataclasses": lambda a, b: [Boxes(a * b, a), {"x": Boxes(b, None)}, Empty()],
+    "unregistered_named_tuple": lambda a, b: (Unregistered(a + b, [a - b]), a),
+    "sorted": lambda a, b: torch.sort(a + b, dim=1, descending=True),
     "input_returned": lambda a, b: (a, b + 1),
     "only_inputs": lambda a, b: (b, a),
     "same_twice": lambda a, b: (lambda y: (y, y, y + 1))(a + b),
@@ -42,12 +57,11 @@ STRUCTURES = {
     "constant_output": lambda a, b: (a + 1, torch.ones(3)),
     "view_of_input": lambda a, b: (a.view(3, 2), b.t()),
 }
-OWN_CLASSES = ("named_tuple", "dataclass")  # generated code makes no classes of the user's
 
 
 @pytest.mark.parametrize("name", STRUCTURES)
 def test_structure(name):
-    check_conversion(STRUCTURES[name], A, B, generated=name not in OWN_CLASSES)
+    check_conversion(STRUCTURES[name], A, B)
 
 
 class Grouped(nn.Module):
@@ -61,6 +75,40 @@ def test_structured_inputs():
     graph = tinyml.trace(Grouped(), ([A, B], {"scale": torch.tensor(2.0)}))
     result = tinyml._core.convert(graph)
     assert len(result.input_names) == 3
+
+
+def test_inputs_of_classes():
+    """A dataclass, a registered and an unregistered named tuple; the model sees its own classes."""
+
+    def model(boxes, pair, other, *, extra):
+        assert isinstance(other, Unregistered)
+        return boxes.scores + boxes.corners * pair.first, other.left - other.right[0] + extra.left
+
+    keywords = {"extra": Unregistered(B, [A])}
+    args = (Boxes(A, B), Pair(B, A), Unregistered(A, [B]))
+    graph = tinyml.trace(model, args, kwargs=keywords)
+    expected = model(*args, **keywords)
+    arrays = [t.numpy() for t in (A, B, B, A, A, B, B, A)]
+    for actual, wanted in zip(graph.evaluate(*arrays), expected, strict=True):
+        np.testing.assert_allclose(actual, wanted)
+    generated = load_generated(graph)
+    for actual, wanted in zip(generated(*args, **keywords), expected, strict=True):
+        torch.testing.assert_close(actual, wanted)
+
+
+def test_generated_dataclasses_can_be_captured_again():
+    graph = tinyml.trace(lambda a: Boxes(a * 2, None), A)
+    again = tinyml.trace(load_generated(graph), A)
+    np.testing.assert_allclose(again.evaluate(A.numpy())[0], 2 * A.numpy())
+
+
+def test_an_unregistered_dataclass_is_refused_with_the_way_out():
+    @dataclass
+    class Own:
+        x: torch.Tensor
+
+    with pytest.raises(tinyml.Error, match="register_dataclass"):
+        tinyml.trace(lambda a: Own(a + 1), A)
 
 
 class Regions(nn.Module):

@@ -138,14 +138,22 @@ def test_networks(name: str) -> None:
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
 @pytest.mark.parametrize("options", [{}, {"bidirectional": True, "num_layers": 2}, {"bias": False}])
 def test_recurrent(kind: type[nn.Module], options: dict, tmp_path) -> None:
+    check_recurrent(kind(3, 4, batch_first="bias" not in options, **options).eval(), tmp_path)
+
+
+@pytest.mark.parametrize("options", [{}, {"bidirectional": True, "num_layers": 2, "bias": False}])
+def test_recurrent_with_projection(options: dict, tmp_path) -> None:
+    check_recurrent(nn.LSTM(3, 5, proj_size=2, **options).eval(), tmp_path)
+
+
+def check_recurrent(layer: nn.Module, tmp_path) -> None:
     torch.manual_seed(0)
-    layer = kind(3, 4, batch_first="bias" not in options, **options).eval()
     inputs = torch.randn(2, 5, 3)
     graph = capture(layer, (inputs,), tmp_path / "m.pt2")
     expected = flatten(layer.double()(inputs.double()))
     results = graph.evaluate(inputs.double().numpy(), float64=True)
     for actual, wanted in zip(results, expected, strict=True):
-        check(kind.__name__, actual, wanted, 1e-9)
+        check("recurrent", actual, wanted, 1e-9)
 
 
 @pytest.mark.parametrize("batch", [(), (2,)])
