@@ -14,6 +14,7 @@ struct Common {
 void add_info(CLI::App& app, const Common& common);
 void add_deps(CLI::App& app, const Common& common);
 void add_codegen(CLI::App& app, const Common& common);
+void add_profile(CLI::App& app, const Common& common);
 void add_prune(CLI::App& app, const Common& common);
 void add_sensitivity(CLI::App& app, const Common& common);
 void add_quantize(CLI::App& app, const Common& common);

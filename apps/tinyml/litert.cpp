@@ -5,10 +5,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 
 #include "tinyml/error.h"
 
@@ -128,91 +130,143 @@ LiteRt::LiteRt(const std::string& path) : library_(std::make_unique<Library>(pat
 
 LiteRt::~LiteRt() = default;
 
-NamedBytes LiteRt::run(const std::string& path, const NamedBytes& inputs) const {
-  const Library& api = *library_;
-  const auto make = [](auto destroy, auto create, const char* what) {
-    Handle handle = nullptr;
-    check(create(&handle), what);
-    return Owner(handle, destroy);
-  };
-  const Owner environment = make(
-      api.DestroyEnvironment, [&](Handle* out) { return api.CreateEnvironment(0, nullptr, out); }, "start");
-  const Owner model = make(
-      api.DestroyModel, [&](Handle* out) { return api.CreateModelFromFile(environment.get(), path.c_str(), out); },
-      "load the model");
-  Owner options = make(
-      api.DestroyOptions, [&](Handle* out) { return api.CreateOptions(out); }, "make options");
-  check(api.SetOptionsHardwareAccelerators(options.get(), kCpu), "choose the CPU");
-  const Owner compiled = make(
-      api.DestroyCompiledModel,
-      [&](Handle* out) { return api.CreateCompiledModel(environment.get(), model.get(), options.get(), out); },
-      "prepare the model");
-  Handle signature = nullptr;
-  check(api.GetModelSignature(model.get(), 0, &signature), "find a signature");
+// A model ready to run.
+class LiteRt::Session {
+ public:
+  Session(const Library& library, const std::string& path) : api_(library) {
+    environment_ = make(
+        api_.DestroyEnvironment, [&](Handle* out) { return api_.CreateEnvironment(0, nullptr, out); }, "start");
+    model_ = make(
+        api_.DestroyModel, [&](Handle* out) { return api_.CreateModelFromFile(environment_.get(), path.c_str(), out); },
+        "load the model");
+    options_ = make(
+        api_.DestroyOptions, [&](Handle* out) { return api_.CreateOptions(out); }, "make options");
+    check(api_.SetOptionsHardwareAccelerators(options_.get(), kCpu), "choose the CPU");
+    compiled_ = make(
+        api_.DestroyCompiledModel,
+        [&](Handle* out) { return api_.CreateCompiledModel(environment_.get(), model_.get(), options_.get(), out); },
+        "prepare the model");
+    check(api_.GetModelSignature(model_.get(), 0, &signature_), "find a signature");
+    in_ = slots(api_.GetNumSignatureInputs, api_.GetSignatureInputName, api_.GetSignatureInputTensorByIndex,
+                api_.GetCompiledModelInputBufferRequirements);
+    out_ = slots(api_.GetNumSignatureOutputs, api_.GetSignatureOutputName, api_.GetSignatureOutputTensorByIndex,
+                 api_.GetCompiledModelOutputBufferRequirements);
+    in_handles_ = handles(in_);
+    out_handles_ = handles(out_);
+  }
 
+  void write(const NamedBytes& inputs) {
+    for (const Slot& slot : in_) {
+      const auto given =
+          std::find_if(inputs.begin(), inputs.end(), [&](const auto& entry) { return entry.first == slot.name; });
+      if (given == inputs.end()) throw Error(fmt::format("no values were given for the input '{}'", slot.name));
+      if (given->second.size() > slot.size) throw Error(fmt::format("too many values for the input '{}'", slot.name));
+      with_memory(slot, kWrite, [&](std::byte* to) { std::memcpy(to, given->second.data(), given->second.size()); });
+    }
+  }
+  void write_zeros() {
+    for (const Slot& slot : in_) with_memory(slot, kWrite, [&](std::byte* to) { std::memset(to, 0, slot.size); });
+  }
+  void run() {
+    check(api_.RunCompiledModel(compiled_.get(), 0, in_.size(), in_handles_.data(), out_.size(), out_handles_.data()),
+          "run the model");
+  }
+  NamedBytes read() {
+    NamedBytes results;
+    for (const Slot& slot : out_) {
+      results.emplace_back(slot.name, std::vector<std::byte>(slot.size));
+      with_memory(slot, kRead,
+                  [&](const std::byte* from) { std::memcpy(results.back().second.data(), from, slot.size); });
+    }
+    return results;
+  }
+
+ private:
   struct Slot {
     std::string name;
     size_t size = 0;
     Owner buffer{nullptr, nullptr};
   };
-  const auto slots_of = [&](auto count, auto name_of, auto tensor_of, auto requirements_of) {
+
+  template <typename Create>
+  static Owner make(void (*destroy)(Handle), Create create, const char* what) {
+    Handle handle = nullptr;
+    check(create(&handle), what);
+    return {handle, destroy};
+  }
+  template <typename Count, typename NameOf, typename TensorOf, typename RequirementsOf>
+  std::vector<Slot> slots(Count count, NameOf name_of, TensorOf tensor_of, RequirementsOf requirements_of) {
     size_t total = 0;
-    check(count(signature, &total), "count the signature's tensors");
-    std::vector<Slot> slots;
+    check(count(signature_, &total), "count the signature's tensors");
+    std::vector<Slot> result;
     for (size_t i = 0; i < total; ++i) {
       Slot slot;
       const char* name = nullptr;
       Handle tensor = nullptr;
       Handle requirements = nullptr;
       TensorType type;
-      check(name_of(signature, i, &name), "name a tensor");
-      check(tensor_of(signature, i, &tensor), "find a tensor");
-      check(api.GetRankedTensorType(tensor, type.bytes), "tell a tensor's type");
-      check(requirements_of(compiled.get(), 0, i, &requirements), "tell a tensor's memory");
-      check(api.GetTensorBufferRequirementsBufferSize(requirements, &slot.size), "tell a tensor's size");
+      check(name_of(signature_, i, &name), "name a tensor");
+      check(tensor_of(signature_, i, &tensor), "find a tensor");
+      check(api_.GetRankedTensorType(tensor, type.bytes), "tell a tensor's type");
+      check(requirements_of(compiled_.get(), 0, i, &requirements), "tell a tensor's memory");
+      check(api_.GetTensorBufferRequirementsBufferSize(requirements, &slot.size), "tell a tensor's size");
       slot.name = name;
       slot.buffer = make(
-          api.DestroyTensorBuffer,
+          api_.DestroyTensorBuffer,
           [&](Handle* out) {
-            return api.CreateManagedTensorBuffer(environment.get(), kHostMemory, type.bytes, slot.size, out);
+            return api_.CreateManagedTensorBuffer(environment_.get(), kHostMemory, type.bytes, slot.size, out);
           },
           "make room for a tensor");
-      slots.push_back(std::move(slot));
+      result.push_back(std::move(slot));
     }
-    return slots;
-  };
-  std::vector<Slot> in = slots_of(api.GetNumSignatureInputs, api.GetSignatureInputName,
-                                  api.GetSignatureInputTensorByIndex, api.GetCompiledModelInputBufferRequirements);
-  std::vector<Slot> out = slots_of(api.GetNumSignatureOutputs, api.GetSignatureOutputName,
-                                   api.GetSignatureOutputTensorByIndex, api.GetCompiledModelOutputBufferRequirements);
-  const auto with_memory = [&](const Slot& slot, int mode, auto use) {
+    return result;
+  }
+  template <typename Use>
+  void with_memory(const Slot& slot, int mode, Use use) {
     void* memory = nullptr;
-    check(api.LockTensorBuffer(slot.buffer.get(), &memory, mode), "reach a tensor's memory");
+    check(api_.LockTensorBuffer(slot.buffer.get(), &memory, mode), "reach a tensor's memory");
     use(static_cast<std::byte*>(memory));
-    check(api.UnlockTensorBuffer(slot.buffer.get()), "leave a tensor's memory");
-  };
-  const auto handles = [](const std::vector<Slot>& slots) {
+    check(api_.UnlockTensorBuffer(slot.buffer.get()), "leave a tensor's memory");
+  }
+  static std::vector<Handle> handles(const std::vector<Slot>& slots) {
     std::vector<Handle> result;
     for (const Slot& slot : slots) result.push_back(slot.buffer.get());
     return result;
+  }
+
+  const Library& api_;
+  // Destroyed from the last to the first.
+  Owner environment_{nullptr, nullptr}, model_{nullptr, nullptr}, options_{nullptr, nullptr},
+      compiled_{nullptr, nullptr};
+  Handle signature_ = nullptr;
+  std::vector<Slot> in_, out_;
+  std::vector<Handle> in_handles_, out_handles_;
+};
+
+NamedBytes LiteRt::run(const std::string& path, const NamedBytes& inputs) const {
+  Session session(*library_, path);
+  session.write(inputs);
+  session.run();
+  return session.read();
+}
+
+double LiteRt::measure(const std::string& path, double least_seconds) const {
+  using Clock = std::chrono::steady_clock;
+  constexpr int kLeastRuns = 5;
+  Session session(*library_, path);
+  session.write_zeros();
+  session.run();  // Caches fill.
+  const Clock::time_point begin = Clock::now();
+  double fastest = std::numeric_limits<double>::infinity();
+  const auto seconds_since = [](Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
   };
-  for (const Slot& slot : in) {
-    const auto given = std::find_if(inputs.begin(), inputs.end(), [&](const auto& e) { return e.first == slot.name; });
-    if (given == inputs.end()) throw Error(fmt::format("no values were given for the input '{}'", slot.name));
-    if (given->second.size() > slot.size) throw Error(fmt::format("too many values for the input '{}'", slot.name));
-    with_memory(slot, kWrite, [&](std::byte* to) { std::memcpy(to, given->second.data(), given->second.size()); });
+  for (int run = 0; run < kLeastRuns || seconds_since(begin) < least_seconds; ++run) {
+    const Clock::time_point start = Clock::now();
+    session.run();
+    fastest = std::min(fastest, seconds_since(start));
   }
-  std::vector<Handle> in_handles = handles(in);
-  std::vector<Handle> out_handles = handles(out);
-  check(api.RunCompiledModel(compiled.get(), 0, in.size(), in_handles.data(), out.size(), out_handles.data()),
-        "run the model");
-  NamedBytes results;
-  for (const Slot& slot : out) {
-    results.emplace_back(slot.name, std::vector<std::byte>(slot.size));
-    with_memory(slot, kRead,
-                [&](const std::byte* from) { std::memcpy(results.back().second.data(), from, slot.size); });
-  }
-  return results;
+  return std::max(fastest, 1e-9);
 }
 
 }  // namespace tinyml::cli

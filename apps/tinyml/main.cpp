@@ -39,6 +39,7 @@ int run(int argc, char** argv) {
   tinyml::cli::add_deps(app, common);
   tinyml::cli::add_codegen(app, common);
   tinyml::cli::add_prune(app, common);
+  tinyml::cli::add_profile(app, common);
   tinyml::cli::add_sensitivity(app, common);
   tinyml::cli::add_quantize(app, common);
   tinyml::cli::add_convert(app, common);

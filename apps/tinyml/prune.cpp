@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "commands.h"
+#include "latency_options.h"
 #include "load.h"
 #include "samples.h"
 #include "text.h"
@@ -18,6 +19,7 @@ Removes whole channels, so that the pruned model is smaller and faster everywher
 that the pruned model computes what the original computes with the removed channels set to zero:
   tinyml prune model.pt2 --sparsity 0.5 -o pruned.pt2        half of each layer's channels
   tinyml prune model.pt2 --target flops=0.4 -o pruned.pt2    as many as leave 40 % of the multiply-accumulates
+  tinyml prune model.pt2 --target latency=0.5 -o pruned.pt2  measured in LiteRT on this machine; also latency=3.5ms
   tinyml prune model.pt2 --target params=0.3 --scope global -o pruned.pt2    the least important channels of all layers
   tinyml prune model.pt2 -c pruning.yaml -o pruned.pt2       sparsity by layer, exclusions, multiples
   tinyml prune model.pt2 --target flops=0.5 --multiple 8 -o pruned.pt2 --report report.html
@@ -35,18 +37,26 @@ struct Options {
   std::optional<uint64_t> seed;
   std::vector<std::string> exclude;
   bool skip_proof = false;
+  LatencyOptions latency;
 };
 
-// "flops=0.4", "params=0.3".
+// "flops=0.4", "params=0.3", "latency=0.5", "latency=3.5ms", as a configuration file has them.
 void read_target(const std::string& text, PruningConfig& config) {
   const size_t equals = text.find('=');
-  const std::string key = text.substr(0, equals);
-  double ratio = 0.0;
-  if (equals == std::string::npos || (key != "flops" && key != "params") ||
-      !CLI::detail::lexical_cast(text.substr(equals + 1), ratio) || !(ratio > 0.0 && ratio <= 1.0)) {
-    throw CLI::ValidationError("--target", "'" + text + "' is not flops=SHARE or params=SHARE, with a share in (0, 1]");
+  const bool has_value = equals != std::string::npos && text.find_first_of("{},:\n") == std::string::npos;
+  try {
+    if (!has_value) throw Error("");
+    const PruningConfig target =
+        parse_pruning_config(fmt::format("target: {{{}: {}}}", text.substr(0, equals), text.substr(equals + 1)));
+    if (target.target_flops) config.target_flops = target.target_flops;
+    if (target.target_parameters) config.target_parameters = target.target_parameters;
+    if (target.target_latency) config.target_latency = target.target_latency, config.target_seconds.reset();
+    if (target.target_seconds) config.target_seconds = target.target_seconds, config.target_latency.reset();
+  } catch (const Error&) {
+    throw CLI::ValidationError("--target", "'" + text +
+                                               "' is not flops=SHARE, params=SHARE, latency=SHARE with a share in "
+                                               "(0, 1], or latency=TIME such as 3.5ms");
   }
-  (key == "flops" ? config.target_flops : config.target_parameters) = ratio;
 }
 
 PruningConfig merge_config(const Options& options) {
@@ -69,9 +79,14 @@ void run(const Options& options, const Common& common) {
   const Graph graph = load_graph(options.input, progress);
   const DependencyGraph dependencies = analyze_dependencies(graph);
   ImportanceData data;
+  const bool from_plan = !options.plan.empty();
+  PruningConfig config = from_plan ? PruningConfig{} : merge_config(options);
+  const bool wants_latency =
+      config.target_latency || config.target_seconds || !config.latency_table.empty() || !options.latency.table.empty();
+  if (wants_latency) config.latency = latency_of(options.latency, config.latency_table);
   if (!options.calibration.empty()) data.batches = read_samples(graph, options.calibration, 0);
-  const PruningPlan plan = options.plan.empty() ? plan_pruning(graph, dependencies, merge_config(options), data)
-                                                : read_pruning_plan(options.plan);
+  const PruningPlan plan =
+      from_plan ? read_pruning_plan(options.plan) : plan_pruning(graph, dependencies, config, data);
   progress.done(fmt::format("planned: {} cuts in {} subgraphs", plan.cuts.size(), dependencies.subgraphs.size()));
   if (plan.cuts.empty()) {
     throw Error("nothing can be pruned with this configuration",
@@ -85,7 +100,11 @@ void run(const Options& options, const Common& common) {
   if (!options.save_plan.empty()) write_pruning_plan(plan, options.save_plan);
   write_pt2(pruned, options.output);
   progress.done(fmt::format("wrote {}", options.output));
-  const PruningReport report = describe_pruning(graph, dependencies, plan, pruned);
+  PruningReport report = describe_pruning(graph, dependencies, plan, pruned);
+  if (config.latency) {
+    report.latency_before = config.latency(graph);
+    report.latency_after = config.latency(pruned);
+  }
   if (!options.report.empty()) {
     write_file(options.report, to_html(report, "Pruning of " + options.input));
     progress.done(fmt::format("wrote {}", options.report));
@@ -108,7 +127,8 @@ void add_prune(CLI::App& app, const Common& common) {
           ->check(CLI::Range(0.0, 1.0));
   CLI::Option* target =
       command
-          ->add_option("--target", options->targets, "flops=SHARE or params=SHARE that may remain; both may be given")
+          ->add_option("--target", options->targets,
+                       "flops=SHARE, params=SHARE, latency=SHARE or latency=TIME that may remain; each may be given")
           ->allow_extra_args(false)
           ->excludes(sparsity);
   command->add_option("--metric", options->metric, "Importance of a channel, default l2_norm")
@@ -131,6 +151,7 @@ void add_prune(CLI::App& app, const Common& common) {
       ->excludes(target);
   command->add_option("--save-plan", options->save_plan, "Also write the plan, a .json file");
   command->add_option("--report", options->report, "Also write a report, an .html file");
+  add_latency_options(*command, options->latency);
   command->add_flag("--skip-proof", options->skip_proof, "Do not prove the plan first (it takes time on large models)");
   command->callback([options, &common] { run(*options, common); });
 }

@@ -4,6 +4,8 @@
         --methods one_shot_l2 progressive --seeds 1
 
 Ratios are the shares of the FLOPs that remain. Dense networks are trained once and kept in --cache.
+Each run adds a line to --results; what it has already is skipped, so that a killed benchmark goes
+on where it was.
 """
 
 from __future__ import annotations
@@ -11,8 +13,8 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import statistics
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -72,14 +74,14 @@ def driven(pruner, **config):
 
 
 METHODS = {
-    "one_shot_l1": one_shot("l1_norm"),
+    "progressive": driven(ProgressivePruner),
     "one_shot_l2": one_shot("l2_norm"),
+    "gradual": driven(GradualPruner),
+    "scratch": scratch,
+    "one_shot_l1": one_shot("l1_norm"),
     "one_shot_fpgm": one_shot("fpgm"),
     "admm": driven(ADMMPruner, iterations=6, admm_share=0.4, rho=0.01),
     "netadapt": driven(NetAdaptPruner, first_reduction=0.2, decay=0.9, short_share=0.005),
-    "gradual": driven(GradualPruner),
-    "progressive": driven(ProgressivePruner),
-    "scratch": scratch,
 }
 
 
@@ -94,6 +96,13 @@ def dense(name: str, seed: int, seconds: float, data: Cifar, cache: Path) -> nn.
     return model.eval()
 
 
+def finished(results: Path) -> set[tuple[object, ...]]:
+    if not results.exists():
+        return set()
+    rows = [json.loads(line) for line in results.read_text().splitlines()]
+    return {(row["network"], row["ratio"], row["method"], row["seed"]) for row in rows}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
@@ -101,28 +110,41 @@ def main() -> None:
     parser.add_argument("--ratios", nargs="+", type=float, default=[0.05])
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--dense-seeds", type=int, default=1, help="dense networks for the seeds")
     parser.add_argument("--dense-seconds", type=float, default=300)
     parser.add_argument("--seconds", type=float, default=70)
     parser.add_argument("--cache", type=Path, default=Path("out/pruning_bench"))
+    parser.add_argument("--results", type=Path, default=Path("out/pruning_bench/results.jsonl"))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     data = Cifar(arguments.data, arguments.cache)
-    for name in arguments.networks:
-        seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
-        models = [dense(name, s, arguments.dense_seconds, data, arguments.cache) for s in seeds]
-        scores = [accuracy(model, data.test, data.test_labels) for model in models]
-        print(f"{name}: dense {statistics.mean(scores):.1f} %", flush=True)
-        for ratio in arguments.ratios:
-            for method in arguments.methods:
-                found = []
-                for seed, model in zip(seeds, models, strict=True):
+    done = finished(arguments.results)
+    for seed in range(arguments.seeds):
+        for name in arguments.networks:
+            dense_seed = seed % arguments.dense_seeds
+            model = dense(name, dense_seed, arguments.dense_seconds, data, arguments.cache)
+            before = accuracy(model, data.test, data.test_labels)
+            print(f"{name}, seed {seed}: dense {before:.2f} %", flush=True)
+            for ratio in arguments.ratios:
+                for method in arguments.methods:
+                    if (name, ratio, method, seed) in done:
+                        continue
                     trainer = Trainer(data, arguments.seconds, seed)
+                    begin = time.process_time()
                     pruned = METHODS[method](copy.deepcopy(model), ratio, trainer, data)
-                    found.append(accuracy(pruned, data.test, data.test_labels))
-                row = {"network": name, "ratio": ratio, "method": method, "accuracy": found}
-                print(json.dumps(row | {"mean": round(statistics.mean(found), 2)}), flush=True)
+                    row = {
+                        "network": name,
+                        "ratio": ratio,
+                        "method": method,
+                        "seed": seed,
+                        "accuracy": accuracy(pruned, data.test, data.test_labels),
+                        "dense": before,
+                        "cpu_seconds": round(time.process_time() - begin),
+                    }
+                    with arguments.results.open("a") as file:
+                        file.write(json.dumps(row) + "\n")
+                    print(json.dumps(row), flush=True)
 
 
 if __name__ == "__main__":

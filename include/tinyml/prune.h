@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -10,6 +11,9 @@
 #include "tinyml/graph.h"
 
 namespace tinyml {
+
+/// Seconds that one inference takes: measured in a runtime, or estimated from a table (tinyml/profile.h).
+using LatencyFunction = std::function<double(const Graph&)>;
 
 /// What to remove. Keys of the same names are read from YAML, JSON or a Python dict.
 struct PruningConfig {
@@ -43,8 +47,16 @@ struct PruningConfig {
   bool fill_target = false;
   /// `target: {params: 0.4}`: the same for the number of parameters.
   std::optional<double> target_parameters;
-  int64_t multiple = 1;      ///< Channels kept are multiples of this where the layer has that many.
-  int64_t min_channels = 1;  ///< Each layer keeps this many at least.
+  std::optional<int64_t> target_parameter_count;  ///< Parameters that may remain, as a number.
+  /// `target: {latency: 0.5}`: share of the latency that may remain, as `latency` says. A search over sparsities ends
+  /// within 5 % of it, below it if it can; where widths are too coarse for that, with the slowest that is faster.
+  std::optional<double> target_latency;
+  std::optional<double> target_seconds;  ///< `target: {latency: 3.5 ms}` (s, ms, us): the same as a time.
+  /// What a latency target is measured by; not read from YAML.
+  LatencyFunction latency;
+  std::string latency_table;  ///< Path of a table (tinyml/profile.h) that the caller makes `latency` of.
+  int64_t multiple = 1;       ///< Channels kept are multiples of this where the layer has that many.
+  int64_t min_channels = 1;   ///< Each layer keeps this many at least.
   /// Leaves the last linear layer's outputs alone, even if they are not the network's.
   bool skip_last_fc = true;
   std::vector<std::string> exclude_ops;  ///< Modules (everything in them) and parameters whose outputs stay whole.

@@ -50,7 +50,7 @@ struct PruningHost {
 using JournalPath = std::string;
 
 struct GradualConfig {
-  PruningConfig pruning;       ///< Its FLOPs target, metric, scope, multiples and exclusions.
+  PruningConfig pruning;       ///< Its target, metric, scope, multiples and exclusions.
   int steps = 6;               ///< Number of cuts.
   double pruning_share = 0.4;  ///< Share of the training in which the cuts happen.
   /// Residual branches go first, largest first, while the target would otherwise need layers narrower than this share
@@ -58,9 +58,10 @@ struct GradualConfig {
   double min_width_ratio = 0.0;
 };
 /// Cuts in steps on the cubic schedule of Zhu and Gupta 2017, "To prune, or not to prune": after step k of N the share
-/// t + (1 - t) (1 - k/N)^3 of the FLOPs remains. Trains before every cut and after the last. Layers are scaled
-/// uniformly from their first widths. With `min_width_ratio`, depth goes before width: at high ratios layers of a few
-/// channels lose more than missing blocks. Throws Error without a FLOPs target, and as plan_pruning and verify_plan do.
+/// t + (1 - t) (1 - k/N)^3 of the FLOPs (parameters, latency) remains. Trains before every cut and after the last.
+/// Layers are scaled uniformly from their first widths. With `min_width_ratio`, depth goes before width: at high ratios
+/// layers of a few channels lose more than missing blocks. Throws Error without a target, and as plan_pruning and
+/// verify_plan do.
 GradualConfig parse_gradual_config(const std::string& yaml);  ///< As parse_pruning_config, with the keys above as well.
 void run_gradual(const GradualConfig& config, const PruningHost& host, const JournalPath& journal = "");
 
@@ -77,8 +78,8 @@ AdmmConfig parse_admm_config(const std::string& yaml);
 void run_admm(const AdmmConfig& config, const PruningHost& host, const JournalPath& journal = "");
 
 struct NetAdaptConfig {
-  PruningConfig pruning;          ///< Its FLOPs target is the budget.
-  double first_reduction = 0.05;  ///< Share of the FLOPs that the first step removes.
+  PruningConfig pruning;          ///< Its target is the budget: FLOPs, parameters or latency.
+  double first_reduction = 0.05;  ///< Share of the budgeted amount that the first step removes.
   double decay = 0.98;            ///< Each step removes this times what the one before did.
   double short_share = 0.02;      ///< Share of the training for each candidate.
   int max_steps = 200;

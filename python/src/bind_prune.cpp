@@ -7,6 +7,7 @@
 
 #include "arrays.h"
 #include "bindings.h"
+#include "latency.h"
 #include "tinyml/pruning_report.h"
 
 namespace tinyml::python {
@@ -55,14 +56,17 @@ void bind_prune(nb::module_& module) {
   module.def(
       "plan_pruning",
       [](const Graph& graph, const DependencyGraph& dependencies, const std::string& config, const nb::dict& gradients,
-         const nb::list& batches, const Scores& scores, const std::vector<double>& unit_scores) {
+         const nb::list& batches, const Scores& scores, const std::vector<double>& unit_scores,
+         const nb::object& latency) {
         const ImportanceData data = importance_data(gradients, batches, scores, unit_scores);
+        PruningConfig settings = parse_pruning_config(config);
+        settings.latency = latency_function(latency);
         const nb::gil_scoped_release unlock;
-        return plan_pruning(graph, dependencies, parse_pruning_config(config), data);
+        return plan_pruning(graph, dependencies, settings, data);
       },
       nb::arg("graph"), nb::arg("dependencies"), nb::arg("config") = "", nb::arg("gradients") = nb::dict(),
       nb::arg("batches") = nb::list(), nb::arg("scores") = Scores(), nb::arg("unit_scores") = std::vector<double>(),
-      "Chooses what to remove.");
+      nb::arg("latency") = nb::none(), "Chooses what to remove.");
   module.def(
       "score_channels",
       [](const Graph& graph, const DependencyGraph& dependencies, const std::string& config, const nb::dict& gradients,
@@ -87,6 +91,9 @@ void bind_prune(nb::module_& module) {
   module.def(
       "pruning_metric", [](const std::string& config) { return parse_pruning_config(config).metric; },
       nb::arg("config"), "The metric that a configuration (YAML or JSON text) names.");
+  module.def(
+      "latency_table_of", [](const std::string& config) { return parse_pruning_config(config).latency_table; },
+      nb::arg("config"), "The latency table that a configuration names, or an empty string.");
   module.def(
       "apply_plan",
       [](const Graph& graph, const DependencyGraph& dependencies, const PruningPlan& plan) {

@@ -3,6 +3,7 @@
 
 #include "arrays.h"
 #include "bindings.h"
+#include "latency.h"
 #include "tinyml/branches.h"
 #include "tinyml/pruners.h"
 
@@ -45,8 +46,11 @@ PruningHost make_host(const nb::object& object) {
 
 template <typename Config>
 auto runner(Config (*parse)(const std::string&), void (*run)(const Config&, const PruningHost&, const JournalPath&)) {
-  return [parse, run](const std::string& config, const nb::object& host, const std::string& journal) {
-    run(parse(config), make_host(host), journal);
+  return [parse, run](const std::string& config, const nb::object& host, const std::string& journal,
+                      const nb::object& latency) {
+    Config settings = parse(config);
+    settings.pruning.latency = latency_function(latency);
+    run(settings, make_host(host), journal);
   };
 }
 
@@ -69,11 +73,11 @@ void bind_pruners(nb::module_& module) {
       .def_ro("final", &TrainingSegment::final, "No cut follows: let the learning rate fall.")
       .def_ro("candidate", &TrainingSegment::candidate, "A short finetune of one of several candidates.");
   module.def("run_gradual", runner(&parse_gradual_config, &run_gradual), nb::arg("config"), nb::arg("host"),
-             nb::arg("journal") = "");
+             nb::arg("journal") = "", nb::arg("latency") = nb::none());
   module.def("run_admm", runner(&parse_admm_config, &run_admm), nb::arg("config"), nb::arg("host"),
-             nb::arg("journal") = "");
+             nb::arg("journal") = "", nb::arg("latency") = nb::none());
   module.def("run_netadapt", runner(&parse_netadapt_config, &run_netadapt), nb::arg("config"), nb::arg("host"),
-             nb::arg("journal") = "");
+             nb::arg("journal") = "", nb::arg("latency") = nb::none());
   module.def(
       "axis_units",
       [](const DependencyGraph& dependencies) {

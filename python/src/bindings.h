@@ -11,6 +11,7 @@ void bind_graph(nanobind::module_& module);
 void bind_archive(nanobind::module_& module);
 void bind_evaluate(nanobind::module_& module);
 void bind_analysis(nanobind::module_& module);
+void bind_profile(nanobind::module_& module);
 void bind_prune(nanobind::module_& module);
 void bind_pruners(nanobind::module_& module);
 void bind_codegen(nanobind::module_& module);

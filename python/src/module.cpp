@@ -8,6 +8,7 @@ NB_MODULE(_core, module) {
   bind_archive(module);
   bind_evaluate(module);
   bind_analysis(module);
+  bind_profile(module);
   bind_prune(module);
   bind_pruners(module);
   bind_codegen(module);

@@ -4,6 +4,7 @@
 
 #include "prune/allocation.h"
 #include "prune/kept_shapes.h"
+#include "prune/meet_latency.h"
 #include "tinyml/prune.h"
 
 namespace tinyml {
@@ -18,7 +19,9 @@ struct Target {
 
 std::vector<Target> targets_of(const Graph& graph, const PruningConfig& config) {
   std::vector<Target> targets;
-  if (!config.target_flops && !config.target_parameters && !config.target_macs) return targets;
+  if (!config.target_flops && !config.target_parameters && !config.target_macs && !config.target_parameter_count) {
+    return targets;
+  }
   const ModelCost cost = count_cost(graph);
   if (config.target_macs) {
     const double ratio =
@@ -30,16 +33,26 @@ std::vector<Target> targets_of(const Graph& graph, const PruningConfig& config) 
     targets.push_back({"FLOPs", *config.target_flops, cost.total.macs,
                        [&graph](const SizesOf& sizes) { return count_macs(graph, sizes); }});
   }
+  const auto count_parameters = [&graph](const SizesOf& sizes) { return count_cost(graph, sizes).parameters; };
+  if (config.target_parameter_count) {
+    const double ratio = static_cast<double>(*config.target_parameter_count) /
+                         static_cast<double>(std::max<int64_t>(cost.parameters, 1));
+    targets.push_back({"parameters", ratio, cost.parameters, count_parameters});
+  }
   if (config.target_parameters) {
-    targets.push_back({"parameters", *config.target_parameters, cost.parameters,
-                       [&graph](const SizesOf& sizes) { return count_cost(graph, sizes).parameters; }});
+    targets.push_back({"parameters", *config.target_parameters, cost.parameters, count_parameters});
   }
   return targets;
 }
 
+struct Choice {
+  double sparsity;
+  std::vector<bool> kept;
+};
+
 /// The smallest sparsity that meets every target, by bisection: costs fall as sparsity grows.
-std::vector<bool> meet_targets(const Graph& graph, const DependencyGraph& dependencies,
-                               const prune::Allocation& allocation, const std::vector<Target>& targets, bool fill) {
+Choice meet_targets(const Graph& graph, const DependencyGraph& dependencies, const prune::Allocation& allocation,
+                    const std::vector<Target>& targets, bool fill) {
   const auto share = [&](const Target& target, const std::vector<bool>& kept) {
     const prune::KeptShapes shapes(graph, dependencies, kept);
     const int64_t count = target.count([&](ValueId value) { return shapes.sizes(value); });
@@ -50,7 +63,7 @@ std::vector<bool> meet_targets(const Graph& graph, const DependencyGraph& depend
                        [&](const Target& target) { return share(target, kept) <= target.ratio; });
   };
   std::vector<bool> best = allocation.choose(0.0);
-  if (meets(best)) return best;
+  if (meets(best)) return {0.0, std::move(best)};
   double low = 0.0, high = 0.999999;
   best = allocation.choose(high);
   std::vector<Diagnostic> problems;
@@ -75,7 +88,7 @@ std::vector<bool> meet_targets(const Graph& graph, const DependencyGraph& depend
       low = middle;
     }
   }
-  return fill ? allocation.fill(allocation.steps_for(high), meets) : best;
+  return {high, fill ? allocation.fill(allocation.steps_for(high), meets) : std::move(best)};
 }
 
 }  // namespace
@@ -98,10 +111,15 @@ PruningPlan plan_pruning(const Graph& graph, const DependencyGraph& dependencies
                          const ImportanceData& data) {
   const prune::Allocation allocation(graph, dependencies, config, score_channels(graph, dependencies, config, data));
   const std::vector<Target> targets = targets_of(graph, config);
-  return plan_from_units(dependencies,
-                         targets.empty() ? allocation.choose(config.sparsity)
-                                         : meet_targets(graph, dependencies, allocation, targets, config.fill_target),
-                         config.metric);
+  Choice choice =
+      targets.empty() ? Choice{0.0, {}} : meet_targets(graph, dependencies, allocation, targets, config.fill_target);
+  if (config.target_latency || config.target_seconds) {
+    const double limit = prune::latency_limit(graph, config);
+    choice.kept = prune::meet_latency(graph, dependencies, config, allocation, choice.sparsity, limit);
+  } else if (targets.empty()) {
+    choice.kept = allocation.choose(config.sparsity);
+  }
+  return plan_from_units(dependencies, choice.kept, config.metric);
 }
 
 }  // namespace tinyml

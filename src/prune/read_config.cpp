@@ -7,6 +7,7 @@
 #include <sstream>
 #include <variant>
 
+#include "prune/parse_seconds.h"
 #include "prune/suggest_remedy.h"
 #include "tinyml/pruners.h"
 
@@ -28,7 +29,7 @@ class ConfigReader {
   void read(const YAML::Node& root) {
     std::vector<std::string> keys = {"sparsity",     "metrics",  "metric",       "normalize",    "group_reduction",
                                      "scope",        "target",   "max_sparsity", "min_channels", "seed",
-                                     "skip_last_fc", "multiple", "exclude_ops"};
+                                     "skip_last_fc", "multiple", "exclude_ops",  "latency_table"};
     for (const Extra& extra : extras_) keys.push_back(extra.key);
     if (root.IsNull() || !root.IsDefined()) return;
     if (!root.IsMap()) return problem("a pruning config is a mapping of keys to values", "");
@@ -61,6 +62,9 @@ class ConfigReader {
             key, value, config_.skip_last_fc, [](bool) { return true; }, "true or false");
       else if (key == "exclude_ops")
         read_names(value);
+      else if (key == "latency_table")
+        scalar(
+            key, value, config_.latency_table, [](const std::string& path) { return !path.empty(); }, "a file's path");
       else if (key == "seed")
         scalar(
             key, value, config_.seed, [](uint64_t) { return true; }, "0 or more");
@@ -131,15 +135,22 @@ class ConfigReader {
     if (!value.IsMap()) return problem("'target' must be a mapping such as {flops: 0.4}", "");
     for (const auto& entry : value) {
       const auto key = entry.first.as<std::string>();
-      if (key != "flops" && key != "params") {
-        unknown("target." + key, {"target.flops", "target.params"});
+      if (key != "flops" && key != "params" && key != "latency") {
+        unknown("target." + key, {"target.flops", "target.params", "target.latency"});
         continue;
+      }
+      if (key == "latency" && entry.second.IsScalar()) {
+        config_.target_seconds = prune::parse_seconds(entry.second.as<std::string>());
+        if (config_.target_seconds) continue;
       }
       double ratio = 0.0;
       scalar(
           "target." + key, entry.second, ratio, [](double x) { return x > 0.0 && x <= 1.0; },
-          "a number in (0, 1]: the share that remains");
-      (key == "flops" ? config_.target_flops : config_.target_parameters) = ratio;
+          key == "latency" ? "a number in (0, 1], the share that remains, or a time such as 3.5 ms"
+                           : "a number in (0, 1]: the share that remains");
+      (key == "flops"    ? config_.target_flops
+       : key == "params" ? config_.target_parameters
+                         : config_.target_latency) = ratio;
     }
   }
   void read_names(const YAML::Node& value) {

@@ -48,6 +48,8 @@ std::vector<std::pair<Sensitivity, PruningPlan>> sensitivity_plans(const Graph& 
   alone.target_flops.reset();
   alone.target_parameters.reset();
   alone.target_macs.reset();
+  alone.target_latency.reset();
+  alone.target_seconds.reset();
   alone.sparsity = 0.0;
   alone.scope = "uniform";
   ImportanceData data;

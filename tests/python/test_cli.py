@@ -341,3 +341,26 @@ def test_python_m_tinyml_runs_the_tool() -> None:
     command = [sys.executable, "-m", "tinyml", "--version"]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert result.stdout.startswith("tinyml ")
+
+
+def test_prune_to_a_latency_with_a_table_of_this_machine(model: Path, directory: Path) -> None:
+    import ai_edge_litert
+
+    library = next(Path(ai_edge_litert.__file__).parent.glob("libLiteRt.so"))
+    table, pruned = directory / "table.json", directory / "latency.pt2"
+    succeed("profile", model, "-o", table, "--litert", library, "--widths", "1,0.5,0.2")
+    target = ("--target", "latency=0.8")
+    result = succeed("prune", model, *target, "--latency-table", table, "-o", pruned)
+    assert "latency" in result.stdout
+    assert pruned.exists()
+    result = tinyml("prune", model, "--target", "latency=soon", "-o", pruned)
+    assert result.returncode == BAD_USAGE
+    assert "latency=TIME" in result.stderr
+    result = tinyml("prune", model, "--target", "latency=1ns", "-o", pruned)
+    assert result.returncode == BAD_USAGE
+    result = tinyml(
+        "prune", model, "--target", "latency=1 us", "--litert", library, "-o", directory / "no.pt2"
+    )
+    assert result.returncode == BAD_INPUT
+    assert "cannot be reached" in result.stderr
+    assert not (directory / "no.pt2").exists()

@@ -11,6 +11,7 @@ from torch import nn
 
 from tinyml import _core
 from tinyml._core import Error
+from tinyml.latency import Latency
 from tinyml.prune.host import Evaluate, Host, Train
 from tinyml.prune.pruner import ChannelPruner, Config
 
@@ -40,12 +41,13 @@ class IterativePruner(ChannelPruner):
         train: Train,
         evaluate: Evaluate | None = None,
         work_dir: str | os.PathLike[str] | None = None,
+        latency: Latency | None = None,
     ) -> None:
         settings = _settings(config)
         if callable(settings.get("metrics")):
             raise Error("a pruner of several cuts takes the name of a metric, not a function")
         own = {key: settings.pop(key) for key in list(settings) if key in self._own_keys}
-        super().__init__(model, dummy_input, settings)
+        super().__init__(model, dummy_input, settings, latency=latency)
         if self._needs_evaluate and evaluate is None:
             raise Error(f"{type(self).__name__} compares candidates: it needs evaluate=...")
         self._settings = self._defaults(settings) | own
@@ -55,7 +57,7 @@ class IterativePruner(ChannelPruner):
     def _defaults(self, settings: dict[str, Any]) -> dict[str, Any]:
         return settings
 
-    def _run(self, config: str, host: Host, journal: str) -> None:
+    def _run(self, config: str, host: Host, journal: str, latency: Latency) -> None:
         raise AssertionError("every pruner has its own")
 
     def prune(self) -> nn.Module:
@@ -67,7 +69,7 @@ class IterativePruner(ChannelPruner):
         if self.plan is not None:
             raise Error("this model has been pruned; make a new pruner to prune it further")
         host = Host(self._live, self._train, self._evaluate, self._measures_importance)
-        self._run(yaml.safe_dump(self._settings), host, self._journal)
+        self._run(yaml.safe_dump(self._settings), host, self._journal, self._latency)
         self.plan = host.plan
         return self._live.module
 

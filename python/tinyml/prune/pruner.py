@@ -13,8 +13,9 @@ import torch
 from torch import nn
 
 from tinyml import _core
-from tinyml._core import Error, Graph, ModelCost, PruningPlan
+from tinyml._core import Error, Graph, LatencyTable, ModelCost, PruningPlan
 from tinyml.capture import capture_modes
+from tinyml.latency import Latency, measure_latency
 from tinyml.prune.importance import Metric, gather
 from tinyml.prune.live import LiveModel
 from tinyml.prune.masks import Masks
@@ -60,15 +61,26 @@ class ChannelPruner:
     config: a dict, or the path of a YAML or JSON file; docs/pruning.md lists the keys. In a dict
         `metrics` may be a function of a weight's name and the weight (channels first) that returns
         one number a channel; larger is more important.
+    latency: what a latency target is measured by, as seconds for a Graph: a function, or a
+        LatencyTable. Default: the table that the config names, else LiteRT on this machine.
 
     `graph` is the captured model, after `prune()` the pruned one.
     """
 
-    def __init__(self, model: nn.Module, dummy_input: Any, config: Config = None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        dummy_input: Any,
+        config: Config = None,
+        *,
+        latency: Latency | None = None,
+    ) -> None:
         self.model = model
         self._metric, self._config = _read_config(config)
         _core.check_pruning_config(self._config)
+        self._latency = _latency_of(latency, self._config)
         self._live = LiveModel(model, dummy_input)
+        self._original = self.graph
         self._cost = _core.count_cost(self.graph)
         self._masks: Masks | None = None
         self._before: tuple[Graph, _core.DependencyGraph] | None = None
@@ -86,6 +98,15 @@ class ChannelPruner:
     def calc_flops(self) -> PruningCost:
         """Cost before and after (the same before `prune()`)."""
         return PruningCost(self._cost, _core.count_cost(self.graph))
+
+    def calc_latency(self) -> tuple[float, float]:
+        """Seconds of one inference before and after, as a latency target is measured."""
+        return self._seconds(self._original), self._seconds(self.graph)
+
+    def _seconds(self, graph: Graph) -> float:
+        if isinstance(self._latency, LatencyTable):
+            return self._latency.estimate(graph)
+        return float(self._latency(graph))
 
     def pruned_indices(self, module: nn.Module) -> dict[str, dict[int, list[int]]]:
         """What was removed from a module: {parameter name: {dimension: indices}}."""
@@ -106,7 +127,9 @@ class ChannelPruner:
         """
         self._live.refresh()
         data = gather(self._live, self._metric, batches)
-        return _core.plan_pruning(self._live.graph, self.dependencies, self._config, **data)
+        return _core.plan_pruning(
+            self._live.graph, self.dependencies, self._config, latency=self._latency, **data
+        )
 
     def sensitivity(
         self,
@@ -215,6 +238,13 @@ class IdentityChannelPruner(ChannelPruner):
         """Check that an empty plan leaves the model as it is; returns the model."""
         self._live.refresh()
         return self._cut(_core.PruningPlan.from_json(_EMPTY_PLAN))
+
+
+def _latency_of(latency: Latency | None, config: str) -> Latency:
+    if latency is not None:
+        return latency
+    table = _core.latency_table_of(config)
+    return LatencyTable.load(table) if table else measure_latency
 
 
 _EMPTY_PLAN = '{"format": "tinyml.pruning_plan", "version": 1, "metric": "none", "cuts": []}'

@@ -21,6 +21,10 @@ std::string fingerprint(const PruningConfig& config) {
                                  config.group_reduction, config.scope, config.max_sparsity, config.sparsity,
                                  config.target_flops.value_or(-1.0), config.target_parameters.value_or(-1.0),
                                  config.multiple, config.min_channels, config.skip_last_fc, config.seed);
+  if (config.target_latency || config.target_seconds) {
+    text += fmt::format(" latency {} {} {}", config.target_latency.value_or(-1.0), config.target_seconds.value_or(-1.0),
+                        config.latency_table);
+  }
   for (const auto& [name, sparsity] : config.layer_sparsity) text += fmt::format(" {}={}", name, sparsity);
   for (const std::string& name : config.exclude_ops) text += " -" + name;
   return text;
@@ -113,6 +117,16 @@ PruningPlan Journal::project(const std::function<PruningPlan()>& make) {
   PruningPlan plan = make();
   record("project", to_json(plan));
   return plan;
+}
+
+double Journal::number(const std::function<double()>& make) {
+  if (const Event* event = replay("number")) {
+    if (next_ == known_) host_.load(checkpoint(known_));
+    return nlohmann::json::parse(event->text).get<double>();
+  }
+  const double value = make();
+  record("number", nlohmann::json(value).dump());
+  return value;
 }
 
 void Journal::remove_branches(const std::function<std::vector<std::string>(const Graph&)>& make) {

@@ -23,6 +23,8 @@ class Journal {
   /// Whether the last event took the weights from the checkpoint: what a run keeps beside them must be restored.
   bool just_resumed() const { return known_ > 0 && next_ == known_ && events_.size() == known_; }
   void remove_branches(const std::function<std::vector<std::string>(const Graph&)>& make);
+  /// A number that a second run must see again, such as a measured time.
+  double number(const std::function<double()>& make);
   /// Runs `choose`, which leaves a plan and the weights behind it in a checkpoint file, then cuts and takes the
   /// weights.
   void adopt(const std::function<PruningPlan(const std::string& checkpoint)>& choose);

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "prune/pruners/journal.h"
+#include "prune/pruners/budget.h"
 #include "tinyml/branches.h"
 
 namespace tinyml {
@@ -54,18 +54,15 @@ std::vector<std::string> choose_branches(const Graph& graph, double target_macs,
 }  // namespace
 
 void run_gradual(const GradualConfig& config, const PruningHost& host, const JournalPath& path) {
-  if (!config.pruning.target_flops) {
-    throw Error("a run of several cuts needs a FLOPs target", "add target: {flops: SHARE} to the configuration");
-  }
   prune::Journal journal(path,
                          fmt::format("gradual {} {} {} {}", config.steps, config.pruning_share, config.min_width_ratio,
                                      prune::fingerprint(config.pruning)),
                          host);
-  const double target = *config.pruning.target_flops;
+  const prune::Budget budget(config.pruning, host, journal);
   const Graph first = host.graph();
-  const auto whole = static_cast<double>(count_cost(first).total.macs);
+  const double target = budget.target() / budget.whole();
+  const auto macs = static_cast<double>(count_cost(first).total.macs);
   PruningConfig cut = config.pruning;
-  cut.target_flops.reset();
   cut.reference_widths = widths_of(analyze_dependencies(first));
   cut.fill_target = config.pruning.scope == "uniform";
   for (int step = 1; step <= config.steps; ++step) {
@@ -79,10 +76,10 @@ void run_gradual(const GradualConfig& config, const PruningHost& host, const Jou
     }
     if (step == std::min(2, config.steps) && config.min_width_ratio > 0.0) {
       journal.remove_branches(
-          [&](const Graph& graph) { return choose_branches(graph, target * whole, config.min_width_ratio); });
+          [&](const Graph& graph) { return choose_branches(graph, target * macs, config.min_width_ratio); });
     }
     const double remaining = target + (1.0 - target) * std::pow(1.0 - share, 3);
-    cut.target_macs = static_cast<int64_t>(std::floor(remaining * whole));
+    cut = budget.limit(std::move(cut), remaining * budget.whole());
     journal.cut([&](const Graph& graph, const DependencyGraph& dependencies) {
       ImportanceData now = data;
       if (!now.unit_scores.empty()) now.unit_scores = carry_scores(measured, data.unit_scores, dependencies);

@@ -1,31 +1,33 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <filesystem>
 #include <optional>
 
-#include "prune/pruners/journal.h"
+#include "prune/pruners/budget.h"
 
 namespace tinyml {
 namespace {
 
-/// The plan that cuts one subgraph alone until no more than `macs` remain; nothing when it cannot.
+/// The plan that cuts one subgraph alone until no more than `goal` of the budget remains; nothing when it cannot.
 std::optional<PruningPlan> cut_alone(const Graph& graph, const DependencyGraph& dependencies, PruningConfig config,
-                                     const std::string& subgraph, int64_t macs, const ImportanceData& data) {
+                                     const std::string& subgraph, const prune::Budget& budget, double goal,
+                                     const ImportanceData& data) {
+  std::map<std::string, double> known;  // By plan: different sparsities may choose the same.
   const auto remaining = [&](double sparsity) {
     config.layer_sparsity = {{subgraph, sparsity}};
     PruningPlan plan = plan_pruning(graph, dependencies, config, data);
-    const int64_t count = count_cost(apply_plan(graph, dependencies, plan)).total.macs;
-    return std::pair(std::move(plan), count);
+    const auto [entry, is_new] = known.emplace(to_json(plan), 0.0);
+    if (is_new) entry->second = budget.of(apply_plan(graph, dependencies, plan));
+    return std::pair(std::move(plan), entry->second);
   };
   constexpr double kMost = 0.999999;
   auto [best, least] = remaining(kMost);
-  if (least > macs) return std::nullopt;
+  if (least > goal) return std::nullopt;
   double low = 0.0, high = kMost;
-  for (int step = 0; step < 12; ++step) {
+  for (int step = 0; step < (budget.is_measured() ? 7 : 12); ++step) {
     const double middle = 0.5 * (low + high);
-    auto [plan, count] = remaining(middle);
-    if (count <= macs) {
+    auto [plan, amount] = remaining(middle);
+    if (amount <= goal) {
       high = middle;
       best = std::move(plan);
     } else {
@@ -38,9 +40,6 @@ std::optional<PruningPlan> cut_alone(const Graph& graph, const DependencyGraph& 
 }  // namespace
 
 void run_netadapt(const NetAdaptConfig& config, const PruningHost& host, const JournalPath& path) {
-  if (!config.pruning.target_flops) {
-    throw Error("NetAdapt needs a budget", "add target: {flops: SHARE} to the configuration");
-  }
   if (!host.fork || !host.evaluate || !host.save || !host.load) {
     throw Error("NetAdapt needs an evaluation of the model's quality", "give the pruner an evaluate function");
   }
@@ -48,21 +47,20 @@ void run_netadapt(const NetAdaptConfig& config, const PruningHost& host, const J
                          fmt::format("netadapt {} {} {} {}", config.first_reduction, config.decay, config.short_share,
                                      prune::fingerprint(config.pruning)),
                          host);
-  PruningConfig single = config.pruning;
-  single.target_flops.reset();
+  const prune::Budget budget(config.pruning, host, journal);
+  PruningConfig single = prune::Budget::without_target(config.pruning);
   single.sparsity = 0.0;
-  const auto whole = static_cast<double>(count_cost(host.graph()).total.macs);
-  const double budget = *config.pruning.target_flops * whole;
-  double reduction = config.first_reduction * whole;
-  double macs = whole;
+  const double allowed = (budget.is_measured() ? 1.02 : 1.0) * budget.target();  // Times are never twice the same.
+  double reduction = config.first_reduction * budget.whole();
+  double used = budget.whole();
   int index = 0;
-  for (int step = 0; macs > budget; ++step, reduction *= config.decay) {
+  for (int step = 0; used > allowed; ++step, reduction *= config.decay) {
     if (step == config.max_steps) {
-      throw Error(fmt::format("NetAdapt has not reached its budget after {} steps: {:.1f} % of the FLOPs remain", step,
-                              100.0 * macs / whole),
+      throw Error(fmt::format("NetAdapt has not reached its budget after {} steps: {:.1f} % of the {} remain", step,
+                              100.0 * used / budget.whole(), budget.name()),
                   "raise first_reduction or max_steps");
     }
-    const auto goal = static_cast<int64_t>(std::max(budget, macs - reduction));
+    const double goal = std::max(budget.target(), used - reduction);
     journal.adopt([&](const std::string& checkpoint) {
       const Graph graph = host.graph();
       const DependencyGraph dependencies = analyze_dependencies(graph);
@@ -71,7 +69,7 @@ void run_netadapt(const NetAdaptConfig& config, const PruningHost& host, const J
       std::optional<PruningPlan> best;
       double best_quality = 0.0;
       for (const Subgraph& subgraph : dependencies.subgraphs) {
-        std::optional<PruningPlan> plan = cut_alone(graph, dependencies, single, subgraph.name, goal, data);
+        std::optional<PruningPlan> plan = cut_alone(graph, dependencies, single, subgraph.name, budget, goal, data);
         if (!plan) continue;
         verify_plan(graph, dependencies, *plan);
         const PruningHost candidate = host.fork();
@@ -86,15 +84,14 @@ void run_netadapt(const NetAdaptConfig& config, const PruningHost& host, const J
         best = std::move(plan);
       }
       if (!best) {
-        throw Error(
-            fmt::format("NetAdapt is stuck at {:.1f} % of the FLOPs: no single layer can give what the next step "
-                        "needs",
-                        100.0 * macs / whole),
-            "raise the target, lower first_reduction, or exclude fewer layers");
+        throw Error(fmt::format("NetAdapt is stuck at {:.1f} % of the {}: no single layer can give what the next step "
+                                "needs",
+                                100.0 * used / budget.whole(), budget.name()),
+                    "raise the target, lower first_reduction, or exclude fewer layers");
       }
       return *best;
     });
-    macs = static_cast<double>(count_cost(host.graph()).total.macs);
+    used = budget.is_measured() ? journal.number([&] { return budget.of(host.graph()); }) : budget.of(host.graph());
     ++index;
   }
   TrainingSegment last{index, 0.0, 1.0};

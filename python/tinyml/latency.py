@@ -1,0 +1,75 @@
+"""Latency in LiteRT on this machine, and tables of it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import nn
+
+from tinyml import _core
+from tinyml._core import Graph, LatencyTable
+from tinyml.capture import trace
+from tinyml.verification import _make_interpreter
+
+__all__ = ["Latency", "LatencyTable", "measure_latency", "profile"]
+
+Latency = Callable[[Graph], float] | LatencyTable
+"""Seconds that one inference of a graph takes: a function that measures, or a table."""
+
+
+def measure_latency(
+    model: Graph | bytes | str | os.PathLike[str],
+    *,
+    least_seconds: float = 0.2,
+    kernels: str = "xnnpack",
+) -> float:
+    """Seconds of one inference in LiteRT on one core: the fastest of many runs.
+
+    What else the machine does only ever adds to a run, so the fastest is the one that repeats.
+
+    model: a Graph, which is converted, or a .tflite file (path or contents). Inputs are zeros.
+    least_seconds: time to spend on runs; there are five at least.
+    """
+    if isinstance(model, Graph):
+        model = _core.convert(model).to_bytes()
+    interpreter = _make_interpreter(
+        model if isinstance(model, bytes) else os.fspath(model), kernels
+    )
+    interpreter.allocate_tensors()
+    interpreter.invoke()  # caches fill
+    times: list[float] = []
+    begin = time.perf_counter()
+    while len(times) < 5 or time.perf_counter() - begin < least_seconds:
+        start = time.perf_counter()
+        interpreter.invoke()
+        times.append(time.perf_counter() - start)
+    return max(min(times), 1e-9)
+
+
+def profile(
+    model: nn.Module | Graph,
+    dummy_input: Any = None,
+    *,
+    widths: Sequence[float] = (1.0, 0.75, 0.5, 0.25, 0.125),
+    rounds: int = 8,
+    multiple: int = 1,
+    measure: Callable[[bytes], float] = measure_latency,
+    device: str = "",
+) -> LatencyTable:
+    """Measure every operator of a model in the shapes that pruning gives it.
+
+    The table is for pruners (`latency=table`, or `latency_table: FILE` after `table.save(FILE)`).
+
+    widths: shares of the channels at which all layers are measured, then `rounds` times each layer
+        at a random one of them.
+    multiple: keep multiples of so many channels.
+    measure: from a .tflite file's contents to seconds, on the device; default LiteRT here.
+    """
+    graph = model if isinstance(model, Graph) else trace(model, dummy_input)
+    table = _core.profile(graph, measure, list(widths), rounds, multiple)
+    table.device = device or f"{platform.system()} {platform.machine()}, LiteRT, one core"
+    return table

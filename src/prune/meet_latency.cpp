@@ -1,0 +1,80 @@
+#include "prune/meet_latency.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+
+namespace tinyml::prune {
+namespace {
+
+constexpr double kTolerance = 0.05;
+constexpr double kMost = 0.999999;  // Of each layer's channels.
+constexpr int kSteps = 20;
+
+struct Candidate {
+  double sparsity = 0.0;
+  std::vector<bool> kept;
+  double seconds = 0.0;
+};
+
+/// The better of two, where one counts at all.
+bool is_better(const Candidate& a, const Candidate& b, double limit) {
+  const bool a_fits = a.seconds <= limit, b_fits = b.seconds <= limit;
+  if (a_fits && b_fits) return a.seconds > b.seconds;
+  if (!a_fits && !b_fits) return a.seconds < b.seconds;
+  const bool is_near = (a_fits ? a : b).seconds >= (1.0 - kTolerance) * limit;
+  return is_near ? a_fits : !a_fits;  // One above but within the tolerance is nearer than one far below.
+}
+
+}  // namespace
+
+double latency_limit(const Graph& graph, const PruningConfig& config) {
+  if (!config.latency) {
+    throw Error("a latency target needs something that tells the latency",
+                "give a latency_table made by 'tinyml profile', or measure in LiteRT (docs/pruning.md)");
+  }
+  return config.target_seconds ? *config.target_seconds : *config.target_latency * config.latency(graph);
+}
+
+std::vector<bool> meet_latency(const Graph& graph, const DependencyGraph& dependencies, const PruningConfig& config,
+                               const Allocation& allocation, double least, double limit) {
+  const auto measure = [&](double sparsity, std::vector<bool> kept) {
+    const PruningPlan plan = plan_from_units(dependencies, kept, config.metric);
+    const double seconds = config.latency(apply_plan(graph, dependencies, plan));
+    return Candidate{sparsity, std::move(kept), seconds};
+  };
+  Candidate wide = measure(least, allocation.choose(least));
+  if (wide.seconds <= limit) return wide.kept;
+  Candidate narrow = measure(kMost, allocation.choose(kMost));
+  const double allowed = (1.0 + kTolerance) * limit;
+  if (narrow.seconds > allowed) {
+    throw Error(fmt::format("the latency target of {:.3f} ms cannot be reached: {:.3f} ms remain with everything "
+                            "removed that may be",
+                            1e3 * limit, 1e3 * narrow.seconds),
+                "raise the target, or exclude fewer layers");
+  }
+  std::optional<Candidate> best;
+  const auto consider = [&](const Candidate& candidate) {
+    if (candidate.seconds <= allowed && (!best || is_better(candidate, *best, limit))) best = candidate;
+  };
+  consider(wide);
+  consider(narrow);
+  for (int step = 0; step < kSteps; ++step) {
+    if (best->seconds <= limit && best->seconds >= (1.0 - kTolerance) * limit) break;
+    const double middle = 0.5 * (wide.sparsity + narrow.sparsity);
+    std::vector<bool> kept = allocation.choose(middle);
+    // Widths are whole numbers: a sparsity between may choose what is measured already.
+    if (kept == wide.kept) {
+      wide.sparsity = middle;
+    } else if (kept == narrow.kept) {
+      narrow.sparsity = middle;
+    } else {
+      Candidate candidate = measure(middle, std::move(kept));
+      consider(candidate);
+      (candidate.seconds <= limit ? narrow : wide) = std::move(candidate);
+    }
+  }
+  return best->kept;
+}
+
+}  // namespace tinyml::prune

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <vector>
+
+#include "prune/allocation.h"
+
+namespace tinyml::prune {
+
+/// What the config's latency target allows, in seconds; a share counts from `graph`. Throws Error without a function
+/// that measures.
+double latency_limit(const Graph& graph, const PruningConfig& config);
+
+/// kept[unit] for the smallest sparsity from `least` on whose latency is at most `limit`, by bisection: it ends as soon
+/// as one lies within 5 % below the limit. Where there is none, one within 5 % above counts, else the slowest that is
+/// faster. Throws Error saying how near one can come.
+std::vector<bool> meet_latency(const Graph& graph, const DependencyGraph& dependencies, const PruningConfig& config,
+                               const Allocation& allocation, double least, double limit);
+
+}  // namespace tinyml::prune
