@@ -9,6 +9,7 @@
 #include "bindings.h"
 #include "tinyml/calibration.h"
 #include "tinyml/quantize.h"
+#include "tinyml/round_biases.h"
 
 namespace tinyml::python {
 
@@ -51,6 +52,8 @@ void bind_quantize(nb::module_& module) {
   module.def(
       "check_quantization_config", [](const std::string& config) { (void)parse_scheme(config); }, nb::arg("config"),
       "Raise tinyml.Error listing every problem of a configuration (YAML or JSON text).");
+  module.def("round_biases", &round_biases, nb::arg("graph"),
+             "The graph with the biases of quantized layers on the integers that the device adds.");
   module.def("fuse", &fuse, nb::arg("graph"), "Fold batch norms into the layers before them.");
   module.def("quantize", &quantize_graph, nb::arg("graph"), nb::arg("config") = "",
              "Fuse, then add FakeQuants. Returns (graph, report).");

@@ -34,6 +34,7 @@ _LAZY: dict[str, str] = {
     "measure_latency": "tinyml.latency",
     "profile": "tinyml.latency",
     "optimize": "tinyml.tflite",
+    "round_biases": "tinyml.biases",
     "trace": "tinyml.capture",
     "verify": "tinyml.tflite",
 }

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from tinyml import _core
+from tinyml.biases import round_biases
 from tinyml.capture import trace
 from tinyml.codegen import generate_code
 from tinyml.nn import calibrating, fake_quantizers, set_calibrating, set_observers
@@ -60,6 +61,7 @@ class _Quantizer:
         self.weights_path = self.work_dir / f"{stem}_q.pth"
         self.report: _core.QuantizationReport | None = None
         """What was quantized and what was not, and why; set by quantize()."""
+        self._graph: _core.Graph | None = None
 
     def _make_module(self) -> nn.Module:
         """The quantized model from its code, with weights, in eval mode."""
@@ -74,8 +76,10 @@ class _Quantizer:
         finally:
             fresh.unlink(missing_ok=True)
         fingerprint = hashlib.sha256(source.encode()).hexdigest()[:16]
+        self._graph = graph
         if self.py_path.exists() and not self.force_overwrite:
             self._check_fresh(fingerprint)
+            self._graph = None  # the code may have been edited
         else:
             temporary = self.py_path.with_name(self.py_path.name + ".part")
             temporary.write_text(_HEADER.format(fingerprint) + source, encoding="utf-8")
@@ -147,7 +151,8 @@ class PostQuantizer(_Quantizer):
         return self.freeze()
 
     def freeze(self) -> nn.Module:
-        """Compute the scales from what was observed; the module is ready to convert."""
+        """Compute the scales from what was observed and round the biases to the integers that
+        the device adds; the module is ready to convert, and computes what the file will."""
         if self.module is None:
             raise _core.Error("Nothing was observed: call quantize() and run calibration data.")
         unseen = [
@@ -162,7 +167,7 @@ class PostQuantizer(_Quantizer):
             )
         set_calibrating(self.module, False)
         set_observers(self.module, False)
-        return self.module
+        return round_biases(self.module, self.dummy_input, self._graph)
 
 
 def _as_arguments(inputs: Any) -> tuple[Any, ...]:

@@ -7,6 +7,7 @@
 
 #include "tinyml/calibration.h"
 #include "tinyml/evaluate.h"
+#include "tinyml/round_biases.h"
 
 namespace tinyml {
 namespace {
@@ -166,7 +167,7 @@ Graph calibrate(const Graph& graph, const std::vector<std::vector<Tensor>>& samp
     result.set_binding_data(observation.zero_point, Tensor::from<int32_t>({chosen.zero_point}, {1}));
   }
   if (!unseen.empty()) throw Error("the model could not be calibrated", std::move(unseen));
-  return result;
+  return round_biases(result);
 }
 
 }  // namespace tinyml

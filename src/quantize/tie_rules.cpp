@@ -125,7 +125,7 @@ std::optional<double> number(const Node& node, std::string_view name) {
   return node.arg(name).as_double();
 }
 
-/// Whether a pooling to a given size leaves one element.
+/// Whether a pooling leaves one element: the mean, whose integer form has a scale of its own.
 bool is_global_pool(const Graph& graph, const Node& node) {
   const TensorType& type = graph.tensor_type(node.outputs.at(0));
   const std::vector<int64_t> sizes = type.sizes();
@@ -157,7 +157,7 @@ TieRule tie_rule(const Graph& graph, const Node& node) {
       return stays_float("its result is not float32");
     }
   }
-  if (node.op.starts_with("aten.adaptive_avg_pool") && is_global_pool(graph, node)) rule.tie = Tie::kCompute;
+  if (base_name(node.op).find("avg_pool") != std::string::npos && is_global_pool(graph, node)) rule.tie = Tie::kCompute;
   if (node.op == "aten.batch_norm.default") {
     if (!node.arg("running_mean").is_value()) {
       return stays_float("a batch norm without running statistics has no integer form");

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 
 #include "tflite/builder.h"
@@ -63,6 +64,20 @@ TEST(Quantization, WhatHasNoFakeQuantStaysFloat) {
   const Tensor& weights = operand(result, result.subgraphs[0].operators[2], 1);
   EXPECT_EQ(weights.type, Type::FLOAT32);  // The values that the INT8 weights stand for.
   EXPECT_TRUE(weights.is_constant());
+}
+
+TEST(Quantization, AnAffineMapThatStandsAloneRunsInInt8Exactly) {
+  Builder b;
+  const int x = b.max_pool(b.fake_quant(b.input({1, 4, 8, 8}), 0.02F, 1));
+  const int scaled = b.binary(Op::MUL, x, b.constant({1, 4, 1, 1}, -2, 2));
+  const int y = b.fake_quant(b.binary(Op::ADD, scaled, b.constant({1, 4, 1, 1})), 0.03F, 4);
+  Model result;
+  EXPECT_EQ(optimized(b.finish({y}), &result),
+            (Ops{Op::QUANTIZE, Op::MAX_POOL_2D, Op::DEPTHWISE_CONV_2D, Op::DEQUANTIZE}));
+  const Tensor& weights = operand(result, result.subgraphs[0].operators[2], 1);
+  ASSERT_EQ(weights.type, Type::INT8);
+  EXPECT_EQ(weights.quantization.scale.size(), 4U);
+  for (const int8_t q : weights.buffer.as<int8_t>()) EXPECT_EQ(std::abs(q), 127);
 }
 
 TEST(Quantization, MovementsCarryTheScale) {

@@ -98,9 +98,20 @@ TensorId clamp_on_grid(Lowering& at, TensorId x, const Scheme& scheme, bool belo
   return x;
 }
 
+// "stage1.conv/conv2d_int8": the value that is quantized, under the name it has in the graph, which no other value has.
+std::string integer_name(const Lowering& at, Type type) {
+  const Argument& argument = at.node().arg("self");
+  if (!argument.is_value()) return "";
+  const Value& value = at.graph().value(argument.as_value());
+  std::string path;
+  if (value.producer != kNoNode) path = at.graph().node(value.producer).module_path();
+  return fmt::format("{}{}{}_{}", path, path.empty() ? "" : "/", value.name, type == Type::INT8 ? "int8" : "int16");
+}
+
 TensorId put_on_grid(Lowering& at, TensorId x, Type type, const tflite::Quantization& quantization) {
   const TensorId quantized = at.emit(Op::QUANTIZE, {x}, type, at.shape(x));
   at.tensor(quantized).quantization = quantization;
+  if (std::string name = integer_name(at, type); !name.empty()) at.tensor(quantized).name = std::move(name);
   return at.emit(Op::DEQUANTIZE, {quantized}, Type::FLOAT32, at.shape(x));
 }
 

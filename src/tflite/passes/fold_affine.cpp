@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <optional>
 
 #include "tflite/constant_values.h"
@@ -6,6 +7,7 @@
 #include "tflite/passes/affine.h"
 #include "tflite/passes/editor.h"
 #include "tflite/passes/passes.h"
+#include "tflite/passes/quantization.h"
 
 namespace tinyml::tflite {
 namespace {
@@ -140,6 +142,74 @@ int fold_affine(Subgraph& subgraph) {
   return changes;
 }
 
+namespace {
+
+// The factors of an integer value as INT8 weights: one for each channel, so 127 steps of its own size hold it exactly.
+// A factor that is tiny beside its shift gets a larger step, so that the shift fits into the INT32 bias.
+int exact_weights(Editor& editor, Tensor weights, const std::vector<float>& factors, const std::vector<float>& shifts,
+                  float input_scale) {
+  Quantization quantization;
+  quantization.quantized_dimension = 3;
+  std::vector<int8_t> integers;
+  const auto magnitude = [](float a, float b) { return std::abs(a) < std::abs(b); };
+  const float largest = std::abs(*std::max_element(factors.begin(), factors.end(), magnitude));
+  for (size_t c = 0; c < factors.size(); ++c) {
+    const float own = std::abs(factors[c]) / 127.0F;
+    const float for_shift = std::abs(shifts[c]) / input_scale * 0x1p-30F;
+    float step = std::max(own, for_shift);
+    if (!(step > 0)) step = largest > 0 ? largest / 127.0F : 1.0F;
+    quantization.scale.push_back(step);
+    quantization.zero_point.push_back(0);
+    integers.push_back(static_cast<int8_t>(std::clamp(std::nearbyint(factors[c] / step), -127.0F, 127.0F)));
+  }
+  Tensor stored = weights;
+  stored.type = Type::INT8;
+  stored.quantization = std::move(quantization);
+  stored.buffer = Buffer::of(std::move(integers));
+  Operator dequantize;
+  dequantize.op = Op::DEQUANTIZE;
+  dequantize.inputs = {editor.add_tensor(std::move(stored))};
+  weights.name += "_real";
+  weights.buffer = Buffer();
+  const int real = editor.add_tensor(std::move(weights));
+  dequantize.outputs = {real};
+  editor.add_operator(std::move(dequantize));
+  return real;
+}
+
+// The INT8 tensor whose scale the value has or will have once DEQUANTIZEs have moved behind what only moves values.
+int integers_behind(const Editor& editor, int id) {
+  for (int steps = 0; steps < 16; ++steps) {
+    const int made_by = editor.producer(id);
+    if (made_by == kNoProducer) return kNoTensor;
+    const Operator& op = editor.op(made_by);
+    switch (op.op) {
+      case Op::DEQUANTIZE: {
+        const int source = quantized_source(editor, id, false);
+        return source != kNoTensor && editor.tensor(source).type == Type::INT8 ? source : kNoTensor;
+      }
+      case Op::SPLIT:
+        id = op.inputs[1];
+        break;
+      case Op::CONCATENATION:
+      case Op::MAX_POOL_2D:
+      case Op::PAD:
+      case Op::RESHAPE:
+      case Op::RESIZE_NEAREST_NEIGHBOR:
+      case Op::SLICE:
+      case Op::STRIDED_SLICE:
+      case Op::TRANSPOSE:
+        id = op.inputs[0];
+        break;
+      default:
+        return kNoTensor;
+    }
+  }
+  return kNoTensor;
+}
+
+}  // namespace
+
 int form_depthwise_affine(Subgraph& subgraph) {
   Editor editor(subgraph);
   int changes = 0;
@@ -163,7 +233,9 @@ int form_depthwise_affine(Subgraph& subgraph) {
     Tensor weights;
     weights.name = editor.tensor(out).name + "_scale";
     weights.shape = {1, 1, 1, source.shape[3]};
-    weights.buffer = Buffer::of(scale->scale);
+    const int integers = integers_behind(editor, x);
+    const bool quantized = integers != kNoTensor;
+    if (!quantized) weights.buffer = Buffer::of(scale->scale);
     Tensor bias;
     bias.name = editor.tensor(out).name + "_shift";
     bias.shape = {source.shape[3]};
@@ -171,7 +243,10 @@ int form_depthwise_affine(Subgraph& subgraph) {
     Operator depthwise;
     depthwise.op = Op::DEPTHWISE_CONV_2D;
     depthwise.options = DepthwiseConv2DOptions{.activation = std::get<ArithmeticOptions>(add.options).activation};
-    depthwise.inputs = {x, editor.add_tensor(std::move(weights)), editor.add_tensor(std::move(bias))};
+    const int factors = quantized ? exact_weights(editor, std::move(weights), scale->scale, shift->shift,
+                                                  editor.tensor(integers).quantization.scale[0])
+                                  : editor.add_tensor(std::move(weights));
+    depthwise.inputs = {x, factors, editor.add_tensor(std::move(bias))};
     depthwise.outputs = {out};
     editor.remove(o);
     editor.remove(next);

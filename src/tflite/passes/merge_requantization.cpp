@@ -96,6 +96,7 @@ int quantized_result(const Editor& editor, int id) {
 
 void absorb_quantize(Editor& editor, int id, int replacement) {
   const std::vector<Use> uses = editor.consumers(id);
+  if (!uses.empty()) editor.tensor(replacement).name = editor.tensor(editor.op(uses[0].op).outputs[0]).name;
   for (const Use& use : uses) {
     const int q = editor.op(use.op).outputs[0];
     editor.remove(use.op);

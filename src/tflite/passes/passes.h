@@ -72,7 +72,8 @@ int drop_broadcasts(Subgraph& subgraph);
 /// Copies values that LiteRT's own kernels would overwrite too early: see the source.
 int protect_shared_memory(Subgraph& subgraph);
 
-/// MUL and ADD by constants per channel that stand alone become a 1x1 DEPTHWISE_CONV_2D.
+/// MUL and ADD by constants per channel that stand alone become a 1x1 DEPTHWISE_CONV_2D; on a quantized value one whose
+/// weights are INT8, which hold one factor a channel exactly.
 int form_depthwise_affine(Subgraph& subgraph);
 
 /// RELU, RELU6, RELU_N1_TO_1 into the operator before, where that has fused activations.

@@ -14,7 +14,8 @@ int quantized_source(const Editor& editor, int id, bool constants);
 /// The integer tensor that a quantized result becomes (the first QUANTIZE's output); kNoTensor when `id` is none.
 int quantized_result(const Editor& editor, int id);
 
-/// Makes all QUANTIZE operators on `id` disappear: their readers read `replacement`, which has their type.
+/// Makes all QUANTIZE operators on `id` disappear: their readers read `replacement`, which has their type
+/// and gets the first one's name: that of the quantized value.
 void absorb_quantize(Editor& editor, int id, int replacement);
 
 /// QUANTIZE of DEQUANTIZE: nothing where the scales agree, one QUANTIZE between integers where they differ. RELU and

@@ -289,6 +289,7 @@ class TableWriter {
       if (!(std::abs(expected[i] - (*actual)[i]) <= kTolerance * result.scale[0])) return false;
     }
     const int made = emit(*best, source, result);
+    editor_.tensor(made).name = editor_.tensor(out).name;
     editor_.remove(o);
     editor_.replace_uses(out, made);
     return true;

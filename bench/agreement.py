@@ -1,0 +1,109 @@
+"""How far the int8 file is from the fake-quantized PyTorch model, network by network.
+
+    PYTHONPATH=build/python:tests .venv/bin/python bench/agreement.py [network ...] [--full]
+
+Post-training quantization with `--samples` inputs; the file runs on `--kernels` and is compared on
+inputs that were not calibrated on. Columns: integer outputs that are equal, that are at most one
+step away, the signal-to-noise ratio of the file against the simulation, of the simulation against
+float PyTorch, and of the file against float PyTorch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import warnings
+
+import numpy as np
+import torch
+from models import DEPLOYED, ZOO
+from torch.utils._pytree import tree_leaves
+
+import tinyml
+from tinyml import PostQuantizer, _core
+from tinyml.verification import _make_interpreter, measure_error, run_tflite
+
+
+def output_steps(content: bytes) -> list[float]:
+    """The scale of each output of a file; 0 for a float one."""
+    interpreter = _make_interpreter(content, "builtin")
+    return [detail["quantization"][0] for detail in interpreter.get_output_details()]
+
+
+def measure(
+    name: str, samples: int, images: int, full: bool, forms: list[str], kernels: str
+) -> str:
+    entry = (ZOO | DEPLOYED)[name]
+    model = entry.build() if full else entry.small()
+    batches = [entry.example_inputs(seed, full) for seed in range(samples)]
+    with tempfile.TemporaryDirectory() as folder:
+        quantizer = PostQuantizer(model, batches[0], work_dir=folder)
+        simulation = quantizer.calibrate(batches)
+    graph = tinyml.trace(simulation, batches[0])
+    result = _core.convert(
+        graph, quantize_input_output_type="int8", fuse_where_possible=True, forms=forms
+    )
+    content = result.to_bytes()
+    steps = output_steps(content)
+    equal = near = total = 0
+    found: list[list[np.ndarray]] = [[], [], []]
+    for seed in range(1000, 1000 + images):
+        inputs = entry.example_inputs(seed, full)
+        with torch.no_grad():
+            floats = [leaf.numpy() for leaf in tree_leaves(model(*inputs))]
+            simulated = [leaf.numpy() for leaf in tree_leaves(simulation(*inputs))]
+        actual = run_tflite(
+            content,
+            [value.numpy() for value in inputs],
+            input_orders=result.input_orders,
+            output_orders=result.output_orders,
+            kernels=kernels,
+        )
+        for step, reference, value in zip(steps, simulated, actual, strict=True):
+            if step:
+                difference = np.abs(reference.astype(np.float64) - value) / step
+                equal += int((difference < 0.5).sum())
+                near += int((difference < 1.5).sum())
+                total += difference.size
+        for values, column in zip((floats, simulated, actual), found, strict=True):
+            column += [value.astype(np.float64).ravel() for value in values]
+    truth, simulated_all, actual_all = (np.concatenate(column) for column in found)
+    own = measure_error("", simulated_all, actual_all).snr_db
+    rounding = measure_error("", truth, simulated_all).snr_db
+    whole = measure_error("", truth, actual_all).snr_db
+    shares = (
+        f"{100 * equal / total:7.2f} {100 * near / total:8.3f}" if total else "      -        -"
+    )
+    return f"{name:22s} {shares} {own:8.1f} {rounding:8.1f} {whole:8.1f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("networks", nargs="*", default=sorted(ZOO | DEPLOYED))
+    parser.add_argument("--samples", type=int, default=8)
+    parser.add_argument("--images", type=int, default=8)
+    parser.add_argument("--kernels", default="reference", help="or xnnpack, builtin")
+    parser.add_argument("--full", action="store_true", help="published sizes, not narrow ones")
+    parser.add_argument("--forms", nargs="*", default=[], help='as TFLiteConverter: "-tables"')
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    print("network                equal % 1 step %   own dB   sim dB  file dB")
+    for name in arguments.networks:
+        try:
+            print(
+                measure(
+                    name,
+                    arguments.samples,
+                    arguments.images,
+                    arguments.full,
+                    arguments.forms,
+                    arguments.kernels,
+                ),
+                flush=True,
+            )
+        except (tinyml.Error, ValueError, RuntimeError) as error:
+            print(f"{name:22s} {str(error).splitlines()[0][:90]}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

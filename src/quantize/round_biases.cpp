@@ -1,0 +1,112 @@
+#include "tinyml/round_biases.h"
+
+#include <cmath>
+#include <map>
+#include <optional>
+
+#include "quantize/insert_fake_quant.h"
+#include "quantize/tie_rules.h"
+
+namespace tinyml {
+namespace {
+
+using quantization::constant_value;
+using quantization::Tie;
+using quantization::tie_rule;
+
+using Numbers = std::vector<double>;
+
+bool is_fake_quantize(const Node& node) { return node.op.starts_with("aten.fake_quantize_per_"); }
+
+class BiasRounder {
+ public:
+  explicit BiasRounder(const Graph& graph) : graph_(graph) {}
+
+  Graph run() {
+    for (const NodeId id : graph_.nodes()) {
+      if (const auto grid = grid_of(graph_.node(id))) collect(id, *grid);
+    }
+    for (const auto& [binding, change] : changes_) {
+      if (change) add(binding, *change);
+    }
+    return std::move(graph_);
+  }
+
+ private:
+  /// The FakeQuant whose scale the value has; operators between only move it.
+  const Node* scale_of(ValueId value) const {
+    for (;;) {
+      const NodeId producer = graph_.value(value).producer;
+      if (producer == kNoNode) return nullptr;
+      const Node& node = graph_.node(producer);
+      if (is_fake_quantize(node)) return &node;
+      const Tie tie = tie_rule(graph_, node).tie;
+      if (tie != Tie::kMove) return nullptr;
+      const Argument& moved = node.args.at(0).value;
+      if (!moved.is_value()) return nullptr;
+      value = moved.as_value();
+    }
+  }
+
+  Numbers numbers(const Argument& argument) const {
+    if (argument.is_number()) return {argument.as_double()};
+    return constant_value(graph_, argument.as_value()).to_doubles();
+  }
+
+  /// The step of each of a layer's biases; nullopt when the layer does not run on integers.
+  std::optional<Numbers> grid_of(const Node& node) const {
+    if (tie_rule(graph_, node).tie != Tie::kLayer || !node.arg("bias").is_value()) return std::nullopt;
+    const NodeId weights = graph_.value(node.arg("weight").as_value()).producer;
+    if (weights == kNoNode || !is_fake_quantize(graph_.node(weights))) return std::nullopt;
+    const Node* input = scale_of(node.arg("input").as_value());
+    if (input == nullptr) return std::nullopt;
+    const Numbers scale = numbers(input->arg("scale"));
+    if (scale.size() != 1) return std::nullopt;
+    Numbers grid = numbers(graph_.node(weights).arg("scale"));
+    // In float32, as the file's scale is.
+    for (double& step : grid) step = static_cast<double>(static_cast<float>(scale[0]) * static_cast<float>(step));
+    return grid;
+  }
+
+  /// What has to change for the bias to change: itself, or a batch norm's bias that is added to it last.
+  const Binding* adjustable(ValueId bias) const {
+    if (const Binding* own = graph_.binding_of(bias)) return own;
+    const NodeId producer = graph_.value(bias).producer;
+    if (producer == kNoNode || graph_.node(producer).op != "aten.add.Tensor") return nullptr;
+    const Node& sum = graph_.node(producer);
+    if (!sum.arg("self").is_value() || sum.arg("alpha").as_double() != 1.0) return nullptr;
+    return graph_.binding_of(sum.arg("self").as_value());
+  }
+
+  void collect(NodeId id, const Numbers& grid) {
+    const ValueId bias = graph_.node(id).arg("bias").as_value();
+    const Binding* binding = adjustable(bias);
+    if (binding == nullptr || binding->data.type() != ScalarType::kFloat32) return;
+    Numbers change = constant_value(graph_, bias).to_doubles();
+    if (static_cast<int64_t>(change.size()) != binding->data.numel()) return;
+    for (size_t i = 0; i < change.size(); ++i) {
+      const double step = grid[grid.size() == 1 ? 0 : i];
+      change[i] = std::isfinite(change[i]) ? std::nearbyint(change[i] / step) * step - change[i] : 0.0;
+    }
+    const auto [entry, inserted] = changes_.try_emplace(binding->value, change);
+    if (!inserted || graph_.value(binding->value).users.size() > 1) entry->second = std::nullopt;
+  }
+
+  void add(ValueId value, const Numbers& change) {
+    Tensor data = graph_.binding_of(value)->data.to(ScalarType::kFloat32).contiguous();
+    float* numbers = data.mutable_data<float>();
+    for (size_t i = 0; i < change.size(); ++i) {
+      numbers[i] = static_cast<float>(static_cast<double>(numbers[i]) + change[i]);
+    }
+    graph_.set_binding_data(value, std::move(data));
+  }
+
+  Graph graph_;
+  std::map<ValueId, std::optional<Numbers>> changes_;  ///< None: several layers want different ones.
+};
+
+}  // namespace
+
+Graph round_biases(const Graph& graph) { return BiasRounder(graph).run(); }
+
+}  // namespace tinyml

@@ -1,0 +1,101 @@
+"""What the file computes is what the fake-quantized module computes."""
+
+import numpy as np
+import pytest
+import torch
+from models import ZOO
+from torch import nn
+
+import tinyml
+from conversion import convert_module
+from tinyml import PostQuantizer, QATQuantizer
+from tinyml.nn import FakeQuantize
+from tinyml.verification import measure_error, run_tflite
+
+
+def compare(model, result, images, kernels):
+    """(shares of integer outputs that are equal and that are at most a step away, SNR in dB)."""
+    expected, actual = [], []
+    for image in images:
+        with torch.no_grad():
+            expected.append(model(image).numpy())
+        actual += run_tflite(
+            result.to_bytes(),
+            [image.numpy()],
+            input_orders=result.input_orders,
+            output_orders=result.output_orders,
+            kernels=kernels,
+        )
+    step = [m for m in model.modules() if isinstance(m, FakeQuantize)][-1].scale.item()
+    a, b = np.concatenate(expected), np.concatenate(actual)
+    steps = np.abs(a.astype(np.float64) - b) / step
+    return (steps < 0.5).mean(), (steps < 1.5).mean(), measure_error("file", a, b).snr_db
+
+
+def calibrated(name, tmp_path):
+    entry = ZOO[name]
+    batches = [entry.example_input(seed) for seed in range(2)]
+    model = PostQuantizer(entry.small(), batches[0], work_dir=tmp_path).calibrate(batches)
+    return model, [entry.example_input(seed) for seed in range(100, 104)]
+
+
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [("resnet8", 33), ("ds_cnn", 33), ("squeezenet", 38), ("mobilenet_v2", 5)],
+)
+def test_the_module_equals_xnnpack(name, least, tmp_path):
+    model, images = calibrated(name, tmp_path)
+    result = convert_module(model, images[0])
+    equal, near, _ = compare(model, result, images, "xnnpack")
+    assert near == 1
+    assert equal >= 0.999
+    # The reference kernels round products twice, which a random MobileNetV2 amplifies.
+    assert compare(model, result, images, "reference")[2] >= least
+
+
+class Stack(nn.Module):
+    """A batch norm that stands alone behind a pooling that others read too."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+        self.bn = nn.BatchNorm2d(8)
+        self.last = nn.Conv2d(16, 4, 1)
+
+    def forward(self, x):
+        x = torch.relu(self.conv(x))
+        return self.last(torch.cat([torch.relu(self.bn(x)), x], 1))
+
+
+def test_a_batch_norm_that_stands_alone_runs_on_integers(tmp_path):
+    torch.manual_seed(0)
+    model, x = Stack().train(), torch.randn(4, 3, 16, 16)
+    for _ in range(20):
+        model(torch.randn(8, 3, 16, 16))
+    quantized = PostQuantizer(model.eval(), x, work_dir=tmp_path).calibrate([x])
+    result = convert_module(quantized, x)
+    assert result.operators["DEPTHWISE_CONV_2D"] == 1
+    assert result.operators["DEQUANTIZE"] == 1  # of the output
+    equal, near, _ = compare(quantized, result, [x], "xnnpack")
+    assert near >= 0.999
+    assert equal >= 0.97
+
+
+def test_rounding_biases_after_training(tmp_path):
+    torch.manual_seed(0)
+    model, x = Stack(), torch.randn(4, 3, 16, 16)
+    module = QATQuantizer(model, x, work_dir=tmp_path).quantize()
+    optimizer = torch.optim.SGD(module.parameters(), 1e-2)
+    for _ in range(3):
+        optimizer.zero_grad()
+        module(x).square().mean().backward()
+        optimizer.step()
+    before = module.conv.bias.detach().clone()
+    assert tinyml.round_biases(module, x) is module
+    step = module.fq_x.scale * module.conv.weight_fq.scale
+    assert ((module.conv.bias - before).abs() <= 0.51 * step).all()
+    steps = module.conv.bias / step
+    assert (steps - steps.round()).abs().max() < 1e-3
+    again = module.conv.bias.detach().clone()
+    tinyml.round_biases(module, x)
+    assert torch.allclose(module.conv.bias, again, rtol=1e-6)
