@@ -22,5 +22,6 @@ void add_convert(CLI::App& app, const Common& common);
 void add_ops(CLI::App& app, const Common& common);
 void add_optimize(CLI::App& app, const Common& common);
 void add_verify(CLI::App& app, const Common& common);
+void add_explain(CLI::App& app, const Common& common);
 
 }  // namespace tinyml::cli

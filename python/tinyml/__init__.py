@@ -30,6 +30,7 @@ _LAZY: dict[str, str] = {
     "TFLiteConverter": "tinyml.convert",
     "IdentityChannelPruner": "tinyml.prune",
     "OneShotChannelPruner": "tinyml.prune",
+    "explain": "tinyml.explanation",
     "info": "tinyml.tflite",
     "measure_latency": "tinyml.latency",
     "profile": "tinyml.latency",

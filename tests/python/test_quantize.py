@@ -42,6 +42,10 @@ def base(node):
     return "getitem" if "getitem" in str(node.target) else name_of(node)
 
 
+def is_global_pool(node):
+    return "avg_pool" in base(node) and set(node.meta["val"].shape[2:]) == {1}
+
+
 def fake_quant_behind(node):
     """The FakeQuant whose scale the value has, or None."""
     while node.op == "call_function":
@@ -50,8 +54,7 @@ def fake_quant_behind(node):
         if base(node) == "cat":  # parts of one tensor, together again
             parts = {fake_quant_behind(part) for part in node.args[0]}
             return parts.pop() if len(parts) == 1 else None
-        global_pool = base(node) == "adaptive_avg_pool2d" and set(node.meta["val"].shape[2:]) == {1}
-        if base(node) not in MOVES or global_pool:
+        if base(node) not in MOVES or is_global_pool(node):
             return None
         node = node.args[0]
     return None

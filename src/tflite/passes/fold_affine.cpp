@@ -193,7 +193,9 @@ int integers_behind(const Editor& editor, int id) {
         break;
       case Op::CONCATENATION:
       case Op::MAX_POOL_2D:
+      case Op::MIRROR_PAD:
       case Op::PAD:
+      case Op::PADV2:
       case Op::RESHAPE:
       case Op::RESIZE_NEAREST_NEIGHBOR:
       case Op::SLICE:

@@ -1,0 +1,85 @@
+#include <nanobind/stl/function.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <cstring>
+#include <memory>
+
+#include "arrays.h"
+#include "bindings.h"
+#include "tinyml/explain.h"
+
+namespace tinyml::python {
+
+namespace nb = nanobind;
+
+namespace {
+
+nb::bytes to_bytes(const std::vector<std::byte>& data) { return nb::bytes(data.data(), data.size()); }
+
+std::vector<std::byte> from_bytes(const nb::bytes& data) {
+  std::vector<std::byte> result(data.size());
+  std::memcpy(result.data(), data.c_str(), data.size());
+  return result;
+}
+
+/// `run(contents of a file, {input: bytes}) -> {output: bytes}`.
+Explanation explain_file(const nb::bytes& contents, const Graph& graph, const nb::list& samples,
+                         const nb::callable& run) {
+  auto owner = std::make_shared<std::vector<std::byte>>(from_bytes(contents));
+  const tflite::Model file = tflite::read_tflite(*owner, owner);
+  std::vector<std::vector<Tensor>> runs;
+  for (const nb::handle sample : samples) {
+    std::vector<Tensor> inputs;
+    for (const nb::handle array : nb::cast<nb::sequence>(sample)) inputs.push_back(to_tensor(array));
+    runs.push_back(std::move(inputs));
+  }
+  return explain(file, graph, runs, [&](const tflite::Model& probed, const NamedBytes& inputs) {
+    nb::dict given;
+    for (const auto& [name, data] : inputs) given[nb::str(name.c_str())] = to_bytes(data);
+    const nb::dict found = nb::cast<nb::dict>(run(to_bytes(tflite::serialize_tflite(probed)), given));
+    NamedBytes results;
+    for (const auto& [name, data] : found) {
+      results.emplace_back(nb::cast<std::string>(name), from_bytes(nb::cast<nb::bytes>(data)));
+    }
+    return results;
+  });
+}
+
+}  // namespace
+
+void bind_explain(nb::module_& module) {
+  nb::class_<ErrorFinding>(module, "ErrorFinding", "A cause of a layer's error, with a remedy.")
+      .def_prop_ro("cause", [](const ErrorFinding& self) { return std::string(name_of(self.cause)); })
+      .def_ro("share", &ErrorFinding::share, "Of the energy of the layer's own error; 0 where it cannot be told.")
+      .def_ro("detail", &ErrorFinding::detail)
+      .def_ro("remedy", &ErrorFinding::remedy)
+      .def("__repr__", [](const ErrorFinding& self) { return std::string(name_of(self.cause)) + ": " + self.detail; });
+  nb::class_<LayerError>(module, "LayerError", "An activation FakeQuant and the integer tensor that it became.")
+      .def_ro("name", &LayerError::name)
+      .def_ro("op", &LayerError::op)
+      .def_ro("module_path", &LayerError::module_path)
+      .def_ro("fake_quantize", &LayerError::fake_quantize)
+      .def_ro("kernel", &LayerError::kernel, "The TFLite operator; empty when the file has no such tensor.")
+      .def_ro("scale", &LayerError::scale)
+      .def_ro("zero_point", &LayerError::zero_point)
+      .def_ro("snr_db", &LayerError::snr_db, "Of the tensor against the float model.")
+      .def_ro("own_snr_db", &LayerError::own_snr_db, "Against the float layer on the file's own inputs.")
+      .def_ro("unequal", &LayerError::unequal, "Share of integers other than the FakeQuants give on these inputs.")
+      .def_ro("findings", &LayerError::findings);
+  nb::class_<OutputSnr>(module, "OutputSnr", "An output of the file against the float model.")
+      .def_ro("name", &OutputSnr::name)
+      .def_ro("snr_db", &OutputSnr::snr_db);
+  nb::class_<Explanation>(module, "Explanation", "Where a quantized file loses accuracy.")
+      .def_ro("layers", &Explanation::layers, "In execution order.")
+      .def_ro("outputs", &Explanation::outputs)
+      .def(
+          "to_html", [](const Explanation& self, const std::string& title) { return to_html(self, title); },
+          nb::arg("title") = "Quantization error", "One self-contained page.")
+      .def("__str__", [](const Explanation& self) { return to_string(self); });
+  module.def("explain", &explain_file, nb::arg("contents"), nb::arg("graph"), nb::arg("samples"), nb::arg("run"),
+             "Compare a file layer by layer with the graph that it was made from; `run(file, {input: bytes})` gives "
+             "{output: bytes}.");
+}
+
+}  // namespace tinyml::python

@@ -1,0 +1,159 @@
+"""Error attribution on written files: faults put in on purpose are found where they are."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import tinyml
+from conversion import convert_module
+from test_cli_tflite import TOOL, litert, run
+from tinyml import PostQuantizer
+from tinyml.verification import measure_error, run_tflite
+
+
+class Net(nn.Module):
+    def __init__(self, tie=1.0, outlier=1.0):
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 3, padding=1)
+        self.second = nn.Conv2d(8, 8, 3, padding=1)
+        self.third = nn.Conv2d(8, 8, 1)
+        self.last = nn.Linear(16, 4)
+        self.tie = tie
+        with torch.no_grad():
+            self.second.weight[3] *= outlier
+            self.third.weight[:, 3] /= outlier
+
+    def forward(self, x):
+        x = torch.relu(self.first(x))
+        y = torch.relu(self.third(torch.relu(self.second(x))))
+        z = torch.cat([x * self.tie, y], 1)
+        return self.last(z.mean((2, 3)))
+
+
+def quantize(model, tmp_path, config=None):
+    torch.manual_seed(1)
+    batches = [torch.randn(1, 3, 12, 12) for _ in range(4)]
+    quantized = PostQuantizer(model, batches[0], tmp_path, config).calibrate(batches)
+    return quantized, batches
+
+
+def make(tmp_path, config=None, **faults):
+    torch.manual_seed(0)
+    return quantize(Net(**faults).eval(), tmp_path, config)
+
+
+def explain(model, batches, **options):
+    content = convert_module(model, batches[0]).to_bytes()
+    return tinyml.explain(content, model, batches, **options)
+
+
+def causes(found, name):
+    [layer] = [layer for layer in found.layers if layer.name.split("/")[-1] == name]
+    return [finding.cause for finding in layer.findings]
+
+
+def test_a_sound_model_has_only_rounding(tmp_path):
+    model, batches = make(tmp_path)
+    found = explain(model, batches, html=tmp_path / "report.html")
+    assert {f.cause for layer in found.layers for f in layer.findings} <= {
+        "rounding",
+        "weight rounding",
+        "clipped range",
+    }
+    assert all(layer.kernel for layer in found.layers)
+    assert min(layer.own_snr_db for layer in found.layers) > 30
+    kernels = {layer.name.split("/")[-1]: layer.kernel for layer in found.layers}
+    assert kernels["x"] == "QUANTIZE"
+    assert kernels["relu"] == "CONV_2D"
+    assert kernels["linear"] == "FULLY_CONNECTED"
+    # One layer after another loses; alone each loses less than all so far.
+    for layer in found.layers[1:]:
+        assert layer.own_snr_db >= layer.snr_db - 3
+    page = (tmp_path / "report.html").read_text()
+    assert all(layer.name in page for layer in found.layers)
+    assert str(found).count("\n") > len(found.layers)
+
+
+def test_the_outputs_error_is_the_files(tmp_path):
+    model, batches = make(tmp_path)
+    found = explain(model, batches)
+    result = convert_module(model, batches[0])
+    tinyml.nn.set_fake_quant(model, False)
+    with torch.no_grad():
+        truth = torch.cat([model(batch) for batch in batches]).numpy()
+    orders = {"input_orders": result.input_orders, "output_orders": result.output_orders}
+    actual = [run_tflite(result.to_bytes(), [batch.numpy()], **orders)[0] for batch in batches]
+    expected = measure_error("", truth, np.concatenate(actual)).snr_db
+    assert found.outputs[0].snr_db == pytest.approx(expected, abs=0.01)
+
+
+def test_clipped_and_dead_ranges_are_named(tmp_path):
+    model, batches = make(tmp_path)
+    with torch.no_grad():
+        model.fq_relu_1.scale /= 4
+        model.fq_mean.scale *= 8
+    found = explain(model, batches)
+    assert causes(found, "relu_1")[0] == "clipped range"
+    assert "dead range" in causes(found, "mean")
+    assert not {"clipped range", "dead range"} & set(causes(found, "relu"))
+    worst = min(found.layers, key=lambda layer: layer.own_snr_db)
+    assert worst.name.endswith("relu_1")
+    assert "min_max" in worst.findings[0].remedy
+
+
+def test_an_outlier_channel_is_named(tmp_path):
+    model, batches = make(tmp_path, outlier=60.0)
+    found = explain(model, batches)
+    assert "outlier channel" in causes(found, "relu_1")
+    [layer] = [layer for layer in found.layers if layer.name.endswith("relu_1")]
+    [finding] = [f for f in layer.findings if f.cause == "outlier channel"]
+    assert "channel 3" in finding.detail
+    assert "cross_layer_equalize" in finding.remedy
+
+
+def test_a_concatenations_coarse_scale_is_named(tmp_path):
+    model, batches = make(tmp_path, tie=40.0)
+    assert "tied scales" in causes(explain(model, batches), "cat")
+
+
+def test_one_scale_for_uneven_weights_is_named(tmp_path):
+    torch.manual_seed(0)
+    net = Net().eval()
+    with torch.no_grad():
+        net.first.weight[0] *= 100
+    model, batches = quantize(net, tmp_path, {"layers": {"first": {"per_tensor": True}}})
+    with torch.no_grad():
+        model.first.weight[0] /= 100  # the scale stays
+    found = explain(model, batches)
+    [layer] = [layer for layer in found.layers if layer.name.split("/")[-1] == "relu"]
+    assert layer.findings[0].cause == "weight rounding"
+    assert "per_tensor: false" in layer.findings[0].remedy
+
+
+def test_what_cannot_be_explained_is_refused(tmp_path):
+    model, batches = make(tmp_path)
+    content = convert_module(model, batches[0]).to_bytes()
+    with pytest.raises(tinyml.Error, match="no FakeQuant"):
+        tinyml.explain(content, Net().eval(), batches)
+    with pytest.raises(tinyml.Error, match="no sample"):
+        tinyml.explain(content, model, [])
+    with pytest.raises(tinyml.Error, match="shape"):
+        tinyml.explain(content, model, [torch.randn(1, 3, 10, 10)])
+
+
+@pytest.mark.skipif(TOOL is None, reason="the command-line tool is not built")
+def test_the_command_line_says_the_same(tmp_path):
+    model, batches = make(tmp_path)
+    graph = tinyml.trace(model, batches[0])
+    graph.save(str(tmp_path / "q.pt2"))
+    convert_module(model, batches[0]).write(str(tmp_path / "q.tflite"))
+    np.save(tmp_path / "x.npy", torch.cat(batches).numpy())
+    page = tmp_path / "page.html"
+    text = run(
+        "explain", tmp_path / "q.tflite", "--against", tmp_path / "q.pt2",
+        "--inputs", tmp_path / "x.npy", "--html", page, "--litert", litert(),
+    )  # fmt: skip
+    found = explain(model, batches)
+    assert f"output 'output': {found.outputs[0].snr_db:.1f} dB" in text
+    assert "<table>" in page.read_text()

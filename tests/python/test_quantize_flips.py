@@ -1,0 +1,171 @@
+"""No silent changes: FakeQuants that are taken out of the generated code, at random, make exactly
+the operators around them float in the file, and no others."""
+
+import random
+import re
+from collections import Counter
+
+import pytest
+import torch
+from models import ZOO
+from torch import nn
+
+import tinyml
+from test_quantize import ACTIVATIONS, LAYERS, base, fake_quant_behind, is_global_pool
+from tinyml import QATQuantizer, _core
+from tinyml.verification import _make_interpreter
+
+KINDS = {**dict.fromkeys((*LAYERS, "conv1d"), "layer"), "add": "add", "mul": "mul", "mean": "mean"}
+FILE_KINDS = {
+    "CONV_2D": "layer",
+    "DEPTHWISE_CONV_2D": "layer",
+    "FULLY_CONNECTED": "layer",
+    "TRANSPOSE_CONV": "layer",
+    "ADD": "add",
+    "MUL": "mul",
+    "MEAN": "mean",
+}
+
+
+class Branches(nn.Module):
+    """Every way in which scales meet: sums, products, a concatenation, shared inputs, movements."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU()
+        )
+        self.left = nn.Conv2d(8, 8, 3, padding=1, groups=8)
+        self.right = nn.Conv2d(8, 8, 1)
+        self.mix = nn.Conv2d(16, 8, 1)
+        self.gate = nn.Conv2d(8, 8, 1)
+        self.last = nn.Linear(8, 4)
+
+    def forward(self, x):
+        x = self.stem(x)
+        y = torch.relu(self.left(x)) + x
+        z = torch.cat([self.right(x), torch.max_pool2d(y, 3, 1, 1)], 1)
+        z = torch.relu(self.mix(z)) * y
+        z = z + self.gate(z.mean((2, 3), keepdim=True))
+        return self.last(z.mean((2, 3)))
+
+
+def kind_of(node):
+    return "mean" if is_global_pool(node) else KINDS.get(base(node))
+
+
+def is_fake(node):
+    return "fake_quantize" in str(node.target)
+
+
+def is_integer(node, constants):
+    """Whether FakeQuants stand on every side of the operator."""
+    data = [v for v in node.all_input_nodes if v not in constants]
+    if kind_of(node) == "layer":
+        data = [node.args[0]]
+        if not is_fake(node.args[1]):
+            return False
+    if any(fake_quant_behind(value) is None for value in data):
+        return False
+    users = list(node.users)
+    if len(users) == 1 and base(users[0]) in ACTIVATIONS:
+        users = list(users[0].users)
+    return all(
+        is_fake(user)
+        or (base(user) == "cat" and user.users and all(is_fake(reader) for reader in user.users))
+        for user in users
+    )
+
+
+def expected_kinds(program):
+    """(kind, runs on integers) -> how many of the program's operators."""
+    parameters = set(program.graph_signature.inputs_to_parameters)
+    parameters |= set(program.graph_signature.inputs_to_buffers)
+    constants, found = set(), Counter()
+    for node in program.graph.nodes:
+        if node.op == "placeholder" and node.name in parameters:
+            constants.add(node)
+        if node.op != "call_function":
+            continue
+        inputs = node.all_input_nodes
+        if inputs and all(value in constants for value in inputs):
+            constants.add(node)
+        elif kind_of(node):
+            found[kind_of(node), is_integer(node, constants)] += 1
+    return found
+
+
+def file_kinds(content):
+    """The same of a file's operators."""
+    interpreter = _make_interpreter(content, "reference")
+    types = {d["index"]: d["dtype"].__name__ for d in interpreter.get_tensor_details()}
+    found = Counter()
+    for op in interpreter._get_ops_details():
+        if op["op_name"] in FILE_KINDS:
+            kind = {types[op["inputs"][0]], types[op["outputs"][0]]}
+            assert len(kind) == 1, op
+            found[FILE_KINDS[op["op_name"]], kind == {"int8"}] += 1
+    return found
+
+
+def flip(source, generator, share):
+    """The code with some FakeQuants gone: activations' become nn.Identity, weights' None."""
+    needed = set(re.findall(r"self\.(\w+)\.scale", source))  # a Requantize follows these
+
+    def activation(match):
+        if match[1] in needed or generator.random() > share:
+            return match[0]
+        return f"self.{match[1]} = nn.Identity()"
+
+    def weight(match):
+        return match[0] if generator.random() > share else f"{match[1]}, weight_range=None)"
+
+    inside = r"\((?:[^()]|\([^()]*\))*"
+    source = re.sub(r"self\.(fq_\w+) = qnn\.FakeQuantize" + inside + r"\)", activation, source)
+    return re.sub(r"(qnn\.(?:Quant|Conv|Linear)\w+" + inside + r")\)", weight, source)
+
+
+NETWORKS = {
+    "branches": (Branches, lambda: torch.randn(1, 3, 8, 8)),
+    "resnet8": (ZOO["resnet8"].small, ZOO["resnet8"].example_input),
+    "ds_cnn": (ZOO["ds_cnn"].small, ZOO["ds_cnn"].example_input),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_exactly_what_was_flipped_becomes_float(name, tmp_path):
+    torch.manual_seed(0)
+    build, make_input = NETWORKS[name]
+    model, x = build().eval(), make_input()
+    quantizer = QATQuantizer(model, x, tmp_path)
+    quantizer.quantize()
+    original = quantizer.py_path.read_text()
+    seen = set()
+    for seed in range(5):
+        generator = random.Random(seed)
+        edited = flip(original, generator, 0.0 if seed == 0 else 0.25)
+        quantizer.py_path.write_text(edited)
+        module = QATQuantizer(model, x, tmp_path, {"force_overwrite": False}).quantize().eval()
+        expected = expected_kinds(torch.export.export(module, (x,)))
+        # Without forms that write an operator as others.
+        result = _core.convert(tinyml.trace(module, (x,)), forms=["-tables", "-linear"])
+        assert file_kinds(result.to_bytes()) == expected, edited
+        seen |= set(expected)
+        if seed == 0:
+            assert not [kind for kind, integer in expected if not integer]
+    assert ("layer", False) in seen
+    assert ("layer", True) in seen
+
+
+def test_switching_off_is_the_same_as_removing(tmp_path):
+    torch.manual_seed(0)
+    model, x = Branches().eval(), torch.randn(1, 3, 8, 8)
+    module = QATQuantizer(model, x, tmp_path).quantize().eval()
+    generator = random.Random(3)
+    for _, quantizer in tinyml.nn.fake_quantizers(module):
+        if generator.random() < 0.3:
+            quantizer.set_quantizing(False)
+    expected = expected_kinds(torch.export.export(module, (x,)))
+    result = _core.convert(tinyml.trace(module, (x,)), forms=["-tables", "-linear"])
+    assert file_kinds(result.to_bytes()) == expected
+    assert any(not integer for _, integer in expected)
