@@ -22,6 +22,11 @@ namespace tinyml::train {
 ///
 /// Buffers that the graph updates are updated in place, inputs it writes to as well. `cond` and `while_loop` run their
 /// bodies.
+///
+/// FakeQuants train as the modules of tinyml.nn do: in train mode, while observing, the ranges of activations follow
+/// what passes (moving average where the graph names no observer) and the scales of weights the weights; a layer with a
+/// folded batch norm is trained with the batch's own statistics. Statistics of observers are buffers (running_min,
+/// running_max, histogram) of this module, not of graph().
 class GraphModule : public torch::nn::Module {
  public:
   /// Weights are copied. Throws Error listing every operator that ATen does not have (with the line of the source).
@@ -38,12 +43,26 @@ class GraphModule : public torch::nn::Module {
   /// For a graph of one input and one output.
   at::Tensor forward(const at::Tensor& input);
 
+  /// Throws Error when a layer with a folded batch norm is not in a form that can be trained.
+  void train(bool on = true) override;
+
   /// Where the parameters are; the CPU when there are none.
   at::Device device() const;
   /// Everything PyTorch's state_dict has, in the graph's order, tied tensors under each of their names.
   std::vector<std::pair<std::string, at::Tensor>> state_dict() const;
   /// The graph with the present parameters, buffers and scales: to prune, convert, or write as .pt2.
   Graph graph() const;
+
+  // --- quantization
+  /// Whether train mode moves the ranges of FakeQuants. On at first.
+  void set_observing(bool on);
+  /// Whether FakeQuants round. On at first.
+  void set_quantizing(bool on);
+  /// Whether batch norms, folded ones too, compute with their running statistics in train mode as well. Off at first.
+  void freeze_batch_norm(bool on = true);
+  /// Finds the ranges of all activations anew from these inputs (one inner vector a run), in eval mode with nothing
+  /// rounded. Throws Error when there is no sample or no FakeQuant, and for FakeQuants that no finite value reached.
+  void calibrate(const std::vector<std::vector<at::Tensor>>& samples);
 
  private:
   struct State;

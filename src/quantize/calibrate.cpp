@@ -5,6 +5,7 @@
 #include <limits>
 #include <map>
 
+#include "quantize/observer_settings.h"
 #include "tinyml/calibration.h"
 #include "tinyml/evaluate.h"
 #include "tinyml/round_biases.h"
@@ -70,43 +71,17 @@ struct Observation {
   }
 };
 
-bool is_requantize(const Node& node) {
-  return !node.metadata.module_stack.empty() && node.metadata.module_stack.back().type.ends_with(".Requantize");
-}
-
-double number_setting(const Node& node, const std::string& name, double otherwise) {
-  const auto found = node.metadata.other.find(name);
-  return found == node.metadata.other.end() ? otherwise : std::strtod(found->second.c_str(), nullptr);
-}
-
-TensorScheme scheme_of(const Node& node) {
-  TensorScheme scheme;
-  scheme.quant_min = node.arg("quant_min").as_int();
-  scheme.quant_max = node.arg("quant_max").as_int();
-  scheme.observer = Observer::kMse;
-  const auto& settings = node.metadata.other;
-  if (const auto found = settings.find("tinyml.observer"); found != settings.end()) {
-    scheme.observer = observer_named(found->second).value_or(Observer::kMse);
-  }
-  scheme.momentum = number_setting(node, "tinyml.momentum", scheme.momentum);
-  scheme.percentile = number_setting(node, "tinyml.percentile", scheme.percentile);
-  const auto symmetric = settings.find("tinyml.symmetric");
-  // 16-bit activations have zero point 0 by the target's rule.
-  scheme.symmetric = symmetric != settings.end() ? symmetric->second == "true" : scheme.quant_max > 255;
-  return scheme;
-}
-
 std::vector<Observation> find_observations(const Graph& graph) {
   std::vector<Observation> found;
   for (const NodeId id : graph.nodes()) {
     const Node& node = graph.node(id);
-    if (node.op != kPerTensor || is_requantize(node)) continue;
+    if (node.op != kPerTensor || quantization::is_requantize(node)) continue;
     const ValueId scale = node.arg("scale").as_value();
     // Weights with one scale have it from the weights themselves.
     const ValueId input = node.arg("self").as_value();
     if (graph.binding_of(input) != nullptr || graph.binding_of(scale) == nullptr) continue;
-    found.push_back({id, scale, node.arg("zero_point").as_value(), scheme_of(node),
-                     number_setting(node, "tinyml.mask_margin", 0.0)});
+    const quantization::ObserverSettings settings = quantization::read_observer_settings(node, Observer::kMse);
+    found.push_back({id, scale, node.arg("zero_point").as_value(), settings.scheme, settings.mask_margin});
   }
   return found;
 }

@@ -7,6 +7,8 @@
 #include <tuple>
 
 #include "tinyml/train.h"
+#include "train/fake_quant.h"
+#include "train/folded_layers.h"
 #include "train/ivalues.h"
 #include "train/program.h"
 
@@ -77,8 +79,30 @@ bool is_result(const Output& output) { return output.kind == OutputKind::kUser |
 struct GraphModule::State {
   TensorsByName tensors;  ///< By the binding's name; tied ones are one tensor.
   Program program;
+  FakeQuantizers quantizers;
+  std::vector<Diagnostic> untrainable;
+  bool batch_norm_frozen = false;
 
   const Graph& graph() const { return program.graph; }
+
+  /// With the parameters, buffers and constants, these on the device.
+  Frame make_frame(const RunMode& mode) {
+    Frame frame(program, mode);
+    for (const Binding& binding : graph().bindings()) {
+      at::Tensor& tensor = tensors.at(binding.fqn);
+      if (binding.kind == BindingKind::kConstant && tensor.device() != mode.device) tensor = tensor.to(mode.device);
+      frame.set(binding.value, tensor);
+    }
+    return frame;
+  }
+
+  void update_weight_scales(c10::Device device) {
+    if (!quantizers.switches.observing) return;
+    RunMode mode;
+    mode.device = device;
+    Frame frame = make_frame(mode);
+    quantizers.update_weight_scales(frame);
+  }
 };
 
 GraphModule::GraphModule(const Graph& graph) : state_(std::make_unique<State>()) {
@@ -122,10 +146,51 @@ GraphModule::GraphModule(const Graph& graph) : state_(std::make_unique<State>())
   };
   state_->program = make_program(graph, name_of, state_->tensors, problems);
   if (!problems.empty()) throw Error("LibTorch cannot run the graph", std::move(problems));
-  eval();
+  attach_folded_layers(state_->program, state_->tensors, state_->untrainable);
+  state_->quantizers.attach(state_->program, state_->tensors, [&](const std::string& fqn, at::Tensor tensor) {
+    const size_t dot = fqn.rfind('.');
+    holder_of(dot == std::string::npos ? "" : fqn.substr(0, dot))
+        ->register_buffer(dot == std::string::npos ? fqn : fqn.substr(dot + 1), std::move(tensor));
+  });
+  torch::nn::Module::train(false);
 }
 
 GraphModule::~GraphModule() = default;
+
+void GraphModule::train(bool on) {
+  if (on && !state_->batch_norm_frozen && !state_->untrainable.empty()) {
+    throw Error("the model cannot be trained", state_->untrainable);
+  }
+  if (is_training() && !on) state_->update_weight_scales(device());  // The optimizer's last step has moved the weights.
+  torch::nn::Module::train(on);
+}
+
+void GraphModule::set_observing(bool on) { state_->quantizers.switches.observing = on; }
+void GraphModule::set_quantizing(bool on) { state_->quantizers.switches.quantizing = on; }
+void GraphModule::freeze_batch_norm(bool on) { state_->batch_norm_frozen = on; }
+
+void GraphModule::calibrate(const std::vector<std::vector<at::Tensor>>& samples) {
+  if (samples.empty()) throw Error("there is no sample to calibrate with", "give representative inputs");
+  if (!state_->quantizers.has_activations())
+    throw Error("the model has no FakeQuant to calibrate", "quantize it first");
+  const bool was_training = is_training();
+  eval();
+  state_->quantizers.reset_statistics();
+  QuantizationSwitches& switches = state_->quantizers.switches;
+  switches.calibrating = true;
+  try {
+    const at::AutoGradMode no_grad(false);
+    for (const std::vector<at::Tensor>& sample : samples) forward(sample);
+  } catch (...) {
+    switches.calibrating = false;
+    train(was_training);
+    throw;
+  }
+  switches.calibrating = false;
+  train(was_training);
+  std::vector<Diagnostic> unseen = state_->quantizers.update_activation_scales();
+  if (!unseen.empty()) throw Error("the model could not be calibrated", std::move(unseen));
+}
 
 at::Device GraphModule::device() const {
   for (const Binding& binding : state_->graph().bindings()) {
@@ -155,12 +220,8 @@ std::vector<at::Tensor> GraphModule::forward(const std::vector<at::Tensor>& inpu
   RunMode mode;
   mode.training = is_training();
   mode.device = device();
-  Frame frame(state_->program, mode);
-  for (const Binding& binding : graph.bindings()) {
-    at::Tensor& tensor = state_->tensors.at(binding.fqn);
-    if (binding.kind == BindingKind::kConstant && tensor.device() != mode.device) tensor = tensor.to(mode.device);
-    frame.set(binding.value, tensor);
-  }
+  mode.batch_norm_frozen = state_->batch_norm_frozen;
+  Frame frame = state_->make_frame(mode);
   for (size_t i = 0; i < inputs.size(); ++i) {
     const bool number = graph.value(wanted[i]->value).kind != ValueKind::kTensor;
     frame.set(wanted[i]->value, number ? c10::IValue(inputs[i].item()) : c10::IValue(inputs[i]));
@@ -202,14 +263,15 @@ at::Tensor GraphModule::forward(const at::Tensor& input) {
 std::vector<std::pair<std::string, at::Tensor>> GraphModule::state_dict() const {
   std::vector<std::pair<std::string, at::Tensor>> result;
   for (const Binding& binding : state_->graph().bindings()) {
-    const bool in_dict = binding.kind == BindingKind::kParameter ||
-                         (binding.kind == BindingKind::kBuffer && binding.persistent);
+    const bool in_dict =
+        binding.kind == BindingKind::kParameter || (binding.kind == BindingKind::kBuffer && binding.persistent);
     if (in_dict) result.emplace_back(binding.fqn, state_->tensors.at(binding.fqn));
   }
   return result;
 }
 
 Graph GraphModule::graph() const {
+  if (is_training()) state_->update_weight_scales(device());
   Graph graph = state_->graph();
   std::map<const c10::TensorImpl*, Tensor> copies;
   for (const Binding& binding : state_->graph().bindings()) {

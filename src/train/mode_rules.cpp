@@ -45,6 +45,7 @@ Program::ModeRule find_mode_rule(const Graph& graph, const Node& node, const Nam
     if (!has_value(node, "running_mean")) return rule;
     rule.training = position_of(node, {"training", "use_input_stats"});
     rule.is_norm = true;
+    if (!batch_norm) return rule;
     rule.momentum = position_of(node, {"momentum"});
     rule.counter = find_counter(graph, name_of(node.arg("running_mean").as_value()), tensors);
     return rule;

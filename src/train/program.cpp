@@ -134,13 +134,15 @@ class ProgramMaker {
     step.node = id;
     step.kind = region.kind;
     for (size_t i = region.first_body; i < region.first_body + region.bodies; ++i) {
-      if (i >= node.args.size() || !node.args[i].value.is_graph()) throw Error("it has no body", "export the model again");
+      if (i >= node.args.size() || !node.args[i].value.is_graph())
+        throw Error("it has no body", "export the model again");
       const Graph& body = *std::get<std::shared_ptr<const Graph>>(node.args[i].value.data);
       // The inputs of a body keep the names of what they are given.
       std::map<ValueId, std::string> names;
       for (size_t input = 0; region.first_input > 0 && input < body.inputs().size(); ++input) {
         const size_t position = region.first_input + input;
-        if (position >= node.args.size()) throw Error("its body has more inputs than it is given", "export the model again");
+        if (position >= node.args.size())
+          throw Error("its body has more inputs than it is given", "export the model again");
         const Argument& given = node.args[position].value;
         if (given.is_value()) names[body.inputs()[input].value] = name_of_(given.as_value());
       }
@@ -165,7 +167,8 @@ class ProgramMaker {
     for (const Binding& binding : graph.bindings()) note(binding.value, nullptr);
     for (auto step = program_.steps.rbegin(); step != program_.steps.rend(); ++step) {
       const Node& node = graph.node(step->node);
-      for (const NamedArgument& arg : node.args) arg.value.for_each_value([&](ValueId v) { note(v, &step->last_reads); });
+      for (const NamedArgument& arg : node.args)
+        arg.value.for_each_value([&](ValueId v) { note(v, &step->last_reads); });
       for (const ValueId output : node.outputs) {
         if (output != kNoValue) note(output, &step->last_reads);
       }

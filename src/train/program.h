@@ -34,8 +34,8 @@ class Frame;
 struct Program {
   struct PreparedArgument {
     c10::IValue constant;
-    Argument source;       ///< Used unless `is_constant`.
-    c10::TypePtr type;     ///< As the operator declares it; null without a schema.
+    Argument source;    ///< Used unless `is_constant`.
+    c10::TypePtr type;  ///< As the operator declares it; null without a schema.
     bool is_constant = false;
   };
   /// What the module's mode changes about a node; positions are of arguments.
@@ -81,7 +81,8 @@ bool is_batch_counter(const std::string& name);
 /// One forward pass, or one run of a body.
 class Frame {
  public:
-  Frame(const Program& program, const RunMode& mode) : program_(program), mode_(mode), values_(program.graph.value_limit()) {}
+  Frame(const Program& program, const RunMode& mode)
+      : program_(program), mode_(mode), values_(program.graph.value_limit()) {}
 
   const Program& program() const { return program_; }
   const RunMode& mode() const { return mode_; }

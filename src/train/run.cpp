@@ -182,7 +182,8 @@ void Frame::run(const Step& step) {
       run_control(step);
     }
   } catch (const c10::Error& error) {
-    throw Error({fmt::format("{}: {}", node.op, error.what_without_backtrace()), node.module_path(), node.source(), ""});
+    throw Error(
+        {fmt::format("{}: {}", node.op, error.what_without_backtrace()), node.module_path(), node.source(), ""});
   } catch (const std::exception& error) {
     const bool ours = dynamic_cast<const Error*>(&error) != nullptr;
     if (ours && !static_cast<const Error&>(error).diagnostics()[0].where.empty()) throw;

@@ -30,11 +30,18 @@ def _save(folder: Path, name: str, tensor: torch.Tensor) -> None:
 
 
 def write_case(
-    folder: Path, model: nn.Module, args: tuple[Any, ...], *, train: bool, raw: bool = False
+    folder: Path,
+    model: nn.Module,
+    args: tuple[Any, ...],
+    *,
+    train: bool,
+    raw: bool = False,
+    capture_train: bool = False,
 ) -> None:
-    """One forward and backward pass of `model` in a folder, the model captured in eval mode."""
+    """One forward and backward pass of `model` in a folder; the model is captured in eval mode
+    unless `capture_train`."""
     folder.mkdir(parents=True)
-    model = copy.deepcopy(model).eval()
+    model = copy.deepcopy(model).train(capture_train)
     program = torch.export.export(model, args, strict=False)
     torch.export.save(program, folder / "model.pt2")
     (folder / "mode.txt").write_text(("train" if train else "eval") + (" raw" if raw else ""))

@@ -25,10 +25,14 @@ ValueId add(Graph& graph, const char* op, std::vector<NamedArgument> args, const
   return result;
 }
 
+void add_result(Graph& graph, ValueId value) {
+  graph.add_output({.value = value, .kind = OutputKind::kUser, .target = ""});
+}
+
 Tensor ramp(const std::vector<int64_t>& shape) {
   Tensor tensor(ScalarType::kFloat32, shape);
   float* data = tensor.mutable_data<float>();
-  for (int64_t i = 0; i < tensor.numel(); ++i) data[i] = 0.1f * static_cast<float>(i) - 0.3f;
+  for (int64_t i = 0; i < tensor.numel(); ++i) data[i] = 0.1f * static_cast<float>(i) - 0.1f;
   return tensor;
 }
 
@@ -50,7 +54,7 @@ Graph two_layers() {
     y = add(graph, "aten.linear.default", {{"input", y}, {"weight", w}, {"bias", b}}, {2, 3}, path);
     y = add(graph, "aten.relu.default", {{"self", y}}, {2, 3}, path);
   }
-  graph.add_output({.value = y});
+  add_result(graph, y);
   return graph;
 }
 
@@ -85,7 +89,7 @@ TEST(GraphModule, ListsEveryOperatorThatIsMissing) {
   Graph graph;
   const ValueId x = graph.add_input("x", TensorType::of(ScalarType::kFloat32, {2, 3}));
   const ValueId y = add(graph, "custom.first.default", {{"x", x}}, {2, 3}, "features.0");
-  graph.add_output({.value = add(graph, "custom.second.default", {{"x", y}}, {2, 3}, "features.1")});
+  add_result(graph, add(graph, "custom.second.default", {{"x", y}}, {2, 3}, "features.1"));
   try {
     const GraphModule module(graph);
     FAIL() << "expected an error";
@@ -100,7 +104,7 @@ TEST(GraphModule, ListsEveryOperatorThatIsMissing) {
 TEST(GraphModule, NamesTheOperatorThatFails) {
   Graph graph;
   const ValueId x = graph.add_input("x", TensorType::of(ScalarType::kFloat32, {2, 3}));
-  graph.add_output({.value = add(graph, "aten.matmul.default", {{"self", x}, {"other", x}}, {2, 3}, "head")});
+  add_result(graph, add(graph, "aten.matmul.default", {{"self", x}, {"other", x}}, {2, 3}, "head"));
   GraphModule module(graph);
   try {
     module.forward(at::ones({2, 3}));
@@ -126,7 +130,7 @@ TEST(GraphModule, WritesBuffersBack) {
   const ValueId count = graph.add_binding(BindingKind::kBuffer, "count", Tensor(ScalarType::kFloat32, {2}));
   const ValueId next = add(graph, "aten.add.Tensor", {{"self", count}, {"other", x}}, {2});
   graph.add_output({.value = next, .kind = OutputKind::kBufferMutation, .target = "count"});
-  graph.add_output({.value = add(graph, "aten.neg.default", {{"self", next}}, {2})});
+  add_result(graph, add(graph, "aten.neg.default", {{"self", next}}, {2}));
   GraphModule module(graph);
   module.forward(at::ones({2}));
   const at::Tensor result = module.forward(at::ones({2}));

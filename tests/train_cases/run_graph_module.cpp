@@ -4,6 +4,10 @@
 // output0.npy, ..., cotangent0.npy, ... (of the outputs that have gradients), grad.NAME.npy of parameters,
 // inputgrad0.npy, ..., state.NAME.npy of buffers after the pass. For each of these one line is printed: the folder, the
 // file, and the largest difference over the largest absolute value expected.
+//
+// With mode "sgd": the model of one input is trained on input0.npy, input1.npy, ... in turn by plain gradient descent
+// with step size 0.02 on sum(output * cotangent0); then output0.npy (in eval mode, of input0.npy) and state.NAME.npy
+// are compared. "calibrate": ranges are found from the inputs, then the same is compared.
 #include <ATen/Context.h>
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
@@ -43,6 +47,28 @@ double difference(const at::Tensor& found, const at::Tensor& expected) {
   return scale > 0 ? error / scale : error;
 }
 
+void descend(GraphModule& module, const at::Tensor& input, const at::Tensor& cotangent) {
+  module.zero_grad();
+  (module.forward(input) * cotangent).sum().backward();
+  const at::AutoGradMode no_grad(false);
+  for (at::Tensor& parameter : module.parameters()) {
+    if (parameter.grad().defined()) parameter.sub_(parameter.grad(), 0.02);
+  }
+}
+
+void prepare(GraphModule& module, const std::string& mode, const fs::path& folder) {
+  const std::vector<at::Tensor> inputs = read_all(folder, "input");
+  if (mode == "sgd") {
+    module.train();
+    for (const at::Tensor& input : inputs) descend(module, input, read(folder / "cotangent0.npy"));
+  } else {
+    std::vector<std::vector<at::Tensor>> samples;
+    for (const at::Tensor& input : inputs) samples.push_back({input});
+    module.calibrate(samples);
+  }
+  module.eval();
+}
+
 void run(const fs::path& folder) {
   std::string mode;
   std::string form;
@@ -50,12 +76,18 @@ void run(const fs::path& folder) {
   tinyml::Graph graph = tinyml::read_pt2(folder / "model.pt2");
   if (form != "raw") graph = tinyml::normalize(graph);
   GraphModule module(graph);
-  module.train(mode == "train");
+  const bool one_pass = mode == "train" || mode == "eval";
+  if (one_pass) {
+    module.train(mode == "train");
+  } else {
+    prepare(module, mode, folder);
+  }
   const auto report = [&](const std::string& file, const at::Tensor& found, const at::Tensor& expected) {
     fmt::print("{} {} {:.3g}\n", folder.string(), file, difference(found, expected));
   };
 
   std::vector<at::Tensor> inputs = read_all(folder, "input");
+  if (!one_pass) inputs.resize(1);
   const std::vector<at::Tensor> input_gradients = read_all(folder, "inputgrad");
   for (size_t i = 0; i < input_gradients.size(); ++i) inputs[i].requires_grad_();
   at::manual_seed(0);
@@ -64,7 +96,7 @@ void run(const fs::path& folder) {
   for (size_t i = 0; i < expected.size(); ++i) report(fmt::format("output{}", i), outputs.at(i), expected[i]);
 
   at::Tensor loss;
-  const std::vector<at::Tensor> cotangents = read_all(folder, "cotangent");
+  const std::vector<at::Tensor> cotangents = one_pass ? read_all(folder, "cotangent") : std::vector<at::Tensor>();
   for (size_t i = 0; i < cotangents.size(); ++i) {
     if (!outputs.at(i).requires_grad()) continue;
     const at::Tensor term = (outputs[i] * cotangents[i]).sum();
