@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from models import ZOO
 from torch import nn
@@ -84,18 +83,17 @@ def write_case(
             np.save(folder / f"state.{name}.npy", tensor.numpy())
 
 
-CONFIGS = {
-    "default": {},
-    "min_max": {"observer": "min_max", "per_tensor": True},
-    "symmetric": {"asymmetric": False},
-    "mse": {"observer": "mse"},
+CASES = {
+    "default": ({}, "sgd"),
+    "min_max": ({"observer": "min_max", "per_tensor": True}, "sgd"),
+    "symmetric": ({"asymmetric": False}, "sgd"),
+    "mse": ({"observer": "mse"}, "calibrate"),
 }
 
 
-@pytest.mark.parametrize("mode", ["sgd", "calibrate"])
-def test_layers(mode: str, tmp_path: Path) -> None:
+def test_layers(tmp_path: Path) -> None:
     folders = []
-    for name, config in CONFIGS.items():
+    for name, (config, mode) in CASES.items():
         folders.append(tmp_path / name)
         torch.manual_seed(1)
         write_case(folders[-1], Layers(), (4, 3, 8, 8), config, mode)

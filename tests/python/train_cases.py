@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -37,13 +38,17 @@ def write_case(
     train: bool,
     raw: bool = False,
     capture_train: bool = False,
+    captured: Path | None = None,
 ) -> None:
     """One forward and backward pass of `model` in a folder; the model is captured in eval mode
-    unless `capture_train`."""
+    unless `capture_train`, or was `captured` already."""
     folder.mkdir(parents=True)
     model = copy.deepcopy(model).train(capture_train)
-    program = torch.export.export(model, args, strict=False)
-    torch.export.save(program, folder / "model.pt2")
+    if captured is None:
+        program = torch.export.export(model, args, strict=False)
+        torch.export.save(program, folder / "model.pt2")
+    else:
+        shutil.copy(captured, folder / "model.pt2")
     (folder / "mode.txt").write_text(("train" if train else "eval") + (" raw" if raw else ""))
     model.train(train)
     inputs = [x.clone() for x in tree_leaves(args) if isinstance(x, torch.Tensor)]
