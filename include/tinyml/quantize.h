@@ -103,7 +103,8 @@ Graph fuse(const Graph& graph);
 /// and so on tie their results to their input, which alone gets the FakeQuant. A ReLU, ReLU6 or clamp(-1, 1) that is
 /// the only reader of a convolution, linear layer, batch norm, addition, subtraction or multiplication is part of it. A
 /// concatenation's result has its own scale; an input that is computed for it alone has no FakeQuant (it takes the
-/// result's scale), any other keeps its own and is requantized. Biases are int32 and need none. Between layers,
+/// result's scale), any other keeps its own and is requantized. Concatenations whose values another one joins too (dense
+/// blocks) share the scale of that one. Biases are int32 and need none. Between layers,
 /// normalizations and attention's products a transformer computes in float unless the scheme says otherwise; a value
 /// computed in float is read as it is by operators that stay float, its FakeQuant by the others.
 ///

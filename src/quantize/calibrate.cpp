@@ -113,9 +113,12 @@ Graph calibrate(const Graph& graph, const std::vector<std::vector<Tensor>>& samp
   std::vector<Observation> observations = find_observations(graph);
   if (observations.empty()) throw Error("the model has no FakeQuant to calibrate", "quantize it first");
 
+  // FakeQuants with one scale, of a module that is called several times, observe together.
+  std::map<ValueId, Observation*> by_scale;
   std::multimap<ValueId, Observation*> by_value;
   for (Observation& observation : observations) {
-    by_value.emplace(graph.node(observation.node).arg("self").as_value(), &observation);
+    Observation* whole = by_scale.try_emplace(observation.scale, &observation).first->second;
+    by_value.emplace(graph.node(observation.node).arg("self").as_value(), whole);
   }
   const Graph plain = without_activation_rounding(graph);
   EvaluateOptions options;
@@ -130,7 +133,8 @@ Graph calibrate(const Graph& graph, const std::vector<std::vector<Tensor>>& samp
 
   Graph result = graph;
   std::vector<Diagnostic> unseen;
-  for (const Observation& observation : observations) {
+  for (const auto& [scale, whole] : by_scale) {
+    const Observation& observation = *whole;
     const Node& node = graph.node(observation.node);
     if (!observation.seen()) {
       unseen.push_back({fmt::format("no finite value reached '{}'", graph.value(node.output()).name),

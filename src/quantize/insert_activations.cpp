@@ -95,7 +95,12 @@ class ActivationInserter {
 
 void insert_activations(Graph& graph, const std::vector<Site>& sites) {
   ActivationInserter inserter(graph);
-  for (const Site& site : sites) inserter.insert(site);
+  // A scale may be taken from a value that is computed later.
+  for (const bool shares : {false, true}) {
+    for (const Site& site : sites) {
+      if ((site.source != kNoValue) == shares) inserter.insert(site);
+    }
+  }
 }
 
 }  // namespace tinyml::quantization

@@ -12,6 +12,9 @@
 namespace tinyml::quantization {
 namespace {
 
+/// Concatenations of more parts keep a scale of their own: a bound on the time that comparing them takes.
+constexpr size_t kMostParts = 256;
+
 /// Sets of values with one scale.
 class ScaleClasses {
  public:
@@ -45,6 +48,7 @@ class Solver {
     merge_activations();
     tie();
     find_needed();
+    cover_concatenations();
     pull_into_concatenations();
     collect_input_sites();
     for (const NodeId id : graph_.nodes()) collect(id);
@@ -192,19 +196,77 @@ class Solver {
     }
   }
 
-  /// Inputs computed for one concatenation alone take its scale.
+  bool has_concatenation_scale(NodeId id) const {
+    return is_quantized(id) && rule(id).tie == Tie::kConcat && !tied_cats_.contains(id);
+  }
+
+  /// Concatenations of the same values (in dense blocks) share the scale of the one that joins them all: else each
+  /// value would be requantized for each of them.
+  void cover_concatenations() {
+    std::map<NodeId, std::set<ValueId>> parts;      // without the concatenations among them
+    std::map<ValueId, std::vector<NodeId>> joined;  // a value -> the concatenations of it
+    for (const NodeId id : graph_.nodes()) {
+      if (!has_concatenation_scale(id)) continue;
+      std::set<ValueId>& own = parts[id];
+      for (const ValueId input : data_inputs(id)) {
+        const auto inner = parts.find(graph_.value(input).producer);
+        if (inner == parts.end()) {
+          own.insert(input);
+        } else {
+          own.insert(inner->second.begin(), inner->second.end());
+        }
+      }
+      if (own.size() > kMostParts) parts.erase(id);
+    }
+    for (const auto& [id, own] : parts) {
+      for (const ValueId value : own) joined[value].push_back(id);
+    }
+    for (const auto& [id, own] : parts) {
+      if (own.empty() || !is_needed(graph_.node(id).output())) continue;
+      const TensorScheme scheme = activation_scheme(scheme_, graph_.node(id));
+      NodeId best = id;
+      for (const NodeId other : joined.at(*own.begin())) {
+        const std::set<ValueId>& more = parts.at(other);
+        if (more.size() <= parts.at(best).size() || !is_needed(graph_.node(other).output())) continue;
+        if (activation_scheme(scheme_, graph_.node(other)) != scheme) continue;
+        if (std::includes(more.begin(), more.end(), own.begin(), own.end())) best = other;
+      }
+      if (best != id) cover_.emplace(id, best);
+    }
+  }
+
+  /// The concatenation whose scale this one has.
+  NodeId cover_of(NodeId id) const {
+    for (auto next = cover_.find(id); next != cover_.end(); next = cover_.find(id)) id = next->second;
+    return id;
+  }
+
+  /// What is computed for concatenations of one scale alone, and moved on the way to them, takes that scale.
   void pull_into_concatenations() {
     for (const NodeId id : graph_.nodes()) {
-      if (!is_quantized(id) || rule(id).tie != Tie::kConcat || tied_cats_.contains(id)) continue;
+      if (!has_concatenation_scale(id)) continue;
       for (const ValueId input : data_inputs(id)) {
-        const Value& value = graph_.value(input);
-        const bool alone = !graph_.is_output(input) &&
-                           std::all_of(value.users.begin(), value.users.end(), [&](NodeId user) { return user == id; });
-        if (!alone || value.producer == kNoNode || !is_quantized(value.producer)) continue;
-        const Tie producer = rule(value.producer).tie;
-        if (producer == Tie::kLayer || producer == Tie::kCompute) pulled_[index_of(input)] = true;
+        const ValueId computed = computed_for(id, input);
+        if (computed != kNoValue) pulled_[index_of(computed)] = true;
       }
     }
+  }
+
+  /// The value that an input of a concatenation is a moved form of, if nothing else reads it.
+  ValueId computed_for(NodeId concatenation, ValueId input) const {
+    for (NodeId reader = concatenation;;) {
+      const Value& value = graph_.value(input);
+      const bool alone = std::all_of(value.users.begin(), value.users.end(), [&](NodeId user) {
+        return user == reader || (has_concatenation_scale(user) && cover_of(user) == cover_of(concatenation));
+      });
+      if (!alone || graph_.is_output(input) || value.producer == kNoNode || !is_quantized(value.producer)) break;
+      const Tie tie = rule(value.producer).tie;
+      if (tie == Tie::kLayer || tie == Tie::kCompute) return input;
+      if (tie != Tie::kMove || graph_.node(value.producer).outputs.size() != 1) break;
+      reader = value.producer;
+      input = data_inputs(reader)[0];
+    }
+    return kNoValue;
   }
 
   /// The operators that stay float, among those that read the value.
@@ -270,6 +332,10 @@ class Solver {
       site.kind = Site::Kind::kFixed;
       site.fixed = {1.0f / 32768.0f, 0};
     }
+    if (const NodeId cover = cover_of(id); cover != id) {
+      site.kind = Site::Kind::kRequantized;
+      site.source = graph_.node(cover).output();
+    }
     placement_.sites.push_back(site);
   }
 
@@ -318,6 +384,7 @@ class Solver {
   std::vector<bool> pulled_;  ///< Takes the scale of the concatenation that reads it.
   std::map<NodeId, TieRule> rules_;
   std::map<ValueId, NodeId> merged_;  ///< Results read only by an activation -> that activation.
+  std::map<NodeId, NodeId> cover_;    ///< Concatenations -> one of the same values and more, whose scale they share.
   std::set<NodeId> tied_cats_;        ///< Concatenations of values that share a scale already.
   Placement placement_;
 };

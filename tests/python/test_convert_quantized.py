@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import tinyml
-from conversion import check_conversion, convert_module, random_input, run_all
+from conversion import check_conversion, check_steps, convert_module, random_input, run_all
 from tinyml import _core
 
 
@@ -137,6 +137,33 @@ def test_operator(name):
     for error in run_all(result, [x], expected):
         assert error.max_abs <= 0.15 * 1.01, error
         assert error.snr_db >= 30, error
+
+
+def test_a_batch_norm_alone_is_one_integer_operator():
+    """A dense block's norm reads a concatenation; zeros and negatives among its factors."""
+    norm = nn.BatchNorm2d(6).eval()
+    with torch.no_grad():
+        norm.weight.copy_(torch.tensor([1.5, -0.7, 0.0, 1e-3, 2.0, 0.3]))
+        norm.bias.uniform_(-0.5, 0.5)
+        norm.running_mean.uniform_(-0.5, 0.5)
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = norm
+
+        def forward(self, x):
+            joined = quantize(torch.cat([quantize(x[:, :2]), quantize(x[:, 2:])], 1))
+            y = quantize(F.relu(self.norm(joined)), 0.04, -128)
+            return y, F.conv2d(y, torch.full((2, 6, 1, 1), 0.1))
+
+    x = random_input(1, 6, 5, 7)
+    result = convert_module(Model(), x)
+    assert result.operators["DEPTHWISE_CONV_2D"] == 1
+    assert result.operators["DEQUANTIZE"] == 1
+    with torch.no_grad():
+        expected = Model()(x)
+    check_steps(result, [x], expected, 0.04)
 
 
 def test_seven_bits_saturate():

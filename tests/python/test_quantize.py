@@ -97,11 +97,15 @@ def check_integer_network(program):
         if len(users) == 1 and base(users[0]) in ACTIVATIONS:
             users = list(users[0].users)
         for user in users:
-            joined = base(user) == "cat" and all(
-                "fake_quantize" in str(reader.target) for reader in user.users
-            )
-            assert "fake_quantize" in str(user.target) or joined, f"{node} has no scale"
+            assert scaled_by(user), f"{node} has no scale"
     return checked
+
+
+def scaled_by(node):
+    """Whether what it reads gets a scale from it: a FakeQuant, or a concatenation that has one."""
+    if base(node) == "cat" or base(node) in MOVES:
+        return all(scaled_by(reader) for reader in node.users)
+    return "fake_quantize" in str(node.target)
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,37 @@ TEST(Calibrate, MinMaxCoversWhatPassed) {
   EXPECT_NEAR(scale_of_input(graph), 4.0f / 255.0f, 1e-5f);
 }
 
+TEST(Calibrate, CallsOfOneModuleObserveTogether) {
+  GraphBuilder b;
+  ValueId x = b.input("x", {1, 3, 8, 8});
+  const ValueId weight = b.parameter("block.conv.weight", {3, 3, 1, 1}, 0.5);
+  for (int call = 0; call < 2; ++call) {
+    x = b.call("aten.conv2d.default", {{"input", x}, {"weight", weight}}, {1, 3, 8, 8}, "block.conv",
+               "torch.nn.modules.conv.Conv2d");
+    auto& stack = b.graph.metadata(b.graph.value(x).producer).module_stack;
+    stack.insert(stack.begin() + 1, {"L__self___block@" + std::to_string(call), "block", "user.Block"});
+  }
+  b.output(x);
+  float largest = 0;
+  EvaluateOptions options;
+  options.on_value = [&](ValueId id, const Tensor& value) {
+    if (b.graph.value(id).producer == kNoNode) return;
+    for (const float y : value.data<float>()) largest = std::max(largest, std::abs(y));
+  };
+  const std::vector<Tensor> sample = ramps(0.0f, 3.0f)[0];
+  evaluate(b.graph, sample, options);
+  const Graph graph = calibrate(quantize(b.graph, parse_scheme("observer: min_max")), {sample});
+  std::vector<float> scales;
+  for (const NodeId id : graph.nodes()) {
+    const Node& node = graph.node(id);
+    if (node.op != "aten.fake_quantize_per_tensor_affine.tensor_qparams") continue;
+    scales.push_back(graph.binding_of(node.arg("scale").as_value())->data.data<float>()[0]);
+  }
+  ASSERT_EQ(scales.size(), 3u);
+  EXPECT_EQ(scales[1], scales[2]);
+  EXPECT_NEAR(std::max(scales[1], scales[2]), largest / 255.0f, 1e-4f * largest);
+}
+
 TEST(Calibrate, MovingAverageStartsAtTheFirstRun) {
   std::vector<std::vector<Tensor>> samples = ramps(-1.0f, 1.0f);
   samples.push_back(ramps(-2.0f, 2.0f)[0]);

@@ -106,6 +106,30 @@ TEST(Placement, WhatIsComputedForAConcatenationTakesItsScale) {
   EXPECT_EQ(sites_of(solve_placement(b.graph, {})), (std::set<ValueId>{x, stem, joined, last}));
 }
 
+TEST(Placement, ConcatenationsOfTheSameValuesShareTheScaleOfTheLargest) {
+  for (const bool accumulates : {false, true}) {  // cat(all values so far), or cat(last concatenation, new value)
+    GraphBuilder b;
+    const ValueId x = b.input("x", {1, 3, 8, 8});
+    const ValueId stem = b.conv(x, "stem", 4);
+    const ValueId first = b.conv(stem, "first", 4);
+    const ValueId two = b.cat({stem, first});
+    const ValueId second = b.unary("aten.alias.default", b.conv(two, "second", 4));
+    const ValueId three = accumulates ? b.cat({two, second}) : b.cat({stem, first, second});
+    const ValueId third = b.conv(three, "third", 4);
+    const ValueId four = accumulates ? b.cat({three, third}) : b.cat({stem, first, second, third});
+    const ValueId other = b.cat({first, x});
+    b.output(b.conv(b.cat({b.conv(four, "last", 4), b.conv(other, "other", 4)}), "head", 2));
+    const Placement placement = solve_placement(b.graph, {});
+    const std::set<ValueId> sites = sites_of(placement);
+    for (const ValueId value : {second, third}) EXPECT_FALSE(sites.contains(value));
+    EXPECT_TRUE(sites.contains(first));  // `other` has another scale
+    EXPECT_EQ(sites_of(placement, Site::Kind::kRequantized), (std::set<ValueId>{two, three}));
+    for (const Site& site : placement.sites) {
+      EXPECT_EQ(site.source, site.kind == Site::Kind::kRequantized ? four : kNoValue);
+    }
+  }
+}
+
 TEST(Placement, AFixedScaleIsNotPulledIntoAConcatenation) {
   GraphBuilder b;
   const ValueId x = b.input("x", {1, 3, 8, 8});

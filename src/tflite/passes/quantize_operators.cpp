@@ -156,8 +156,9 @@ class OperatorQuantizer {
   bool quantize_weights(const Operands& operands, Type type, float input_scale, std::vector<int>& inputs) {
     const size_t slot = *operands.weights;
     const int dequantize = editor_.producer_of_kind(inputs[slot], Op::DEQUANTIZE);
-    if (dequantize == kNoProducer) return false;
-    const int source = editor_.op(dequantize).inputs[0];
+    const int source =
+        dequantize == kNoProducer ? exact_integers(inputs[slot], operands) : editor_.op(dequantize).inputs[0];
+    if (source == kNoTensor) return false;
     const Tensor weights = editor_.tensor(source);
     const Quantization& q = weights.quantization;
     if (!weights.is_constant() || weights.type != Type::INT8 || q.empty()) return false;
@@ -189,6 +190,31 @@ class OperatorQuantizer {
         wide ? Buffer::of(std::move(rounded)) : Buffer::of(std::vector<int32_t>(rounded.begin(), rounded.end()));
     inputs[*operands.bias] = editor_.add_tensor(std::move(bias));
     return true;
+  }
+
+  // Float weights of one tap a channel (a batch norm that stands alone) in INT8: each is 127 steps of its own scale.
+  int exact_integers(int id, const Operands& operands) {
+    const Tensor weights = editor_.tensor(id);
+    const auto axis = static_cast<size_t>(operands.channel_axis);
+    if (!weights.is_constant() || weights.type != Type::FLOAT32 || axis >= weights.shape.size()) return kNoTensor;
+    const auto values = weights.buffer.as<float>();
+    if (values.empty() || values.size() != static_cast<size_t>(weights.shape[axis])) return kNoTensor;
+    Tensor constant = weights;
+    constant.name += "_int8";
+    constant.type = Type::INT8;
+    constant.quantization = {{}, std::vector<int64_t>(values.size(), 0), operands.channel_axis};
+    std::vector<int8_t> integers;
+    float largest = 0;
+    for (const float value : values) largest = std::max(largest, std::abs(value) / 127);
+    if (!std::isnormal(largest)) return kNoTensor;
+    for (const float value : values) {
+      const float scale = std::abs(value) / 127;
+      if (!std::isfinite(value) || (value != 0 && !std::isnormal(scale))) return kNoTensor;
+      constant.quantization.scale.push_back(value == 0 ? largest : scale);
+      integers.push_back(static_cast<int8_t>(value == 0 ? 0 : std::copysign(127.0F, value)));
+    }
+    constant.buffer = Buffer::of(std::move(integers));
+    return editor_.add_tensor(std::move(constant));
   }
 
   std::optional<std::vector<float>> float_constant(int id) {
