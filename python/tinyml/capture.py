@@ -17,8 +17,11 @@ from torch import nn
 
 from tinyml._core import Diagnostic, Error, Graph
 from tinyml.callables import as_module, without_script_operators
+from tinyml.meta_kernels import register as register_meta_kernels
 from tinyml.plain_tuples import plain_tuples
 from tinyml.quantized_tensors import is_quantized
+
+register_meta_kernels()
 
 _LIBRARY_FOLDERS = (str(Path(torch.__file__).parent), str(Path(__file__).absolute().parent))
 

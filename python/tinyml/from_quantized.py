@@ -18,6 +18,7 @@ import torch.ao.nn.intrinsic.quantized as nniq
 import torch.ao.nn.intrinsic.quantized.dynamic as nniqd
 import torch.ao.nn.quantized as nnq
 import torch.ao.nn.quantized.dynamic as nnqd
+import torch.ao.nn.quantized.reference as nnqr
 from torch import nn
 
 from tinyml._core import Error
@@ -36,6 +37,16 @@ _LAYERS: tuple[tuple[type[nn.Module], type[nn.Module]], ...] = (
     (nnq.ConvTranspose2d, quant_layers.QuantConvTranspose2d),
     (nnq.ConvTranspose3d, quant_layers.QuantConvTranspose3d),
     (nnq.Linear, quant_layers.QuantLinear),
+)
+# Float layers that round their weights: what convert_to_reference_fx makes.
+_REFERENCES: tuple[tuple[type[nn.Module], type[nn.Module]], ...] = (
+    (nnqr.Conv1d, quant_layers.QuantConv1d),
+    (nnqr.Conv2d, quant_layers.QuantConv2d),
+    (nnqr.Conv3d, quant_layers.QuantConv3d),
+    (nnqr.ConvTranspose1d, quant_layers.QuantConvTranspose1d),
+    (nnqr.ConvTranspose2d, quant_layers.QuantConvTranspose2d),
+    (nnqr.ConvTranspose3d, quant_layers.QuantConvTranspose3d),
+    (nnqr.Linear, quant_layers.QuantLinear),
 )
 _RELU = (
     *(nniq.ConvReLU1d, nniq.ConvReLU2d, nniq.ConvReLU3d, nniq.ConvAddReLU2d),
@@ -117,6 +128,9 @@ def _replace(module: nn.Module, arithmetic: QuantizedArithmetic) -> nn.Module:
     for base, twin in _LAYERS:
         if isinstance(module, base):
             return _layer(module, twin, arithmetic)
+    for base, twin in _REFERENCES:
+        if isinstance(module, base):
+            return _reference_layer(module, twin)
     if kind in _RECURRENT:
         return _recurrent(module, _RECURRENT[kind])
     if kind in _CELLS:
@@ -145,6 +159,16 @@ def _layer(module: Any, twin: type[nn.Module], arithmetic: QuantizedArithmetic) 
     if not isinstance(module, _DYNAMIC):
         grid = (float(module.scale), int(module.zero_point))
     return QuantizedLayer(layer, activation, grid, arithmetic)
+
+
+def _reference_layer(module: Any, twin: type[nn.Module]) -> nn.Module:
+    if module.is_decomposed:  # its operators are those of the export-based flow
+        return module
+    weight = module.weight.detach()
+    if module.weight_qscheme is not None and module.weight_dtype is not torch.float16:
+        weight = module.get_quantized_weight().detach()
+    options = {} if twin is quant_layers.QuantLinear else _arguments(module)
+    return _float_layer(twin, weight, module.bias, options)
 
 
 def _arguments(module: Any) -> dict[str, Any]:

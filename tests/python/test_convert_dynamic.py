@@ -281,3 +281,49 @@ def test_what_needs_a_constant_size_is_named():
     with pytest.raises(tinyml.Error, match=wanted) as error:
         _core.convert(graph)
     assert error.value.diagnostics[0].module_path == "pool"
+
+
+class Mixed(nn.Module):
+    """Convolutions, a concatenation, a sum, a resize and fixed scales, around dynamic sizes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU())
+        self.depthwise = nn.Sequential(nn.Conv2d(8, 4, 3, 1, 1, groups=4), nn.Hardswish())
+        self.head, self.linear = nn.Conv2d(4, 4, 3, 1, 1), nn.Linear(4, 5)
+
+    def forward(self, x):
+        y = self.depthwise(self.stem(x))
+        y = torch.cat([y, self.head(y) + y], 1)
+        y = F.avg_pool2d(F.interpolate(y, scale_factor=2), 2)
+        return self.linear(y.mean((2, 3))[:, :4]), y.softmax(1)
+
+
+class Tokens(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv1d(8, 16, 3, padding=1), nn.LayerNorm(16)
+        self.linear = nn.Linear(16, 6)
+
+    def forward(self, x):
+        return self.linear(self.norm(self.conv(x).relu().transpose(1, 2))).tanh()
+
+
+HEIGHT, WIDTH = 2 * Dim("half_height", min=2), 2 * Dim("half_width", min=2)
+QUANTIZED = {
+    "batch": (Mixed, [(2, 3, 16, 16), (1, 3, 16, 16), (5, 3, 16, 16)], {0: Dim.DYNAMIC}),
+    "all": (Mixed, [(2, 3, 16, 16), (3, 3, 20, 12)], {0: Dim.DYNAMIC, 2: HEIGHT, 3: WIDTH}),
+    "tokens": (Tokens, [(2, 8, 12), (1, 8, 30)], {0: Dim.DYNAMIC, 2: Dim.DYNAMIC}),
+}
+
+
+@pytest.mark.parametrize("name", QUANTIZED)
+def test_quantized_models(name, tmp_path):
+    """FakeQuants of tensors with dynamic sizes: integers at every size, near the simulation."""
+    make, shapes, dynamic = QUANTIZED[name]
+    torch.manual_seed(0)
+    runs = [(random_input(*shape, seed=i),) for i, shape in enumerate(shapes)]
+    quantizer = tinyml.PostQuantizer(make().eval(), runs[0], tmp_path)
+    module = quantizer.calibrate([runs[0], (-runs[0][0],)])
+    result = check_dynamic(module, *runs, dynamic_shapes={"x": dynamic}, tolerance=0.06)
+    assert result.operators["QUANTIZE"] <= 4

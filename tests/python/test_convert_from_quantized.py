@@ -277,6 +277,42 @@ def test_fx_graph_mode():
         assert error.snr_db >= 30, error
 
 
+class References(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.up = nn.Conv2d(3, 8, 3), nn.ConvTranspose2d(8, 4, 2, stride=2)
+        self.fc = nn.Linear(4, 5)
+
+    def forward(self, x):
+        return self.fc(self.up(F.relu(self.conv(x))).mean((2, 3)))
+
+
+@pytest.mark.parametrize("per_channel", [False, True])
+def test_reference_modules(per_channel):
+    """What convert_to_reference_fx makes: layers that round their weights, between dequantize and
+    quantize."""
+    from torch.ao.quantization.quantize_fx import convert_to_reference_fx, prepare_fx
+
+    torch.manual_seed(0)
+    model, x = References().eval(), random_input(2, 3, 8, 8)
+    mapping = tq.get_default_qconfig_mapping("qnnpack")
+    if per_channel:
+        observer = tq.default_per_channel_weight_observer
+        mapping = tq.QConfigMapping().set_global(
+            tq.QConfig(activation=tq.default_observer, weight=observer)
+        )
+        mapping.set_object_type(nn.ConvTranspose2d, tq.get_default_qconfig("qnnpack"))
+    prepared = prepare_fx(model, mapping, (x,))
+    prepared(x)
+    converted = convert_to_reference_fx(prepared)
+    expected = [converted(x).detach()]
+    result = _core.convert(tinyml.trace(converted, (x,)))
+    assert result.operators["DEQUANTIZE"] == 1
+    step = float(converted.fc_scale_0)
+    for error in run_all(result, [x], expected, ALL_KERNELS):
+        assert error.max_abs <= 1.01 * step, error
+
+
 class Tagger(nn.Module):
     def __init__(self, kind):
         super().__init__()

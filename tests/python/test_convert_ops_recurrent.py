@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 from torch.nn.utils.rnn import pack_padded_sequence
 
 import tinyml
@@ -194,3 +195,41 @@ def test_the_names_of_other_tools(tmp_path):
         convert(recurrent="looped")
     with pytest.raises(tinyml.Error, match="contradict"):
         convert(recurrent="fused", unroll_rnn=True)
+
+
+class RoundedWeights(nn.Module):
+    """What quantization-aware training makes of a weight."""
+
+    def __init__(self, weight: torch.Tensor) -> None:
+        super().__init__()
+        self.register_buffer("scale", weight.detach().abs().amax(1) / 127)
+        self.register_buffer("zero_point", torch.zeros(weight.shape[0], dtype=torch.int32))
+
+    def forward(self, weight):
+        return torch.fake_quantize_per_channel_affine(
+            weight, self.scale, self.zero_point, 0, -127, 127
+        )
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+def test_weights_that_fake_quants_round(kind):
+    layer = _seeded(kind(3, 4))
+    for name in ("weight_ih_l0", "weight_hh_l0"):
+        rounded = RoundedWeights(getattr(layer, name))
+        parametrize.register_parametrization(layer, name, rounded)
+    check_conversion(layer, random_input(5, 2, 3), tolerance=1e-5, generated=False)
+
+
+def test_weights_that_depend_on_inputs_are_refused():
+    class Hyper(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cell = nn.GRUCell(3, 4)
+
+        def forward(self, x, h, scale):
+            cell = self.cell
+            return torch.gru_cell(x, h, cell.weight_ih * scale, cell.weight_hh)
+
+    inputs = (random_input(2, 3), random_input(2, 4), random_input(1))
+    with pytest.raises(tinyml.Error, match="computed by the model"):
+        convert_module(Hyper(), *inputs)

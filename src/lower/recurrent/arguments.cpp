@@ -3,18 +3,47 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
+
+#include "tinyml/evaluate.h"
 
 namespace tinyml::lowering {
 namespace {
 
+// A weight that the model does not compute from its inputs: what is bound to the graph, or what FakeQuants round it to
+// (everything else that is constant is folded by now). Undefined if it is none.
+NamedTensor constant_value(const Graph& graph, ValueId value) {
+  if (const Binding* binding = graph.binding_of(value)) return {binding->data, binding->fqn};
+  const NodeId producer = graph.value(value).producer;
+  if (producer == kNoNode || !is_evaluable(graph.node(producer).op)) return {};
+  if (graph.node(producer).op.find("fake_quant") == std::string::npos) return {};
+  std::vector<ValueId> order;
+  std::vector<Tensor> inputs;
+  NamedTensor result;
+  for (const NamedArgument& arg : graph.node(producer).args) {
+    arg.value.for_each_value([&](ValueId input) {
+      if (std::find(order.begin(), order.end(), input) != order.end()) return;
+      NamedTensor constant = constant_value(graph, input);
+      if (order.empty()) result.name = constant.name;
+      order.push_back(input);
+      inputs.push_back(std::move(constant.data));
+    });
+  }
+  if (!std::all_of(inputs.begin(), inputs.end(), [](const Tensor& input) { return input.defined(); })) return {};
+  const auto& outputs = graph.node(producer).outputs;
+  const auto output = static_cast<size_t>(std::find(outputs.begin(), outputs.end(), value) - outputs.begin());
+  result.data = evaluate_node(graph, producer, inputs).at(output);
+  return result;
+}
+
 NamedTensor read_weights(Lowering& at, const Argument& argument) {
   if (argument.is_none()) return {};
-  const Binding* binding = argument.is_value() ? at.graph().binding_of(argument.as_value()) : nullptr;
-  if (binding == nullptr) {
+  NamedTensor constant = argument.is_value() ? constant_value(at.graph(), argument.as_value()) : NamedTensor{};
+  if (!constant.data.defined()) {
     at.refuse("the weights of a recurrent layer are computed by the model",
               "make them parameters or buffers, for instance with torch.nn.utils.parametrize.remove_parametrizations");
   }
-  return {binding->data.to(ScalarType::kFloat32), binding->fqn};
+  return {constant.data.to(ScalarType::kFloat32), constant.name};
 }
 
 bool is_zero(Lowering& at, ValueId value) {
