@@ -48,6 +48,10 @@ _REMEDIES: tuple[tuple[tuple[str, ...], str], ...] = (
         "positional arguments, or a dict of keyword arguments",
     ),
     (
+        ("numpy.ndarray",),
+        "pass tensors: torch.from_numpy(array)",
+    ),
+    (
         ("register a pytree", "serialized_type_name"),
         "register the class with torch.export.register_dataclass(cls, serialized_type_name=...), "
         "or take and return tensors, tuples, lists and dictionaries",
@@ -95,7 +99,7 @@ def trace(
     Raises tinyml.Error with the line of the model's code that cannot be captured, and the way out.
     """
     model = as_module(model)
-    args, keywords = _arguments(example_inputs, kwargs)
+    args, keywords = as_arguments(example_inputs, kwargs)
     if isinstance(model, nn.Module) and is_quantized(model):
         from tinyml.from_quantized import from_quantized
 
@@ -134,8 +138,8 @@ def _export(
     torch.export.save(without_script_operators(program), path)
 
 
-def _arguments(
-    example_inputs: Any, kwargs: Mapping[str, Any] | None
+def as_arguments(
+    example_inputs: Any, kwargs: Mapping[str, Any] | None = None
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Positional and keyword arguments of the call."""
     keywords = dict(kwargs or {})

@@ -25,7 +25,7 @@ from tinyml.boundary import (
     resolve_types,
 )
 from tinyml.callables import as_module, is_model
-from tinyml.capture import trace
+from tinyml.capture import as_arguments, trace
 from tinyml.nested import leaves, with_leaf
 from tinyml.options import Flags, as_flags, boundary_type, check_unknown, target_of
 from tinyml.precision import resolve_precision
@@ -76,8 +76,8 @@ class TFLiteConverter:
 
     model: an nn.Module (float, or with FakeQuants from QATQuantizer or PostQuantizer), a plain
         function, a scripted or traced module or function, a Graph, or the path of a .pt2 archive.
-    dummy_input: a tensor or a tuple of the model's arguments; needed for all but a Graph and an
-        archive, and for `verify`.
+    dummy_input: a tensor, a tuple of the model's arguments or a dict of its keyword arguments;
+        needed for all but a Graph and an archive, and for `verify`.
     tflite_path: the file to write.
     nchw_transpose: images in and out are NHWC in the file; False keeps PyTorch's order.
     input_transpose, output_transpose: the same for single inputs and outputs (rank 3 or more): a
@@ -296,17 +296,18 @@ class TFLiteConverter:
         ]
 
     def _run_torch(self, inputs: Any) -> list[torch.Tensor]:
-        arguments = tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,)
+        arguments, keywords = as_arguments(inputs)
         with torch.no_grad():
             if isinstance(self.model, nn.Module):
                 with _Eval(self.model):
-                    return list(leaves(self.model(*arguments)))
+                    return list(leaves(self.model(*arguments, **keywords)))
             if not isinstance(self.model, Graph):
-                return list(leaves(torch.export.load(self.model).module()(*arguments)))
+                module = torch.export.load(self.model).module()
+                return list(leaves(module(*arguments, **keywords)))
             with tempfile.TemporaryDirectory() as folder:
                 path = os.path.join(folder, "model.pt2")
                 self.model.save(path)
-                return list(leaves(torch.export.load(path).module()(*arguments)))
+                return list(leaves(torch.export.load(path).module()(*arguments, **keywords)))
 
     def _check(self, errors: list[OutputError], quantized: bool) -> None:
         if quantized or self.precision == "float16":

@@ -96,6 +96,56 @@ def test_inputs_of_classes():
         torch.testing.assert_close(actual, wanted)
 
 
+class Keywords(nn.Module):
+    """Arguments that may be None, flags, keyword-only and nested ones."""
+
+    def forward(self, x, mask=None, *, scale=None, extra=None, flag=True):
+        y = x if mask is None else x * mask
+        y = y - 2 * (scale if scale is not None else 1)
+        y = y if extra is None else y + extra["a"] * extra["b"][0]
+        return y + 1 if flag else y
+
+
+NESTED = {"b": [A + B], "a": 2 * B}
+CALLS = {
+    "positional": (A, B),
+    "none": (A, None),
+    "one": A,
+    "keywords": {"scale": B, "x": A},  # in another order than forward's
+    "keyword_none": {"x": A, "mask": None, "scale": B},
+    "flag": {"x": A, "flag": False, "mask": B},
+    "nested": {"x": A, "extra": NESTED, "scale": B},
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_ways_to_give_arguments(name, tmp_path):
+    """The file is verified against the model called with the same arguments."""
+    path = tmp_path / "model.tflite"
+    report = tinyml.TFLiteConverter(Keywords(), CALLS[name], path, verify=True).convert()
+    assert report.errors[0].relative <= 1e-6
+
+
+BAD_CALLS = {
+    "unknown": ({"y": A}, "missing a required argument: 'x'"),
+    "missing": ((), "missing a required argument: 'x'"),
+    "too_many": ((A, B, A), "too many positional arguments"),
+    "numpy": (A.numpy(), "torch.from_numpy"),
+    "missing_key": ({"x": A, "extra": {"a": A}}, "KeyError: 'b'"),
+    "text": ("x", "unsupported operand"),
+    "shapes": ((A, torch.ones(5)), "x \\* mask"),
+    "only_numbers": ((3,), "returns a number"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_CALLS)
+def test_wrong_arguments_are_named(name, tmp_path):
+    arguments, message = BAD_CALLS[name]
+    with pytest.raises(tinyml.Error, match=message):
+        tinyml.TFLiteConverter(Keywords(), arguments, tmp_path / "model.tflite").convert()
+    assert not list(tmp_path.iterdir())
+
+
 def test_generated_dataclasses_can_be_captured_again():
     graph = tinyml.trace(lambda a: Boxes(a * 2, None), A)
     again = tinyml.trace(load_generated(graph), A)
