@@ -21,6 +21,7 @@ void add_quantize(CLI::App& app, const Common& common);
 void add_convert(CLI::App& app, const Common& common);
 void add_ops(CLI::App& app, const Common& common);
 void add_optimize(CLI::App& app, const Common& common);
+void add_evaluate(CLI::App& app, const Common& common);
 void add_verify(CLI::App& app, const Common& common);
 void add_explain(CLI::App& app, const Common& common);
 

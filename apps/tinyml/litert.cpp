@@ -243,11 +243,14 @@ class LiteRt::Session {
   std::vector<Handle> in_handles_, out_handles_;
 };
 
-NamedBytes LiteRt::run(const std::string& path, const NamedBytes& inputs) const {
-  Session session(*library_, path);
-  session.write(inputs);
-  session.run();
-  return session.read();
+NamedBytes LiteRt::run(const std::string& path, const NamedBytes& inputs) const { return open(path)(inputs); }
+
+std::function<NamedBytes(const NamedBytes&)> LiteRt::open(const std::string& path) const {
+  return [session = std::make_shared<Session>(*library_, path)](const NamedBytes& inputs) {
+    session->write(inputs);
+    session->run();
+    return session->read();
+  };
 }
 
 double LiteRt::measure(const std::string& path, double least_seconds) const {

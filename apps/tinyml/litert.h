@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -21,6 +22,9 @@ class LiteRt {
 
   // Runs the file's first signature on the CPU. `inputs` and the result: contents by the signature's names.
   NamedBytes run(const std::string& model, const NamedBytes& inputs) const;
+
+  // The same for many runs: prepares the file once. Must not outlive this object.
+  std::function<NamedBytes(const NamedBytes&)> open(const std::string& model) const;
 
   // Seconds of the fastest of many runs of the file's first signature on one core, with zeros as inputs: what else the
   // machine does only ever adds. Takes `least_seconds` or a little more.

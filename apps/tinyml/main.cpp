@@ -22,6 +22,7 @@ Then, for example:
   tinyml quantize pruned.pt2 --calibration x.npy -o q.pt2    find int8 ranges from example inputs
   tinyml convert q.pt2 -o model.tflite                   int8 where the model has FakeQuant, float elsewhere
   tinyml verify model.tflite --against q.pt2             does the file compute what the model does?
+  tinyml evaluate model.tflite --inputs x.npy --labels y.npy    how often is it right?
   tinyml explain model.tflite --against q.pt2 --inputs x.npy    which layers lose accuracy, and why
 
 Every command explains itself: tinyml COMMAND --help.
@@ -47,6 +48,7 @@ int run(int argc, char** argv) {
   tinyml::cli::add_ops(app, common);
   tinyml::cli::add_optimize(app, common);
   tinyml::cli::add_verify(app, common);
+  tinyml::cli::add_evaluate(app, common);
   tinyml::cli::add_explain(app, common);
 
   try {

@@ -52,16 +52,16 @@ std::vector<Array> from_npz(const Graph& graph, const std::vector<ValueId>& inpu
          {},
          ""});
   }
-  if (!problems.empty()) throw Error("The calibration data does not fit the model.", std::move(problems));
+  if (!problems.empty()) throw Error("The examples do not fit the model.", std::move(problems));
   return result;
 }
 
 std::vector<Array> read_arrays(const Graph& graph, const std::vector<ValueId>& inputs,
-                               const std::vector<std::string>& paths) {
+                               const std::vector<std::string>& paths, const std::string& option) {
   if (paths.size() == 1 && paths[0].ends_with(".npz")) return from_npz(graph, inputs, paths[0]);
   if (inputs.size() != paths.size()) {
-    throw Error(fmt::format("the model has {} inputs, but {} calibration files are given", inputs.size(), paths.size()),
-                "give --calibration once for each input, in the order of 'tinyml info', or one .npz file");
+    throw Error(fmt::format("the model has {} inputs, but {} files of examples are given", inputs.size(), paths.size()),
+                fmt::format("give {} once for each input, in the order of 'tinyml info', or one .npz file", option));
   }
   std::vector<Array> result;
   for (const std::string& path : paths) result.push_back({read_npy(path), path});
@@ -70,12 +70,13 @@ std::vector<Array> read_arrays(const Graph& graph, const std::vector<ValueId>& i
 
 }  // namespace
 
-std::vector<std::vector<Tensor>> read_samples(const Graph& graph, const std::vector<std::string>& paths, size_t limit) {
+std::vector<std::vector<Tensor>> read_samples(const Graph& graph, const std::vector<std::string>& paths, size_t limit,
+                                              const std::string& option) {
   std::vector<ValueId> inputs;
   for (const Input& input : graph.inputs()) {
     if (input.value != kNoValue) inputs.push_back(input.value);
   }
-  const std::vector<Array> arrays = read_arrays(graph, inputs, paths);
+  const std::vector<Array> arrays = read_arrays(graph, inputs, paths, option);
   std::vector<std::vector<Tensor>> samples;
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Value& value = graph.value(inputs[i]);
