@@ -18,13 +18,13 @@ subgraph. This lists them, and what cannot be pruned and why:
 
 struct Options {
   std::string input, output;
-  bool dot = false;
+  bool dot = false, heads = false;
 };
 
 void run(const Options& options, const Common& common) {
   Progress progress(common.quiet);
   const Graph graph = load_graph(options.input, progress);
-  const DependencyGraph dependencies = analyze_dependencies(graph);
+  const DependencyGraph dependencies = analyze_dependencies(graph, {options.heads});
   progress.done(
       fmt::format("found {} subgraphs of {} channels", dependencies.subgraphs.size(), dependencies.unit_count));
   print_or_write(options.output, options.dot ? to_dot(dependencies) : to_string(dependencies));
@@ -39,6 +39,7 @@ void add_deps(CLI::App& app, const Common& common) {
   command->footer(kFooter);
   command->add_option("model", options->input, "The model, a .pt2 archive")->required();
   command->add_flag("--dot", options->dot, "Graphviz source instead of text");
+  command->add_flag("--heads", options->heads, "Whole heads of attention, not indices of each head");
   command->add_option("-o,--output", options->output, "File to write instead of stdout");
   command->callback([options, &common] { run(*options, common); });
 }

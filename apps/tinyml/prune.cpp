@@ -77,16 +77,16 @@ void run(const Options& options, const Common& common) {
   if (!options.report.empty()) require_suffix("--report", options.report, {".html", ".htm"});
   Progress progress(common.quiet);
   const Graph graph = load_graph(options.input, progress);
-  const DependencyGraph dependencies = analyze_dependencies(graph);
+  const std::optional<PruningPlan> given =
+      options.plan.empty() ? std::nullopt : std::optional(read_pruning_plan(options.plan));
+  PruningConfig config = given ? PruningConfig{} : merge_config(options);
+  const DependencyGraph dependencies = analyze_dependencies(graph, given ? given->dependencies : config.dependencies);
   ImportanceData data;
-  const bool from_plan = !options.plan.empty();
-  PruningConfig config = from_plan ? PruningConfig{} : merge_config(options);
   const bool wants_latency =
       config.target_latency || config.target_seconds || !config.latency_table.empty() || !options.latency.table.empty();
   if (wants_latency) config.latency = latency_of(options.latency, config.latency_table);
   if (!options.calibration.empty()) data.batches = read_samples(graph, options.calibration, 0);
-  const PruningPlan plan =
-      from_plan ? read_pruning_plan(options.plan) : plan_pruning(graph, dependencies, config, data);
+  const PruningPlan plan = given ? *given : plan_pruning(graph, dependencies, config, data);
   progress.done(fmt::format("planned: {} cuts in {} subgraphs", plan.cuts.size(), dependencies.subgraphs.size()));
   if (plan.cuts.empty()) {
     throw Error("nothing can be pruned with this configuration",

@@ -75,8 +75,16 @@ struct PinnedAxis {
   Diagnostic reason;
 };
 
+struct DependencyOptions {
+  /// What goes in attention (and in any product of stacks of matrices): false: indices of the vectors in a head,
+  /// equally many in each head; true: whole heads.
+  bool whole_heads = false;
+  friend bool operator==(const DependencyOptions&, const DependencyOptions&) = default;
+};
+
 /// Which channels of which tensors depend on which, index by index.
 struct DependencyGraph {
+  DependencyOptions options;
   UnitId unit_count = 0;
   std::vector<BindingAxis> axes;
   std::vector<EqualCount> constraints;
@@ -90,7 +98,7 @@ struct DependencyGraph {
 
 /// Finds the dependencies between all channels of a functional graph (no in-place operators). Nothing is guessed: what
 /// an unknown operator reads is pinned, with the operator named in `pinned`.
-DependencyGraph analyze_dependencies(const Graph& graph);
+DependencyGraph analyze_dependencies(const Graph& graph, const DependencyOptions& options = {});
 /// One paragraph for each subgraph: its channels, the layers that make, follow and read them, constraints; then what is
 /// pinned and why.
 std::string to_string(const DependencyGraph& dependencies);

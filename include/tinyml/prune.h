@@ -61,6 +61,9 @@ struct PruningConfig {
   bool skip_last_fc = true;
   std::vector<std::string> exclude_ops;  ///< Modules (everything in them) and parameters whose outputs stay whole.
   uint64_t seed = 0;                     ///< For "random".
+  /// `attention: heads` removes whole heads of attention, `attention: head_dim` (default) equally many indices of each
+  /// head. plan_pruning takes dependencies found with these options.
+  DependencyOptions dependencies;
 };
 /// Names of the metrics.
 const std::vector<std::string>& pruning_metrics();
@@ -82,7 +85,8 @@ struct Cut {
 /// What stays of a model: enough to cut another checkpoint of it alike.
 struct PruningPlan {
   std::string metric;
-  std::vector<Cut> cuts;  ///< In execution order; dimensions that stay whole are not listed.
+  std::vector<Cut> cuts;           ///< In execution order; dimensions that stay whole are not listed.
+  DependencyOptions dependencies = {};  ///< With which the model's dependencies are found to apply it.
 };
 /// JSON with a format version: {"format": "tinyml.pruning_plan", "version": 1, "metric": ..., "cuts": [...]}.
 std::string to_json(const PruningPlan& plan);
@@ -116,7 +120,7 @@ PruningPlan plan_pruning(const Graph& graph, const DependencyGraph& dependencies
 PruningPlan plan_from_units(const DependencyGraph& dependencies, const std::vector<bool>& kept, std::string metric);
 
 /// kept[unit] for a plan. Throws Error, listing all problems, if the plan names parameters or sizes the model does not
-/// have or would cut channels apart that depend on each other.
+/// have, would cut channels apart that depend on each other, or was made with other options than `dependencies`.
 std::vector<bool> kept_units(const Graph& graph, const DependencyGraph& dependencies, const PruningPlan& plan);
 
 /// The pruned graph: parameters cut, shapes of all values and shape-like arguments updated. Ids of nodes and values
@@ -148,5 +152,16 @@ struct ModuleSizes {
 /// What the operators of a graph say about the modules they were captured in, each (path, attribute) once; where
 /// operators of one module disagree the attribute is left out.
 std::vector<ModuleSizes> module_sizes(const Graph& graph);
+
+/// A number among the arguments of a module's operators, and what it became.
+struct SizeArgument {
+  std::string path;  ///< Of the module whose code calls the operator.
+  int64_t before = 0;
+  int64_t after = 0;
+  friend auto operator<=>(const SizeArgument&, const SizeArgument&) = default;
+};
+/// All integers among the arguments of a graph's operators and of the same operators after a plan was applied, each
+/// pair once, ascending.
+std::vector<SizeArgument> size_arguments(const Graph& graph, const Graph& pruned);
 
 }  // namespace tinyml

@@ -72,8 +72,11 @@ void bind_analysis(nb::module_& module) {
       .def(
           "to_dot", [](const DependencyGraph& dependencies) { return to_dot(dependencies); }, "Graphviz text.")
       .def("__str__", [](const DependencyGraph& dependencies) { return to_string(dependencies); });
-  module.def("analyze_dependencies", &analyze_dependencies, nb::arg("graph"), nb::call_guard<nb::gil_scoped_release>(),
-             "Finds the dependencies between all channels of a graph.");
+  module.def(
+      "analyze_dependencies",
+      [](const Graph& graph, bool whole_heads) { return analyze_dependencies(graph, {whole_heads}); }, nb::arg("graph"),
+      nb::arg("whole_heads") = false, nb::call_guard<nb::gil_scoped_release>(),
+      "Finds the dependencies between all channels of a graph. `whole_heads`: heads of attention go as a whole.");
 
   nb::class_<NodeCostInfo>(module, "NodeCost", "Arithmetic of one operator.")
       .def_ro("op", &NodeCostInfo::op)

@@ -43,6 +43,9 @@ void bind_prune(nb::module_& module) {
   nb::class_<PruningPlan>(module, "PruningPlan", "What stays of a model.")
       .def_ro("metric", &PruningPlan::metric)
       .def_ro("cuts", &PruningPlan::cuts)
+      .def_prop_ro(
+          "whole_heads", [](const PruningPlan& plan) { return plan.dependencies.whole_heads; },
+          "Whether heads of attention were removed as a whole.")
       .def("to_json", [](const PruningPlan& plan) { return to_json(plan); })
       .def_static("from_json", &parse_pruning_plan, nb::arg("json"))
       .def(
@@ -53,6 +56,10 @@ void bind_prune(nb::module_& module) {
   module.def(
       "check_pruning_config", [](const std::string& config) { (void)parse_pruning_config(config); }, nb::arg("config"),
       "Raises tinyml.Error listing every problem of a configuration (YAML or JSON text).");
+  module.def(
+      "prunes_whole_heads",
+      [](const std::string& config) { return parse_pruning_config(config).dependencies.whole_heads; },
+      nb::arg("config"), "Whether a configuration removes heads of attention as a whole.");
   module.def(
       "plan_pruning",
       [](const Graph& graph, const DependencyGraph& dependencies, const std::string& config, const nb::dict& gradients,
@@ -153,6 +160,17 @@ void bind_prune(nb::module_& module) {
       },
       nb::arg("graph"),
       "Attributes of modules that repeat sizes of their tensors: [(module path, {attribute: size})].");
+  module.def(
+      "size_arguments",
+      [](const Graph& graph, const Graph& pruned) {
+        std::vector<std::tuple<std::string, int64_t, int64_t>> result;
+        for (const SizeArgument& size : size_arguments(graph, pruned)) {
+          result.emplace_back(size.path, size.before, size.after);
+        }
+        return result;
+      },
+      nb::arg("graph"), nb::arg("pruned"),
+      "Integers among the arguments of operators, before and after: [(module path, before, after)].");
 }
 
 }  // namespace tinyml::python

@@ -4,6 +4,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "analysis/index_space.h"
 #include "analysis/rules.h"
 #include "tinyml/analysis.h"
 
@@ -101,8 +102,8 @@ class UnitBuilder {
     for (const Binding* binding : bindings) {
       const Propagation::BindingState& state = p_.bindings().at(p_.canonical(binding->value));
       const auto add = [&](int64_t dim, int64_t groups, const LabelList& labels) {
-        axes_.push_back(
-            {binding->fqn, binding->value, dim, groups, labels, state.roles[static_cast<size_t>(dim)], state.maskable});
+        axes_.push_back({binding->fqn, binding->value, dim, groups, labels, state.roles[static_cast<size_t>(dim)],
+                         state.maskable[static_cast<size_t>(dim)]});
       };
       for (const Block& block : p_.known_blocks(binding->value)) {
         TINYML_CHECK(block.dims.size() == 1);
@@ -112,11 +113,31 @@ class UnitBuilder {
       note_pinned(*binding, state);
     }
     for (const Axis& axis : axes_) {
-      if (axis.role != AxisRole::kProducer) continue;
-      for (Label label : *axis.labels) {
-        const Label root = p_.labels().find(label);
-        if (p_.labels().pinned(root) == nullptr && numbers_.emplace(root, next_).second) ++next_;
-      }
+      if (axis.role == AxisRole::kProducer) number(axis);
+    }
+    promote_followers();
+  }
+
+  void number(const Axis& axis) {
+    for (Label label : *axis.labels) {
+      const Label root = p_.labels().find(label);
+      if (p_.labels().pinned(root) == nullptr && numbers_.emplace(root, next_).second) ++next_;
+    }
+  }
+
+  /// Channels that no layer makes (a learned constant's, a weight's that is computed from parameters in an unusual way)
+  /// count as made by the first tensors of several dimensions that have them.
+  void promote_followers() {
+    for (Axis& axis : axes_) {
+      const bool promoted = axis.role == AxisRole::kFollower && axis.groups == 1 && axis.maskable &&
+                            analysis::product(p_.sizes(axis.value)) > static_cast<int64_t>(axis.labels->size()) &&
+                            std::any_of(axis.labels->begin(), axis.labels->end(), [&](Label label) {
+                              const Label root = p_.labels().find(label);
+                              return p_.labels().pinned(root) == nullptr && !numbers_.contains(root);
+                            });
+      if (!promoted) continue;
+      axis.role = AxisRole::kProducer;
+      number(axis);
     }
   }
 
@@ -136,6 +157,7 @@ class UnitBuilder {
         }
       }
       if (!found) pinned.pinned = pinned.size;
+      if (const auto& fixed = state.fixed[dim]; !found && fixed) reason = &*fixed;
       if (pinned.pinned == 0) continue;
       pinned.reason.what =
           reason == nullptr ? "it has one channel or meets a dimension that cannot shrink" : reason->what;
@@ -259,10 +281,12 @@ class UnitBuilder {
 
 }  // namespace
 
-DependencyGraph analyze_dependencies(const Graph& graph) {
-  Propagation propagation(graph);
+DependencyGraph analyze_dependencies(const Graph& graph, const DependencyOptions& options) {
+  Propagation propagation(graph, options);
   run_rules(graph, propagation);
-  return UnitBuilder(graph, propagation).build();
+  DependencyGraph result = UnitBuilder(graph, propagation).build();
+  result.options = options;
+  return result;
 }
 
 std::vector<int64_t> kept_sizes(const Graph& graph, const DependencyGraph& dependencies, const std::vector<bool>& kept,

@@ -6,14 +6,6 @@
 namespace tinyml::analysis {
 namespace {
 
-/// The block that holds `dim`, or nullptr.
-const Block* block_at(const Blocks& blocks, int64_t dim) {
-  for (const Block& block : blocks) {
-    if (std::find(block.dims.begin(), block.dims.end(), dim) != block.dims.end()) return &block;
-  }
-  return nullptr;
-}
-
 /// Labels of the operands one after the other along `dim`. Operands whose block spans other dimensions too keep them if
 /// all do alike.
 Block concatenate_labels(Propagation& p, const std::vector<ValueId>& operands, int64_t dim) {

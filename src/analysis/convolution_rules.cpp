@@ -1,3 +1,4 @@
+#include "analysis/contraction.h"
 #include "analysis/rules.h"
 
 namespace tinyml::analysis {
@@ -59,6 +60,33 @@ void propagate_grouped(Propagation& p, const Convolution& conv, const LabelList&
   p.set(conv.output, {{{conv.channel}, {out_channels}, out, true}});
 }
 
+bool is_zero_along(const Propagation& p, ValueId value, int64_t dim) {
+  const Block* block = block_at(p.known_blocks(value), dim);
+  return block != nullptr && block->zero;
+}
+
+/// A weight computed for every group (modulated convolutions make each sample of a batch a group): all groups lose the
+/// same columns, and equally many rows.
+void propagate_computed_groups(Propagation& p, const Convolution& conv, const LabelList& in, int64_t out_channels,
+                               int64_t in_dim) {
+  const char* why = "the weight of a grouped convolution is computed";
+  LabelList columns, rows;
+  if (in_dim == 1 && in != nullptr && is_zero_along(p, conv.weight, 1)) columns = p.isolate(conv.weight, 1);
+  if (columns != nullptr) {
+    p.require_rectangle({conv.groups, static_cast<int64_t>(columns->size())}, {true, false}, in);
+    for (size_t i = 0; i < in->size(); ++i) p.labels().unite((*in)[i], (*columns)[i % columns->size()]);
+    mark_role(p, conv.weight, 1, AxisRole::kConsumer);
+  } else {
+    p.fix(conv.input, conv.channel, why);
+    p.fix(conv.weight, 1, why);
+  }
+  if (in_dim == 1) rows = p.isolate(conv.weight, 0);
+  if (rows == nullptr) return p.fix(conv.weight, 0, why);
+  p.require_rectangle({conv.groups, out_channels / conv.groups}, {true, false}, rows);
+  mark_role(p, conv.weight, 0, AxisRole::kProducer);
+  p.set(conv.output, {{{conv.channel}, {out_channels}, rows, is_zero_along(p, conv.weight, 0)}});
+}
+
 void propagate(Propagation& p, const Convolution& conv) {
   const int64_t spatial = p.rank(conv.weight) - 2;
   const char* why = "a convolution slides over it";
@@ -75,22 +103,17 @@ void propagate(Propagation& p, const Convolution& conv) {
       p.fix(conv.weight, in_dim, "a convolution reads channels that cannot be removed");
       p.fix(conv.input, conv.channel, "a convolution's input columns cannot be removed");
     } else if (!p.is_binding(conv.weight)) {
-      bool zero = false;
-      for (const Block& block : p.known_blocks(conv.weight)) zero = zero || (block.dims[0] == in_dim && block.zero);
-      if (!zero)
+      if (!is_zero_along(p, conv.weight, in_dim))
         p.fix(conv.input, conv.channel, "the weight of a convolution is computed, and not zero where it is cut");
     }
-    p.set_role(conv.weight, in_dim, AxisRole::kConsumer);
-    p.set_role(conv.weight, out_dim, AxisRole::kProducer);
+    mark_role(p, conv.weight, in_dim, AxisRole::kConsumer);
+    mark_role(p, conv.weight, out_dim, AxisRole::kProducer);
     if (const LabelList out = p.isolate(conv.weight, out_dim); out != nullptr) {
-      bool zero = p.is_binding(conv.weight);
-      for (const Block& block : p.known_blocks(conv.weight)) zero = zero || (block.dims[0] == out_dim && block.zero);
+      const bool zero = p.is_binding(conv.weight) || is_zero_along(p, conv.weight, out_dim);
       p.set(conv.output, {{{conv.channel}, {out_channels}, out, zero}});
     }
   } else if (!p.is_binding(conv.weight)) {
-    const char* reason = "the weight of a grouped convolution is not a parameter";
-    p.fix_all(conv.weight, reason);
-    p.fix(conv.input, conv.channel, reason);
+    propagate_computed_groups(p, conv, in, out_channels, in_dim);
   } else {
     const int64_t in_run = p.sizes(conv.input)[static_cast<size_t>(conv.channel)] / conv.groups;
     const int64_t out_run = out_channels / conv.groups;

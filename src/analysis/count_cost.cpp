@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -6,6 +7,7 @@
 
 #include "analysis/index_space.h"
 #include "tinyml/analysis.h"
+#include "tinyml/einsum.h"
 
 namespace tinyml {
 namespace {
@@ -49,6 +51,39 @@ int64_t attention_macs(const Operands& o) {
   return product(query) * keys + product(query) / query.back() * keys * value.back();
 }
 
+/// The sizes of all letters, for each further operand once.
+int64_t einsum_macs(const Operands& o) {
+  const std::vector<ValueId> values = o.node.arg("tensors").as_values();
+  std::vector<int64_t> ranks;
+  for (ValueId value : values) ranks.push_back(static_cast<int64_t>(o.sizes(value).size()));
+  const EinsumEquation equation = parse_einsum(o.node.arg("equation").as_string(), ranks);
+  std::map<char, int64_t> letters;
+  for (size_t i = 0; i < values.size(); ++i) {
+    for (size_t dim = 0; dim < equation.operands[i].size(); ++dim) {
+      int64_t& size = letters[equation.operands[i][dim]];
+      size = std::max(size, o.sizes(values[i])[dim]);
+    }
+  }
+  int64_t count = std::max<int64_t>(static_cast<int64_t>(values.size()) - 1, 1);
+  for (const auto& [letter, size] : letters) count *= size;
+  return count;
+}
+
+/// Every weight matrix once for each step of each sequence.
+int64_t recurrent_macs(const Operands& o) {
+  std::vector<ValueId> weights;
+  if (o.node.has_arg("params")) {
+    weights = o.node.arg("params").as_values();
+  } else {
+    weights = {o.node.arg("w_ih").as_value(), o.node.arg("w_hh").as_value()};
+  }
+  int64_t count = 0;
+  for (ValueId weight : weights) {
+    if (const std::vector<int64_t> sizes = o.sizes(weight); sizes.size() == 2) count += product(sizes);
+  }
+  return product(o.input(0)) / std::max<int64_t>(o.input(0).back(), 1) * count;
+}
+
 using MacCounter = int64_t (*)(const Operands&);
 
 const std::unordered_map<std::string, MacCounter>& mac_counters() {
@@ -70,6 +105,15 @@ const std::unordered_map<std::string, MacCounter>& mac_counters() {
       {"aten.addmm.default", addmm_macs},
       {"aten.baddbmm.default", addmm_macs},
       {"aten.scaled_dot_product_attention.default", attention_macs},
+      {"aten.einsum.default", einsum_macs},
+      {"aten.lstm.input", recurrent_macs},
+      {"aten.gru.input", recurrent_macs},
+      {"aten.rnn_tanh.input", recurrent_macs},
+      {"aten.rnn_relu.input", recurrent_macs},
+      {"aten.lstm_cell.default", recurrent_macs},
+      {"aten.gru_cell.default", recurrent_macs},
+      {"aten.rnn_tanh_cell.default", recurrent_macs},
+      {"aten.rnn_relu_cell.default", recurrent_macs},
   };
   return table;
 }

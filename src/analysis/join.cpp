@@ -49,6 +49,15 @@ Blocks Propagation::join(const std::vector<Operand>& operands, const std::vector
     return find(blocks_[index_of(canonical(operand.value))], static_cast<int64_t>(dim));
   };
 
+  // 0. A joint block's dimensions keep their order; where the space changes it, only the innermost may shrink.
+  for (const Operand& operand : operands) {
+    for (const Block& block : Blocks(blocks_[index_of(canonical(operand.value))])) {
+      std::vector<int64_t> dims = in_space(operand, block);
+      std::erase(dims, -1);
+      if (!std::is_sorted(dims.begin(), dims.end())) isolate(operand.value, block.dims.back());
+    }
+  }
+
   // 1. A dimension that is fixed in one operand is fixed in all.
   std::vector<bool> fixed(space.size(), false);
   each_span([&](const Operand& operand, size_t dim, size_t at) {
@@ -108,6 +117,26 @@ Blocks Propagation::join(const std::vector<Operand>& operands, const std::vector
     }
     std::erase_if(members, [](const auto& set) { return set.empty(); });
     if (again) continue;
+    // Whole heads: what all heads share (a table of angles) stays, and so does each head's inside.
+    for (const auto& set : members) {
+      if (!options_.whole_heads || set.size() < 2) continue;
+      for (const Operand& operand : operands) {
+        for (const Block& block : Blocks(blocks_[index_of(canonical(operand.value))])) {
+          const std::vector<int64_t> dims = in_space(operand, block);
+          const auto first = static_cast<int64_t>(set.front());
+          if (std::find(set.begin(), set.end(), static_cast<size_t>(dims.back())) == set.end() || dims[0] == first) {
+            continue;
+          }
+          again = true;
+          for (int64_t dim : block.dims) fix(operand.value, dim, "all heads share it");
+        }
+      }
+      each_span([&](const Operand& operand, size_t dim, size_t at) {
+        if (again && at == set.front()) isolate(operand.value, static_cast<int64_t>(dim));
+      });
+      if (again) break;
+    }
+    if (again) continue;
     // Some operand must span each set whole; otherwise what crosses is fixed.
     for (const auto& set : members) {
       bool whole = false;
@@ -150,7 +179,7 @@ Blocks Propagation::join(const std::vector<Operand>& operands, const std::vector
         if (std::find(set.begin(), set.end(), at) == set.end()) continue;
         if (is_untouched(operand.value, static_cast<int64_t>(dim))) {
           touch(operand.value, static_cast<int64_t>(dim), main.labels);
-          zero = bindings_.at(canonical(operand.value)).maskable;
+          zero = bindings_.at(canonical(operand.value)).maskable[dim];
           continue;
         }
         const Block* block = block_of(operand, dim);

@@ -1,61 +1,10 @@
 #include <algorithm>
 
+#include "analysis/contraction.h"
 #include "analysis/rules.h"
 
 namespace tinyml::analysis {
 namespace {
-
-/// Where a dimension of a value comes from when the value is a transposed parameter: sets the parameter's role.
-void mark_role(Propagation& p, ValueId value, int64_t dim, AxisRole role) {
-  const Graph& graph = p.graph();
-  while (graph.value(value).producer != kNoNode) {
-    const Node& node = graph.node(graph.value(value).producer);
-    const int64_t rank = p.rank(value);
-    if (node.op == "aten.t.default") {
-      dim = rank - 1 - dim;
-    } else if (node.op == "aten.transpose.int") {
-      const int64_t a = wrap_dim(node.args[1].value.as_int(), rank), b = wrap_dim(node.args[2].value.as_int(), rank);
-      dim = dim == a ? b : dim == b ? a : dim;
-    } else if (node.op == "aten.permute.default") {
-      dim = wrap_dim(node.args[1].value.as_ints()[static_cast<size_t>(dim)], rank);
-    } else {
-      return;
-    }
-    value = operand(node);
-  }
-  p.set_role(value, dim, role);
-}
-
-/// Product of two tensors in a space whose dimension `contracted` is summed over: the space's dimension i becomes the
-/// output's output_dims[i] (-1 for the contracted one).
-void contract(Propagation& p, const Operand& a, const Operand& b, const std::vector<int64_t>& space, int64_t contracted,
-              ValueId output, const std::vector<int64_t>& output_dims) {
-  Blocks result;
-  for (Block& block : p.join({a, b}, space, ZeroRule::kAny)) {
-    const bool is_contracted = std::find(block.dims.begin(), block.dims.end(), contracted) != block.dims.end();
-    if (is_contracted) {
-      Blocks single{block};
-      if (!block.zero) {
-        p.fix(single, contracted, "a sum runs over it, and what is cut would not have been zero");
-      } else {
-        for (int64_t dim : block.dims) {
-          if (dim != contracted && block.dims.size() > 1) {
-            p.fix(single, dim, "the dimension summed over depends on it");
-            if (single.empty()) break;
-          }
-        }
-      }
-      continue;
-    }
-    for (int64_t& dim : block.dims) dim = output_dims[static_cast<size_t>(dim)];
-    if (!std::is_sorted(block.dims.begin(), block.dims.end())) {
-      p.pin(block.labels, "a product changes the order of its dimensions");
-      continue;
-    }
-    result.push_back(std::move(block));
-  }
-  p.set(output, std::move(result));
-}
 
 /// Adds a bias of the output's last dimensions: its labels join, and only what both make zero stays zero.
 void add_bias(Propagation& p, ValueId bias, ValueId output) {
@@ -81,7 +30,7 @@ void propagate_linear(Propagation& p, const Node& node) {
   std::vector<int64_t> output_dims(space.size());
   for (size_t i = 0; i < space.size(); ++i) output_dims[i] = static_cast<int64_t>(i);
   output_dims.back() = -1;
-  contract(p, x, w, space, contracted, output, output_dims);
+  p.set(output, contract(p, {x, w}, space, {contracted}, output_dims));
   add_bias(p, optional_operand(node, "bias"), output);
 }
 
@@ -112,13 +61,33 @@ void propagate_matmul(Propagation& p, ValueId a, ValueId b, ValueId output) {
   for (int64_t i = 0; i < batch; ++i) output_dims[static_cast<size_t>(i)] = i;
   output_dims[static_cast<size_t>(rows)] = batch;
   output_dims[static_cast<size_t>(columns)] = a_vector ? batch : batch + 1;
-  contract(p, x, y, space, contracted, output, output_dims);
+  p.set(output, contract(p, {x, y}, space, {contracted}, output_dims));
+}
+
+/// input1 [..., A], input2 [..., B], weight [O, A, B] -> [..., O].
+void propagate_bilinear(Propagation& p, const Node& node) {
+  const ValueId a = operand(node, 0), b = operand(node, 1), weight = operand(node, 2), output = node.outputs[0];
+  const int64_t last = p.rank(output) - 1;
+  std::vector<int64_t> space = p.sizes(output);
+  space.push_back(p.sizes(weight)[1]);
+  space.push_back(p.sizes(weight)[2]);
+  Operand x = aligned(p, a), y = aligned(p, b);
+  x.dims.back() = last + 1;
+  y.dims.back() = last + 2;
+  p.set_role(weight, 0, AxisRole::kProducer);
+  for (int64_t dim : {1, 2}) p.set_role(weight, dim, AxisRole::kConsumer);
+  std::vector<int64_t> output_dims(space.size(), -1);
+  for (int64_t i = 0; i <= last; ++i) output_dims[static_cast<size_t>(i)] = i;
+  const Operand w{weight, {last, last + 1, last + 2}};
+  p.set(output, contract(p, {x, y, w}, space, {last + 1, last + 2}, output_dims));
+  add_bias(p, optional_operand(node, "bias"), output);
 }
 
 }  // namespace
 
 void add_matmul_rules(Rules& rules) {
   add_rules(rules, {"aten.linear.default"}, propagate_linear);
+  add_rules(rules, {"aten.bilinear.default"}, propagate_bilinear);
   add_rules(rules, {"aten.matmul.default", "aten.mm.default", "aten.bmm.default"},
             [](Propagation& p, const Node& node) {
               propagate_matmul(p, operand(node, 0), operand(node, 1), node.outputs[0]);

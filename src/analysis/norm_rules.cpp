@@ -31,6 +31,23 @@ void propagate_instance_norm(Propagation& p, const Node& node) {
   propagate_channel_norm(p, node, node.outputs[0]);
 }
 
+/// v / ||v|| * g, with one norm for each index of `dim`: there a removed index is zero through g alone (v must not
+/// vanish, it is divided by its norm), elsewhere through v, whose zeros add nothing to the norm.
+void propagate_weight_norm(Propagation& p, const Node& node) {
+  const ValueId v = operand(node, 0), g = operand(node, 1), output = node.outputs[0];
+  const int64_t dim = wrap_dim(node.arg("dim").as_int(), p.rank(v));
+  p.set_maskable(v, dim, false);
+  Blocks result = p.join({aligned(p, v), aligned(p, g)}, p.sizes(output), ZeroRule::kAny);
+  for (Block& block : result) {
+    if (block.dims.size() > 1) p.pin(block.labels, "a weight's norm runs over it");
+  }
+  std::erase_if(result, [](const Block& block) { return block.dims.size() > 1; });
+  for (Block& block : result) {
+    if (!block.zero) p.pin(block.labels, "a weight's norm runs over what would not have been zero");
+  }
+  p.set(output, std::move(result));
+}
+
 /// Groups are normalised together, so they go as a whole.
 void propagate_group_norm(Propagation& p, const Node& node) {
   const ValueId input = operand(node), output = node.outputs[0];
@@ -64,6 +81,7 @@ void add_norm_rules(Rules& rules) {
   add_rules(rules, {"aten.batch_norm.default", "aten._native_batch_norm_legit_no_training.default"},
             propagate_batch_norm);
   add_rules(rules, {"aten.instance_norm.default"}, propagate_instance_norm);
+  add_rules(rules, {"aten._weight_norm.default"}, propagate_weight_norm);
   add_rules(rules, {"aten.group_norm.default"}, propagate_group_norm);
   add_rules(rules, {"aten.layer_norm.default", "aten.rms_norm.default"}, propagate_layer_norm);
 }

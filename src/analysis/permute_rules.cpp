@@ -51,6 +51,13 @@ void propagate_t(Propagation& p, const Node& node) {
   permute_labels(p, operand(node), node.outputs[0], order);
 }
 
+/// The last two dimensions change places.
+void propagate_matrix_transpose(Propagation& p, const Node& node) {
+  std::vector<int64_t> order = identity(p.rank(operand(node)));
+  std::swap(order[order.size() - 1], order[order.size() - 2]);
+  permute_labels(p, operand(node), node.outputs[0], order);
+}
+
 void propagate_movedim(Propagation& p, const Node& node) {
   const int64_t rank = p.rank(operand(node));
   const std::vector<int64_t> from = int_or_ints(node.args[1].value), to = int_or_ints(node.args[2].value);
@@ -75,6 +82,7 @@ void add_permute_rules(Rules& rules) {
   add_rules(rules, {"aten.permute.default"}, propagate_permute);
   add_rules(rules, {"aten.transpose.int", "aten.swapaxes.default", "aten.swapdims.default"}, propagate_transpose);
   add_rules(rules, {"aten.t.default", "aten.numpy_T.default"}, propagate_t);
+  add_rules(rules, {"aten.mT.default", "aten.mH.default", "aten.adjoint.default"}, propagate_matrix_transpose);
   add_rules(rules, {"aten.movedim.int", "aten.movedim.intlist", "aten.moveaxis.int", "aten.moveaxis.intlist"},
             propagate_movedim);
 }

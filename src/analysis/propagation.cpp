@@ -61,8 +61,36 @@ void simplify(Block& block, const LabelSpace& labels) {
   }
 }
 
-Propagation::Propagation(const Graph& graph)
-    : graph_(graph), sizes_(graph.value_limit()), canonical_(graph.value_limit()), blocks_(graph.value_limit()) {
+Block take_indices(const Block& block, int64_t dim, const std::vector<int64_t>& indices) {
+  const auto position = static_cast<size_t>(std::find(block.dims.begin(), block.dims.end(), dim) - block.dims.begin());
+  const Strides strides = Strides::of(block.shape, position);
+  Block result = block;
+  result.shape[position] = static_cast<int64_t>(indices.size());
+  auto labels = std::make_shared<Labels>();
+  labels->reserve(static_cast<size_t>(strides.outer * strides.inner) * indices.size());
+  for (int64_t outer = 0; outer < strides.outer; ++outer) {
+    for (int64_t index : indices) {
+      const auto first = block.labels->begin() + (outer * strides.size + index) * strides.inner;
+      labels->insert(labels->end(), first, first + strides.inner);
+    }
+  }
+  result.labels = std::move(labels);
+  return result;
+}
+
+const Block* block_at(const Blocks& blocks, int64_t dim) {
+  for (const Block& block : blocks) {
+    if (std::find(block.dims.begin(), block.dims.end(), dim) != block.dims.end()) return &block;
+  }
+  return nullptr;
+}
+
+Propagation::Propagation(const Graph& graph, const DependencyOptions& options)
+    : graph_(graph),
+      options_(options),
+      sizes_(graph.value_limit()),
+      canonical_(graph.value_limit()),
+      blocks_(graph.value_limit()) {
   for (size_t i = 0; i < canonical_.size(); ++i) canonical_[i] = ValueId{static_cast<uint32_t>(i)};
   std::map<std::tuple<const std::byte*, int64_t, std::vector<int64_t>, std::vector<int64_t>>, ValueId> seen;
   for (const Binding& binding : graph.bindings()) {
@@ -75,6 +103,8 @@ Propagation::Propagation(const Graph& graph)
     BindingState& state = bindings_[binding.value];
     state.touched.assign(sizes(binding.value).size(), false);
     state.roles.assign(sizes(binding.value).size(), AxisRole::kFollower);
+    state.maskable.assign(sizes(binding.value).size(), true);
+    state.fixed.resize(sizes(binding.value).size());
     for (size_t dim = 0; dim < state.touched.size(); ++dim) state.touched[dim] = sizes(binding.value)[dim] <= 1;
   }
 }
@@ -95,7 +125,8 @@ void Propagation::touch(ValueId value, int64_t dim, LabelList labels) {
   bindings_.at(value).touched[static_cast<size_t>(dim)] = true;
   if (labels == nullptr) return;
   const int64_t size = static_cast<int64_t>(labels->size());
-  blocks_[index_of(value)].push_back({{dim}, {size}, std::move(labels), bindings_.at(value).maskable});
+  blocks_[index_of(value)].push_back(
+      {{dim}, {size}, std::move(labels), bindings_.at(value).maskable[static_cast<size_t>(dim)]});
 }
 
 const Blocks& Propagation::blocks(ValueId value) {
@@ -152,6 +183,10 @@ void Propagation::fix(Blocks& blocks, int64_t dim, const std::string& why) {
 
 void Propagation::fix(ValueId value, int64_t dim, const std::string& why) {
   value = canonical(value);
+  if (const auto state = bindings_.find(value); state != bindings_.end()) {
+    auto& fixed = state->second.fixed[static_cast<size_t>(dim)];
+    if (!fixed) fixed = PinReason{node_, why};
+  }
   if (is_untouched(value, dim)) return touch(value, dim, nullptr);
   if (const auto state = bindings_.find(value); state != bindings_.end() && state->second.groups > 1 && dim == 1) {
     if (state->second.grouped != nullptr) pin(state->second.grouped, why);
@@ -236,11 +271,16 @@ void Propagation::set_role(ValueId value, int64_t dim, AxisRole role) {
   if (state != bindings_.end()) state->second.roles[static_cast<size_t>(dim)] = role;
 }
 
-void Propagation::set_maskable(ValueId value, bool maskable) {
+void Propagation::set_maskable(ValueId value, int64_t dim, bool maskable) {
   const auto state = bindings_.find(canonical(value));
   if (state == bindings_.end()) return;
-  state->second.maskable = state->second.maskable && maskable;
-  for (Block& block : blocks_[index_of(canonical(value))]) block.zero = block.zero && maskable;
+  state->second.maskable[static_cast<size_t>(dim)] = state->second.maskable[static_cast<size_t>(dim)] && maskable;
+  Block* block = find(blocks_[index_of(canonical(value))], dim);
+  if (block != nullptr) block->zero = block->zero && maskable;
+}
+
+void Propagation::set_maskable(ValueId value, bool maskable) {
+  for (int64_t dim = 0; dim < rank(value); ++dim) set_maskable(value, dim, maskable);
 }
 
 void Propagation::set_grouped(ValueId weight, int64_t groups, LabelList labels, AxisRole role) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,7 +29,7 @@ enum class ZeroRule : uint8_t {
   kFirst,  ///< zero where the first operand is (quotient)
 };
 
-/// A tensor laid into a space of dimensions shared with others: its dimension i is dims[i] of the space, ascending.
+/// A tensor laid into a space of dimensions shared with others: its dimension i is dims[i] of the space (-1: ignored).
 struct Operand {
   ValueId value = kNoValue;
   std::vector<int64_t> dims;
@@ -46,9 +47,10 @@ struct Rectangle {
 /// get labels when they are first touched, preferably those of the tensor they meet.
 class Propagation {
  public:
-  explicit Propagation(const Graph& graph);
+  Propagation(const Graph& graph, const DependencyOptions& options);
 
   const Graph& graph() const { return graph_; }
+  const DependencyOptions& options() const { return options_; }
   LabelSpace& labels() { return labels_; }
   /// The node whose rule runs now, for reasons.
   void begin(NodeId id) { node_ = id; }
@@ -90,6 +92,9 @@ class Propagation {
 
   // --- parameters
   void set_role(ValueId value, int64_t dim, AxisRole role);
+  /// Whether entries of removed channels may be set to zero in the masked model (see BindingAxis::maskable); once not,
+  /// never.
+  void set_maskable(ValueId value, int64_t dim, bool maskable);
   void set_maskable(ValueId value, bool maskable);
   /// Grouped columns of a weight: see BindingAxis::groups. nullptr fixes them.
   void set_grouped(ValueId weight, int64_t groups, LabelList labels, AxisRole role);
@@ -98,7 +103,8 @@ class Propagation {
   struct BindingState {
     std::vector<bool> touched;
     std::vector<AxisRole> roles;
-    bool maskable = true;
+    std::vector<bool> maskable;
+    std::vector<std::optional<PinReason>> fixed;  ///< Why a dimension has no labels.
     int64_t groups = 1;
     LabelList grouped;  ///< Of dimension 1, when groups > 1.
   };
@@ -118,6 +124,7 @@ class Propagation {
   bool settle(Rectangle& rectangle);
 
   const Graph& graph_;
+  DependencyOptions options_;
   LabelSpace labels_;
   NodeId node_ = kNoNode;
   mutable std::vector<std::vector<int64_t>> sizes_;
@@ -127,6 +134,10 @@ class Propagation {
   std::vector<Rectangle> rectangles_;
 };
 
+/// The block with indices `indices` of dimension `dim` (in that order, perhaps repeated) in place of its own.
+Block take_indices(const Block& block, int64_t dim, const std::vector<int64_t>& indices);
+/// The block that holds `dim`, or nullptr.
+const Block* block_at(const Blocks& blocks, int64_t dim);
 /// Drops dimensions along which the labels do not change (one dimension at least stays).
 void simplify(Block& block, const LabelSpace& labels);
 

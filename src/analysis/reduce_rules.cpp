@@ -74,41 +74,26 @@ void propagate_along(Propagation& p, const Node& node) {
 
 void add_reduce_rules(Rules& rules) {
   add_rules(rules, {"aten.sum.dim_IntList", "aten.sum.default"}, reduction_rule(Reduction::kSum));
-  add_rules(rules,
-            {"aten.mean.dim",
-             "aten.mean.default",
-             "aten.amax.default",
-             "aten.amin.default",
-             "aten.max.dim",
-             "aten.min.dim",
-             "aten.max.default",
-             "aten.min.default",
-             "aten.prod.default",
-             "aten.prod.dim_int",
-             "aten.var.correction",
-             "aten.var.dim",
-             "aten.std.correction",
-             "aten.std.dim",
-             "aten.norm.ScalarOpt_dim",
-             "aten.linalg_vector_norm.default",
-             "aten.argmax.default",
-             "aten.argmin.default",
-             "aten.logsumexp.default",
-             "aten.all.default",
-             "aten.any.default",
-             "aten.all.dim",
-             "aten.any.dim"},
+  // A norm is a sum of powers, or the largest magnitude: zeros add nothing. Not so the number of nonzeros (order 0) and
+  // the smallest magnitude.
+  add_rules(rules, {"aten.norm.ScalarOpt_dim", "aten.linalg_vector_norm.default"},
+            [](Propagation& p, const Node& node) {
+              const Argument& order = node.args[1].value;
+              const bool sums = !order.is_number() || order.as_double() > 0.0;
+              reduction_rule(sums ? Reduction::kSum : Reduction::kOther)(p, node);
+            });
+  add_rules(rules, {"aten.mean.dim",       "aten.mean.default",      "aten.amax.default",
+                    "aten.amin.default",   "aten.max.dim",           "aten.min.dim",
+                    "aten.max.default",    "aten.min.default",       "aten.prod.default",
+                    "aten.prod.dim_int",   "aten.var.correction",    "aten.var.dim",
+                    "aten.std.correction", "aten.std.dim",           "aten.argmax.default",
+                    "aten.argmin.default", "aten.logsumexp.default", "aten.all.default",
+                    "aten.any.default",    "aten.all.dim",           "aten.any.dim"},
             reduction_rule(Reduction::kOther));
   add_rules(rules,
             {"aten.softmax.int", "aten._softmax.default", "aten.log_softmax.int", "aten._log_softmax.default",
-             "aten.cumsum.default", "aten.cumprod.default", "aten.sort.default", "aten.topk.default",
-             "aten.flip.default", "aten.glu.default"},
-            [](Propagation& p, const Node& node) {
-              if (node.op == "aten.flip.default" || node.op == "aten.glu.default" || node.op == "aten.topk.default") {
-                return p.fix_all(operand(node), "it is reordered");
-              }
-              propagate_along(p, node);
-            });
+             "aten.cumsum.default", "aten.cumprod.default", "aten.sort.default", "aten.topk.default"},
+            propagate_along);
 }
 
 }  // namespace tinyml::analysis

@@ -105,6 +105,13 @@ void propagate_expand(Propagation& p, const Node& node) {
   p.set(output, std::move(result));
 }
 
+/// The indices 0 to `size`, `times` times over.
+std::vector<int64_t> repeated_indices(int64_t size, int64_t times) {
+  std::vector<int64_t> indices;
+  for (int64_t i = 0; i < size * times; ++i) indices.push_back(i % size);
+  return indices;
+}
+
 /// repeat(x, repeats): each dimension's labels come several times over.
 void propagate_repeat(Propagation& p, const Node& node) {
   const ValueId input = operand(node), output = node.outputs[0];
@@ -112,19 +119,13 @@ void propagate_repeat(Propagation& p, const Node& node) {
   while (static_cast<int64_t>(repeats.size()) < p.rank(output)) repeats.insert(repeats.begin(), 1);
   const int64_t offset = p.rank(output) - p.rank(input);
   Blocks result;
-  for (int64_t dim = 0; dim < p.rank(input); ++dim) {
-    const int64_t count = repeats[static_cast<size_t>(dim + offset)];
-    if (count > 1 && p.sizes(input)[static_cast<size_t>(dim)] > 1) p.isolate(input, dim);
-  }
   for (Block block : p.blocks(input)) {
-    for (int64_t& dim : block.dims) dim += offset;
-    const int64_t count = repeats[static_cast<size_t>(block.dims[0])];
-    if (block.dims.size() == 1 && count > 1) {
-      auto labels = std::make_shared<Labels>();
-      for (int64_t i = 0; i < count; ++i) labels->insert(labels->end(), block.labels->begin(), block.labels->end());
-      block.shape[0] *= count;
-      block.labels = std::move(labels);
+    for (int64_t dim : std::vector<int64_t>(block.dims)) {
+      const int64_t count = repeats[static_cast<size_t>(dim + offset)];
+      if (count > 1)
+        block = take_indices(block, dim, repeated_indices(p.sizes(input)[static_cast<size_t>(dim)], count));
     }
+    for (int64_t& dim : block.dims) dim += offset;
     result.push_back(std::move(block));
   }
   p.set(output, std::move(result));
@@ -139,14 +140,12 @@ void propagate_repeat_interleave(Propagation& p, const Node& node) {
   }
   const int64_t dim = wrap_dim(node.arg("dim").as_int(), p.rank(input));
   const int64_t count = node.arg("repeats").as_int();
-  p.isolate(input, dim);
+  std::vector<int64_t> indices;
+  for (int64_t i = 0; i < p.sizes(output)[static_cast<size_t>(dim)]; ++i) indices.push_back(i / count);
   Blocks result = p.blocks(input);
   for (Block& block : result) {
-    if (block.dims != std::vector<int64_t>{dim}) continue;
-    auto labels = std::make_shared<Labels>();
-    for (Label label : *block.labels) labels->insert(labels->end(), static_cast<size_t>(count), label);
-    block.shape[0] *= count;
-    block.labels = std::move(labels);
+    if (std::find(block.dims.begin(), block.dims.end(), dim) != block.dims.end())
+      block = take_indices(block, dim, indices);
   }
   p.set(output, std::move(result));
 }

@@ -9,7 +9,9 @@ const Rules& channel_rules() {
     add_concat_rules(all);
     add_convolution_rules(all);
     add_creation_rules(all);
+    add_einsum_rules(all);
     add_elementwise_rules(all);
+    add_index_rules(all);
     add_matmul_rules(all);
     add_norm_rules(all);
     add_pad_rules(all);
@@ -17,6 +19,7 @@ const Rules& channel_rules() {
     add_pool_rules(all);
     add_recurrent_rules(all);
     add_reduce_rules(all);
+    add_reorder_rules(all);
     add_reshape_rules(all);
     add_shuffle_rules(all);
     add_slice_rules(all);

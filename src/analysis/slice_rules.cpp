@@ -6,13 +6,6 @@
 namespace tinyml::analysis {
 namespace {
 
-const Block* block_at(const Blocks& blocks, int64_t dim) {
-  for (const Block& block : blocks) {
-    if (std::find(block.dims.begin(), block.dims.end(), dim) != block.dims.end()) return &block;
-  }
-  return nullptr;
-}
-
 /// Indices [start, start + count) of `dim`, with the block's other dimensions whole.
 Block slice_block(const Block& block, int64_t dim, int64_t start, int64_t count) {
   const auto position = static_cast<size_t>(std::find(block.dims.begin(), block.dims.end(), dim) - block.dims.begin());
@@ -86,8 +79,18 @@ void propagate_split(Propagation& p, const Node& node, int64_t dim, bool equal) 
     same = same && count == pieces[0].count;
   }
   if (equal && same && pieces.size() > 1 && pieces[0].count > 1) {
-    if (const LabelList labels = p.isolate(input, dim); labels != nullptr) {
-      p.require_rectangle({static_cast<int64_t>(pieces.size()), pieces[0].count}, {true, false}, labels);
+    const Block* block = block_at(p.blocks(input), dim);
+    if (block != nullptr && block->dims.back() != dim) {
+      p.isolate(input, dim);
+      block = block_at(p.known_blocks(input), dim);
+    }
+    if (block != nullptr) {
+      std::vector<int64_t> shape = block->shape;
+      shape.back() = static_cast<int64_t>(pieces.size());
+      shape.push_back(pieces[0].count);
+      std::vector<bool> fixed(shape.size(), false);
+      fixed[shape.size() - 2] = true;
+      p.require_rectangle(std::move(shape), std::move(fixed), block->labels);
     }
   }
   propagate_pieces(p, input, dim, pieces);

@@ -51,6 +51,10 @@ void change_bindings(Graph& graph, const DependencyGraph& dependencies, const st
 }  // namespace
 
 std::vector<bool> kept_units(const Graph& graph, const DependencyGraph& dependencies, const PruningPlan& plan) {
+  if (plan.dependencies != dependencies.options) {
+    throw Error("the dependencies were found with other options than the plan's",
+                "call analyze_dependencies(graph, plan.dependencies)");
+  }
   std::vector<Diagnostic> problems;
   enum : uint8_t { kUnknown, kKeep, kDrop };
   std::vector<uint8_t> states(static_cast<size_t>(dependencies.unit_count), kUnknown);
@@ -126,7 +130,7 @@ Graph apply_plan(const Graph& graph, const DependencyGraph& dependencies, const 
 }
 
 Graph apply_plan(const Graph& graph, const PruningPlan& plan) {
-  return apply_plan(graph, analyze_dependencies(graph), plan);
+  return apply_plan(graph, analyze_dependencies(graph, plan.dependencies), plan);
 }
 
 Graph mask_graph(const Graph& graph, const DependencyGraph& dependencies, const PruningPlan& plan) {

@@ -28,6 +28,10 @@ Attributes linear(const Graph& graph, const Node& node) {
   if (weight.size() != 2) return {};
   return {{"in_features", weight[1]}, {"out_features", weight[0]}};
 }
+Attributes bilinear(const Graph& graph, const Node& node) {
+  const std::vector<int64_t> weight = sizes_of(graph, node, 2);
+  return {{"in1_features", weight[1]}, {"in2_features", weight[2]}, {"out_features", weight[0]}};
+}
 Attributes channel_norm(const Graph& graph, const Node& node) {
   const std::vector<int64_t> input = sizes_of(graph, node, 0);
   return {{"num_features", input[input.size() > 1 ? 1 : 0]}};
@@ -69,6 +73,7 @@ const std::unordered_map<std::string, Describe>& table() {
       {"aten.conv_transpose2d.input", transposed_convolution},
       {"aten.conv_transpose3d.input", transposed_convolution},
       {"aten.linear.default", linear},
+      {"aten.bilinear.default", bilinear},
       {"aten.batch_norm.default", channel_norm},
       {"aten.instance_norm.default", channel_norm},
       {"aten.group_norm.default", group_norm},

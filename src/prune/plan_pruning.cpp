@@ -96,6 +96,7 @@ Choice meet_targets(const Graph& graph, const DependencyGraph& dependencies, con
 PruningPlan plan_from_units(const DependencyGraph& dependencies, const std::vector<bool>& kept, std::string metric) {
   PruningPlan plan;
   plan.metric = std::move(metric);
+  plan.dependencies = dependencies.options;
   for (const BindingAxis& axis : dependencies.axes) {
     Cut cut{axis.fqn, axis.dim, static_cast<int64_t>(axis.units->size()), axis.groups, {}};
     for (size_t i = 0; i < axis.units->size(); ++i) {
@@ -109,6 +110,10 @@ PruningPlan plan_from_units(const DependencyGraph& dependencies, const std::vect
 
 PruningPlan plan_pruning(const Graph& graph, const DependencyGraph& dependencies, const PruningConfig& config,
                          const ImportanceData& data) {
+  if (config.dependencies != dependencies.options) {
+    throw Error("the dependencies were found with other options than the pruning config has",
+                "call analyze_dependencies(graph, config.dependencies)");
+  }
   const prune::Allocation allocation(graph, dependencies, config, score_channels(graph, dependencies, config, data));
   const std::vector<Target> targets = targets_of(graph, config);
   Choice choice =

@@ -27,9 +27,9 @@ class ConfigReader {
   ConfigReader(PruningConfig& config, std::vector<Extra> extras) : config_(config), extras_(std::move(extras)) {}
 
   void read(const YAML::Node& root) {
-    std::vector<std::string> keys = {"sparsity",     "metrics",  "metric",       "normalize",    "group_reduction",
-                                     "scope",        "target",   "max_sparsity", "min_channels", "seed",
-                                     "skip_last_fc", "multiple", "exclude_ops",  "latency_table"};
+    std::vector<std::string> keys = {"sparsity",     "metrics",  "metric",       "normalize",     "group_reduction",
+                                     "scope",        "target",   "max_sparsity", "min_channels",  "seed",
+                                     "skip_last_fc", "multiple", "exclude_ops",  "latency_table", "attention"};
     for (const Extra& extra : extras_) keys.push_back(extra.key);
     if (root.IsNull() || !root.IsDefined()) return;
     if (!root.IsMap()) return problem("a pruning config is a mapping of keys to values", "");
@@ -65,6 +65,8 @@ class ConfigReader {
       else if (key == "latency_table")
         scalar(
             key, value, config_.latency_table, [](const std::string& path) { return !path.empty(); }, "a file's path");
+      else if (key == "attention")
+        read_attention(value);
       else if (key == "seed")
         scalar(
             key, value, config_.seed, [](uint64_t) { return true; }, "0 or more");
@@ -130,6 +132,11 @@ class ConfigReader {
       problem(fmt::format("'{}' does not know '{}'", key, name),
               prune::suggest_remedy(name, choices, fmt::format("it is one of {}", fmt::join(choices, ", "))));
     }
+  }
+  void read_attention(const YAML::Node& value) {
+    std::string name = "head_dim";
+    choice("attention", value, name, {"head_dim", "heads"});
+    config_.dependencies.whole_heads = name == "heads";
   }
   void read_target(const YAML::Node& value) {
     if (!value.IsMap()) return problem("'target' must be a mapping such as {flops: 0.4}", "");

@@ -21,6 +21,7 @@ std::string to_json(const PruningPlan& plan) {
   document["format"] = kFormat;
   document["version"] = kVersion;
   document["metric"] = plan.metric;
+  if (plan.dependencies.whole_heads) document["attention"] = "heads";
   nlohmann::ordered_json cuts = nlohmann::ordered_json::array();
   for (const Cut& cut : plan.cuts) {
     nlohmann::ordered_json entry;
@@ -46,6 +47,7 @@ PruningPlan parse_pruning_plan(const std::string& json) {
     }
     PruningPlan plan;
     plan.metric = document.value("metric", "");
+    plan.dependencies.whole_heads = document.value("attention", "") == "heads";
     for (const nlohmann::json& entry : document.at("cuts")) {
       Cut cut;
       cut.fqn = entry.at("parameter").get<std::string>();

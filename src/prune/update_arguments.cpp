@@ -1,6 +1,7 @@
 #include "prune/update_arguments.h"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <string>
 #include <unordered_map>
@@ -132,6 +133,13 @@ void update_group_norm(const Update& u) {
   u.set("num_groups", u.after(u.input())[1] / per_group);
 }
 
+/// The scale is one over the root of the vectors' size before the cut.
+void update_attention(const Update& u) {
+  const int64_t before = u.before(u.input()).back();
+  if (u.after(u.input()).back() == before || !u.node().arg("scale").is_none()) return;
+  u.set("scale", 1.0 / std::sqrt(static_cast<double>(before)));
+}
+
 void update_pad(const Update& u) {
   const ValueId output = u.node().outputs[0];
   std::vector<int64_t> pads = u.node().arg("pad").as_ints();
@@ -180,6 +188,7 @@ const std::unordered_map<std::string, Updater>& updaters() {
       {"aten.conv_transpose2d.input", update_groups},
       {"aten.conv_transpose3d.input", update_groups},
       {"aten.group_norm.default", update_group_norm},
+      {"aten.scaled_dot_product_attention.default", update_attention},
       {"aten.pad.default", update_pad},
       {"aten.constant_pad_nd.default", update_pad},
   };

@@ -133,7 +133,7 @@ void verify_plan(const Graph& graph, const DependencyGraph& dependencies, const 
 }
 
 void verify_plan(const Graph& graph, const PruningPlan& plan, const VerifyPlanOptions& options) {
-  verify_plan(graph, analyze_dependencies(graph), plan, options);
+  verify_plan(graph, analyze_dependencies(graph, plan.dependencies), plan, options);
 }
 
 }  // namespace tinyml

@@ -31,12 +31,21 @@ def leaves(value):
     return [leaf for item in values for leaf in leaves(item)]
 
 
+def scaled(model: nn.Module, cut) -> bool:
+    """Whether a cut of weight_norm's v is along the dimension of which g has one for each index."""
+    g = model.get_parameter(cut.parameter.removesuffix("1") + "0")
+    return g.shape[cut.dimension] > 1
+
+
 def masked(model: nn.Module, plan) -> nn.Module:
-    """A copy with removed entries zeroed; divisors and variances keep theirs."""
+    """A copy with removed entries zeroed; divisors and variances keep theirs, and the directions of
+    normalised weights their length."""
     model = copy.deepcopy(model)
     with torch.no_grad():
         for cut in plan.cuts:
             if cut.parameter.endswith(("running_var", "std")):
+                continue
+            if cut.parameter.endswith("original1") and scaled(model, cut):
                 continue
             owner, _, name = cut.parameter.rpartition(".")
             tensor = getattr(model.get_submodule(owner), name)

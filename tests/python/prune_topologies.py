@@ -443,9 +443,71 @@ class Conv1d(nn.Module):
         return self.c(self.b(F.relu(self.n(self.a(x)))).mean(-1))
 
 
+class UnflattenModule(nn.Module):
+    """The sizes are in an attribute of torch's layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.split = nn.Linear(8, 12), nn.Unflatten(-1, (3, 4))
+        self.b, self.c = nn.Linear(4, 6), nn.Linear(6, 5)
+
+    def forward(self, x):
+        return self.c(F.relu(self.b(self.split(self.a(x)))))
+
+
+class WeightNorm(Body):
+    """Weights are v / |v| * g: a removed filter takes its g along, and v keeps its length."""
+
+    def __init__(self):
+        super().__init__()
+        weight_norm = nn.utils.parametrizations.weight_norm
+        self.a, self.b = weight_norm(conv(12, 10)), weight_norm(nn.Conv2d(10, 12, 1, bias=False))
+
+    def body(self, x):
+        return x + self.b(F.relu(self.a(x)))
+
+
+class WeightNormColumns(nn.Module):
+    """One norm for each input."""
+
+    def __init__(self):
+        super().__init__()
+        self.a = nn.utils.parametrizations.weight_norm(nn.Linear(8, 12), dim=1)
+        self.b = nn.utils.parametrizations.weight_norm(nn.Linear(12, 10))
+        self.c = nn.Linear(10, 5)
+
+    def forward(self, x):
+        return self.c(F.relu(self.b(F.relu(self.a(x)))))
+
+
+class Embedding(nn.Module):
+    """Rows are looked up; the vectors' length is that of the positions added to them."""
+
+    def __init__(self):
+        super().__init__()
+        self.tokens, self.positions = nn.Embedding(9, 12), nn.Parameter(torch.randn(8, 12))
+        self.a, self.b = nn.Linear(12, 10), nn.Linear(10, 5)
+
+    def forward(self, x):
+        ids = (x[..., 0].abs() * 4).long().clamp(max=8)
+        return self.b(F.relu(self.a(self.tokens(ids) + self.positions)))
+
+
+class TiedEmbedding(nn.Module):
+    """The table is also the classifier."""
+
+    def __init__(self):
+        super().__init__()
+        self.tokens, self.a = nn.Embedding(9, 12), nn.Linear(12, 12)
+
+    def forward(self, x):
+        ids = (x[..., 0].abs() * 4).long().clamp(max=8)
+        return F.linear(F.relu(self.a(self.tokens(ids))), self.tokens.weight)
+
+
 TOKENS = (2, 8, 8)
 TOPOLOGIES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
-    cls.__name__: (cls, TOKENS if cls in (LayerNorm, Decoder, ParameterMatrix, Conv1d) else IMAGE)
+    cls.__name__: (cls, IMAGE if issubclass(cls, Body | FlattenLinear) else TOKENS)
     for cls in (
         Plain, Residual, DenseConcat, Shuffle, ShuffleModule, SqueezeExcite, SqueezeExciteLinear,
         Grouped, GroupedResidual, Depthwise, DepthwiseMultiplier, Transposed, TransposedGrouped,
@@ -453,7 +515,8 @@ TOPOLOGIES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         SharedConv, SharedHead, TiedWeights, SameTensorTwice, CrossingCats, PReLU, PixelShuffle,
         PixelUnshuffle, BroadcastScale, ChannelConstant, SpatialAttention, MergeBatch, GroupNorm,
         InstanceNorm, LayerNorm, Decoder, PadShortcut, Permuted, Upsample, StackedMean,
-        ParameterMatrix, ListOutput, Conv1d,
+        ParameterMatrix, ListOutput, Conv1d, UnflattenModule, WeightNorm, WeightNormColumns,
+        Embedding, TiedEmbedding,
     )
 }  # fmt: skip
 GENERATED = {"UnevenSplit", "PadShortcut"}

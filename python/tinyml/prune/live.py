@@ -19,6 +19,7 @@ from torch import nn
 from tinyml import _core
 from tinyml._core import Error, Graph, PruningPlan
 from tinyml.capture import capture_modes, trace
+from tinyml.prune.attributes import size_assignments
 from tinyml.prune.branches import clear_branch
 from tinyml.prune.surgery import Surgery, attribute_of
 from tinyml.prune.training_code import restrict_plan, trace_training_code
@@ -33,8 +34,9 @@ class LiveModel:
     parameters of its own take part there; `inference` is the graph without that.
     """
 
-    def __init__(self, module: nn.Module, dummy_input: Any) -> None:
+    def __init__(self, module: nn.Module, dummy_input: Any, whole_heads: bool = False) -> None:
         self.module = module
+        self.whole_heads = whole_heads
         self.dummy_input = dummy_input if isinstance(dummy_input, tuple) else (dummy_input,)
         self._inference: Graph | None
         self._trace()
@@ -58,8 +60,14 @@ class LiveModel:
 
     def _set_graph(self, graph: Graph) -> None:
         self.graph: Graph = graph
-        self.dependencies = _core.analyze_dependencies(graph)
+        self.dependencies = _core.analyze_dependencies(graph, self.whole_heads)
         self._inference = None
+
+    def fit(self, plan: PruningPlan) -> None:
+        """Find the dependencies that a plan made elsewhere was made with."""
+        if plan.whole_heads != self.whole_heads:
+            self.whole_heads = plan.whole_heads
+            self._set_graph(self.graph)
 
     def fork(self) -> LiveModel:
         """A copy whose module can be trained and cut on its own."""
@@ -100,7 +108,7 @@ class LiveModel:
         removed = surgery.indices()
         try:
             surgery.cut(_core.module_sizes(self.graph), _core.module_sizes(pruned))
-            problem = self._difference(inference, surgery.missing)
+            problem = self._follow(surgery, _core.size_arguments(self.graph, pruned), inference)
         except BaseException:
             surgery.restore()
             raise
@@ -116,8 +124,23 @@ class LiveModel:
         self.removed = removed
         self._set_graph(pruned)
 
+    def _follow(
+        self, surgery: Surgery, sizes: list[tuple[str, int, int]], pruned: Graph
+    ) -> str | None:
+        """Set the sizes that the module's code takes from attributes; the first problem if none
+        of the ways to do so makes it compute what the pruned graph does."""
+        first, mark = None, surgery.mark()
+        for assignment in size_assignments(self.module, sizes):
+            surgery.assign(assignment)
+            problem = self._difference(pruned, surgery.missing)
+            if problem is None:
+                return None
+            first = first or problem
+            surgery.restore(mark)
+        return first or self._difference(pruned, surgery.missing)
+
     def _cut_inference(self, plan: PruningPlan) -> Graph:
-        dependencies = _core.analyze_dependencies(self.inference)
+        dependencies = _core.analyze_dependencies(self.inference, plan.whole_heads)
         return _core.apply_plan(self.inference, dependencies, restrict_plan(plan, self.inference))
 
     def _use_generated_code(self, inference: Graph) -> None:

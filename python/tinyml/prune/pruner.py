@@ -79,7 +79,7 @@ class ChannelPruner:
         self._metric, self._config = _read_config(config)
         _core.check_pruning_config(self._config)
         self._latency = _latency_of(latency, self._config)
-        self._live = LiveModel(model, dummy_input)
+        self._live = LiveModel(model, dummy_input, _core.prunes_whole_heads(self._config))
         self._original = self.graph
         self._cost = _core.count_cost(self.graph)
         self._masks: Masks | None = None
@@ -207,7 +207,9 @@ class ChannelPruner:
         if plan is None:
             return self.make_plan(batches)
         self._live.refresh()
-        return plan if isinstance(plan, PruningPlan) else PruningPlan.load(os.fspath(plan))
+        chosen = plan if isinstance(plan, PruningPlan) else PruningPlan.load(os.fspath(plan))
+        self._live.fit(chosen)
+        return chosen
 
 
 class OneShotChannelPruner(ChannelPruner):

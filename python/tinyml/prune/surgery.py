@@ -10,6 +10,7 @@ from torch import nn
 
 from tinyml import _core
 from tinyml._core import PruningPlan
+from tinyml.prune.attributes import Assignment
 
 
 class Surgery:
@@ -60,8 +61,16 @@ class Surgery:
                 if new != size and getattr(module, name, None) == size:
                     self._set(module, name, new)
 
-    def restore(self) -> None:
-        while self._undo:
+    def mark(self) -> int:
+        """A point to `restore` to."""
+        return len(self._undo)
+
+    def assign(self, assignment: Assignment) -> None:
+        for module, name, size in assignment:
+            self._set(module, name, size)
+
+    def restore(self, mark: int = 0) -> None:
+        while len(self._undo) > mark:
             owner, name, value = self._undo.pop()
             setattr(owner, name, value)
 

@@ -27,6 +27,7 @@ std::string fingerprint(const PruningConfig& config) {
   }
   for (const auto& [name, sparsity] : config.layer_sparsity) text += fmt::format(" {}={}", name, sparsity);
   for (const std::string& name : config.exclude_ops) text += " -" + name;
+  if (config.dependencies.whole_heads) text += " heads";
   return text;
 }
 
@@ -93,14 +94,15 @@ void Journal::train(const TrainingSegment& segment) {
   }
 }
 
-void Journal::cut(const std::function<PruningPlan(const Graph&, const DependencyGraph&)>& make) {
+void Journal::cut(const DependencyOptions& options,
+                  const std::function<PruningPlan(const Graph&, const DependencyGraph&)>& make) {
   if (const Event* event = replay("cut")) {
     host_.cut(parse_pruning_plan(event->text));
     if (next_ == known_) host_.load(checkpoint(known_));
     return;
   }
   const Graph graph = host_.graph();
-  const DependencyGraph dependencies = analyze_dependencies(graph);
+  const DependencyGraph dependencies = analyze_dependencies(graph, options);
   const PruningPlan plan = make(graph, dependencies);
   if (!plan.cuts.empty()) {
     verify_plan(graph, dependencies, plan);

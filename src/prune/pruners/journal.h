@@ -17,7 +17,8 @@ class Journal {
 
   void train(const TrainingSegment& segment);
   /// Proves and makes the cut. `make` is called only where the journal has none.
-  void cut(const std::function<PruningPlan(const Graph&, const DependencyGraph&)>& make);
+  void cut(const DependencyOptions& options,
+           const std::function<PruningPlan(const Graph&, const DependencyGraph&)>& make);
   /// A plan that is not cut yet. `make` also does what belongs to it (penalties), so that the checkpoint holds it.
   PruningPlan project(const std::function<PruningPlan()>& make);
   /// Whether the last event took the weights from the checkpoint: what a run keeps beside them must be restored.

@@ -43,7 +43,7 @@ Tensors duals_behind(const PruningHost& host, const PruningPlan& plan) {
   Graph graph = host.graph();
   const Tensors anchors = host.anchors();
   for (const auto& [name, anchor] : anchors) graph.set_binding_data(graph.find_binding(name)->value, anchor);
-  const Graph kept = mask_graph(graph, analyze_dependencies(graph), plan);
+  const Graph kept = mask_graph(graph, analyze_dependencies(graph, plan.dependencies), plan);
   Tensors duals;
   for (const auto& [name, anchor] : anchors) {
     duals.emplace(name, combine(kept.find_binding(name)->data, anchor, -1.0f));
@@ -63,7 +63,7 @@ void run_admm(const AdmmConfig& config, const PruningHost& host, const JournalPa
   for (int i = 0; i < config.iterations; ++i) {
     const PruningPlan plan = journal.project([&] {
       const Graph graph = host.graph();
-      const DependencyGraph dependencies = analyze_dependencies(graph);
+      const DependencyGraph dependencies = analyze_dependencies(graph, config.pruning.dependencies);
       const Graph shifted = add_duals(graph, duals);
       PruningPlan next = plan_pruning(shifted, dependencies, config.pruning);
       const Graph projected = mask_graph(shifted, dependencies, next);
@@ -83,7 +83,7 @@ void run_admm(const AdmmConfig& config, const PruningHost& host, const JournalPa
     journal.train({i, share * i, share * (i + 1)});
     if (journal.just_resumed()) duals = duals_behind(host, plan);
   }
-  journal.cut([&](const Graph& graph, const DependencyGraph& dependencies) {
+  journal.cut(config.pruning.dependencies, [&](const Graph& graph, const DependencyGraph& dependencies) {
     ImportanceData data;
     data.unit_scores = score_channels(add_duals(graph, duals), dependencies, config.pruning);
     host.penalize({}, 0.0);

@@ -63,7 +63,7 @@ void run_gradual(const GradualConfig& config, const PruningHost& host, const Jou
   const double target = budget.target() / budget.whole();
   const auto macs = static_cast<double>(count_cost(first).total.macs);
   PruningConfig cut = config.pruning;
-  cut.reference_widths = widths_of(analyze_dependencies(first));
+  cut.reference_widths = widths_of(analyze_dependencies(first, config.pruning.dependencies));
   cut.fill_target = config.pruning.scope == "uniform";
   for (int step = 1; step <= config.steps; ++step) {
     const double share = static_cast<double>(step) / config.steps;
@@ -71,7 +71,7 @@ void run_gradual(const GradualConfig& config, const PruningHost& host, const Jou
     DependencyGraph measured;
     ImportanceData data;
     if (host.importance) {
-      measured = analyze_dependencies(host.graph());
+      measured = analyze_dependencies(host.graph(), config.pruning.dependencies);
       data.unit_scores = host.importance();
     }
     if (step == std::min(2, config.steps) && config.min_width_ratio > 0.0) {
@@ -80,7 +80,7 @@ void run_gradual(const GradualConfig& config, const PruningHost& host, const Jou
     }
     const double remaining = target + (1.0 - target) * std::pow(1.0 - share, 3);
     cut = budget.limit(std::move(cut), remaining * budget.whole());
-    journal.cut([&](const Graph& graph, const DependencyGraph& dependencies) {
+    journal.cut(cut.dependencies, [&](const Graph& graph, const DependencyGraph& dependencies) {
       ImportanceData now = data;
       if (!now.unit_scores.empty()) now.unit_scores = carry_scores(measured, data.unit_scores, dependencies);
       return plan_pruning(graph, dependencies, cut, now);

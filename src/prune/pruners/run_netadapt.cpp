@@ -63,7 +63,7 @@ void run_netadapt(const NetAdaptConfig& config, const PruningHost& host, const J
     const double goal = std::max(budget.target(), used - reduction);
     journal.adopt([&](const std::string& checkpoint) {
       const Graph graph = host.graph();
-      const DependencyGraph dependencies = analyze_dependencies(graph);
+      const DependencyGraph dependencies = analyze_dependencies(graph, config.pruning.dependencies);
       ImportanceData data;
       data.unit_scores = score_channels(graph, dependencies, single);
       std::optional<PruningPlan> best;
