@@ -13,6 +13,7 @@
 #include "text.h"
 #include "tinyml/archive.h"
 #include "tinyml/calibration.h"
+#include "tinyml/refine.h"
 
 namespace tinyml::cli {
 namespace {
@@ -59,9 +60,9 @@ void run(const Options& options, const Common& common) {
   }
   const std::vector<std::vector<Tensor>> samples = read_samples(graph, options.calibration, options.limit);
   QuantizationReport report;
+  const QuantizationScheme scheme = parse_scheme(options.config.empty() ? "algorithm: mse" : read_text(options.config));
   if (!had_fake_quant) {
-    const std::string config = options.config.empty() ? "algorithm: mse" : read_text(options.config);
-    graph = quantize(fuse(graph), parse_scheme(config), &report);
+    graph = quantize(fuse(graph), scheme, &report);
     progress.done(fmt::format("inserted FakeQuants: {} operators on integers, {} stay float",
                               report.quantized_operators, report.float_operators.size()));
   }
@@ -71,6 +72,10 @@ void run(const Options& options, const Common& common) {
       progress.done(fmt::format("calibrated with {} of {} runs", index + 1, samples.size()));
     }
   });
+  if (scheme.adaptive_rounding || scheme.bias_correction) {
+    graph = refine(graph, samples, {scheme.adaptive_rounding, scheme.bias_correction});
+    progress.done("refined the layers");
+  }
   write_pt2(graph, options.output);
   progress.done(fmt::format("wrote {}", options.output));
   if (!had_fake_quant) print_or_write("", report.to_string() + "\n");

@@ -51,15 +51,17 @@ struct QuantizationScheme {
   TensorScheme weight = {-127, 127, true, true, Observer::kMinMax, 0.01, 99.99};
   /// Residual sums and what else is computed for normalizations and attention's products stay float, as these do.
   bool float_residual = true;
+  /// Post-training: refine() is to round weights so that results change least, and to correct biases.
+  bool adaptive_rounding = false;
+  bool bias_correction = false;
   std::vector<LayerRule> layers;
 };
 
-/// Reads a configuration: YAML, of which JSON is a part. Keys: backend, asymmetric, per_tensor, bits, algorithm
-/// (or observer), momentum, percentile, residual (float or int8), ignore (a list of patterns), layers (pattern ->
-/// {ignore, bits, asymmetric, per_tensor, observer, momentum}). `bits` and `asymmetric` are for both kinds of tensors
-/// or a mapping {activation:
-/// ..., weight: ...}. `force_overwrite` is for whoever writes files. Throws Error listing every unknown key (with the
-/// nearest known one) and every bad value.
+/// Reads a configuration: YAML, of which JSON is a part. Keys: backend, asymmetric, per_tensor, bits, algorithm (or
+/// observer), momentum, percentile, residual (float or int8), adaptive_rounding, bias_correction, ignore (a list of
+/// patterns), layers (pattern -> {ignore, bits, asymmetric, per_tensor, observer, momentum}). `bits` and `asymmetric`
+/// are for both kinds of tensors or a mapping {activation: ..., weight: ...}. `force_overwrite` is for whoever writes
+/// files. Throws Error listing every unknown key (with the nearest known one) and every bad value.
 QuantizationScheme parse_scheme(const std::string& text);
 
 /// An operator that stays float, and why.

@@ -6,9 +6,11 @@
 
 #include <algorithm>
 
+#include "arrays.h"
 #include "bindings.h"
 #include "tinyml/calibration.h"
 #include "tinyml/quantize.h"
+#include "tinyml/refine.h"
 #include "tinyml/round_biases.h"
 
 namespace tinyml::python {
@@ -37,6 +39,29 @@ std::pair<Graph, QuantizationReport> quantize_graph(const Graph& graph, const st
   return {std::move(quantized), std::move(report)};
 }
 
+/// The new data of the parameters that refine() changes, by name, and what became of each layer.
+std::pair<nb::dict, std::vector<RefinedLayer>> refine_graph(const Graph& graph, const nb::list& samples,
+                                                            bool round_weights, bool correct_bias) {
+  std::vector<std::vector<Tensor>> tensors;
+  for (const nb::handle sample : samples) {
+    tensors.emplace_back();
+    for (const nb::handle array : sample) tensors.back().push_back(to_tensor(array));
+  }
+  std::vector<RefinedLayer> layers;
+  Graph refined;
+  {
+    const nb::gil_scoped_release unlock;
+    refined = refine(graph, tensors, {round_weights, correct_bias}, &layers);
+  }
+  nb::dict changed;
+  for (const Binding& binding : refined.bindings()) {
+    const Binding* before = graph.find_binding(binding.fqn);
+    if (before->data.storage().data() == binding.data.storage().data()) continue;
+    changed[binding.fqn.c_str()] = to_array(binding.data);
+  }
+  return {std::move(changed), std::move(layers)};
+}
+
 }  // namespace
 
 void bind_quantize(nb::module_& module) {
@@ -49,6 +74,15 @@ void bind_quantize(nb::module_& module) {
       .def_ro("quantized_operators", &QuantizationReport::quantized_operators)
       .def_ro("float_operators", &QuantizationReport::float_operators)
       .def("__str__", &QuantizationReport::to_string);
+  nb::class_<RefinedLayer>(module, "RefinedLayer", "What refinement did to one layer.")
+      .def_ro("name", &RefinedLayer::name)
+      .def_ro("module_path", &RefinedLayer::module_path)
+      .def_ro("nearest_error", &RefinedLayer::nearest_error)
+      .def_ro("rounded_error", &RefinedLayer::rounded_error)
+      .def_ro("bias_corrected", &RefinedLayer::bias_corrected);
+  module.def("refine", &refine_graph, nb::arg("graph"), nb::arg("samples"), nb::arg("round_weights"),
+             nb::arg("correct_bias"),
+             "(new data by parameter name, list of RefinedLayer) of a calibrated graph; a sample is a list of arrays.");
   module.def(
       "check_quantization_config", [](const std::string& config) { (void)parse_scheme(config); }, nb::arg("config"),
       "Raise tinyml.Error listing every problem of a configuration (YAML or JSON text).");

@@ -20,11 +20,13 @@ from tinyml import _core
 from tinyml.biases import round_biases
 from tinyml.capture import trace
 from tinyml.codegen import generate_code
+from tinyml.nested import leaves
 from tinyml.nn import calibrating, fake_quantizers, set_calibrating, set_observers
 from tinyml.nn.fake_quantize import FakeQuantize
 
 Config = dict[str, Any] | str | os.PathLike[str] | None
 
+_REFINED_SAMPLES = 32
 _FINGERPRINT = re.compile(r"^# tinyml fingerprint: ([0-9a-f]{16})$", re.MULTILINE)
 _HEADER = """\
 # Written by tinyml. Edit it freely: a layer whose FakeQuantize modules are removed stays float.
@@ -135,6 +137,8 @@ class PostQuantizer(_Quantizer):
 
     default_observer = "mse"
     module: nn.Module | None = None
+    refined: list[_core.RefinedLayer]
+    """What ``adaptive_rounding`` and ``bias_correction`` did by layer; set by calibrate()."""
 
     def quantize(self) -> nn.Module:
         """The module in observing mode: run calibration data through it, then call freeze()."""
@@ -145,10 +149,43 @@ class PostQuantizer(_Quantizer):
     def calibrate(self, batches: Iterable[Any]) -> nn.Module:
         """Observe every batch (a tensor, or a tuple of the model's arguments), then freeze."""
         module = self.quantize() if self.module is None else self.module
+        refines = self.config.get("adaptive_rounding") or self.config.get("bias_correction")
+        kept: list[tuple[Any, ...]] = []
         with torch.no_grad():
             for batch in batches:
-                module(*_as_arguments(batch))
-        return self.freeze()
+                arguments = _as_arguments(batch)
+                module(*arguments)
+                if refines and len(kept) < _REFINED_SAMPLES:
+                    kept.append(arguments)
+        self.freeze()
+        if refines:
+            self._refine(module, kept)
+        return module
+
+    def _refine(self, module: nn.Module, batches: list[tuple[Any, ...]]) -> None:
+        samples = [sample for batch in batches for sample in self._split(batch)]
+        changed, self.refined = _core.refine(
+            trace(module, self.dummy_input),
+            samples[:_REFINED_SAMPLES],
+            round_weights=bool(self.config.get("adaptive_rounding")),
+            correct_bias=bool(self.config.get("bias_correction")),
+        )
+        own = dict(module.named_parameters())
+        with torch.no_grad():
+            for name, value in changed.items():
+                own[name].copy_(torch.tensor(value))
+
+    def _split(self, batch: tuple[Any, ...]) -> list[list[torch.Tensor]]:
+        """The batch in parts of the dummy input's batch size, which the trace has."""
+        tensors, sizes = leaves(batch), [leaf.shape for leaf in leaves(self.dummy_input)]
+        if [tensor.shape for tensor in tensors] == sizes:
+            return [[tensor.detach().cpu().contiguous() for tensor in tensors]]
+        parts = [t.detach().cpu().split(size[0]) for t, size in zip(tensors, sizes, strict=True)]
+        return [
+            [part.contiguous() for part in sample]
+            for sample in zip(*parts, strict=True)
+            if [part.shape for part in sample] == sizes
+        ]
 
     def freeze(self) -> nn.Module:
         """Compute the scales from what was observed and round the biases to the integers that

@@ -38,6 +38,10 @@ class SchemeReader {
              [&](const YAML::Node& node) { scheme.activation.percentile = read_percentile(node, "percentile"); }},
             {"momentum", [&](const YAML::Node& node) { scheme.activation.momentum = read_momentum(node, "momentum"); }},
             {"residual", [&](const YAML::Node& node) { scheme.float_residual = read_residual(node); }},
+            {"adaptive_rounding",
+             [&](const YAML::Node& node) { scheme.adaptive_rounding = read_bool(node, "adaptive_rounding"); }},
+            {"bias_correction",
+             [&](const YAML::Node& node) { scheme.bias_correction = read_bool(node, "bias_correction"); }},
             {"force_overwrite", [&](const YAML::Node& node) { read_bool(node, "force_overwrite"); }},
         });
     if (layers_.IsDefined() && !layers_.IsNull()) read_layers(scheme);  // last: they start from the settings above

@@ -261,6 +261,28 @@ def test_ptq(observer, digits, digit_net, tmp_path):
     assert accuracy(module, digits[1]) > accuracy(digit_net, digits[1]) - 0.01
 
 
+def test_refining_a_model_of_few_bits(digits, digit_net, tmp_path):
+    x, held_out = digits[0][0], digits[1][0]
+    found = {}
+    for name in ("nothing", "bias_correction", "adaptive_rounding"):
+        config = {"bits": {"weight": 4}} | ({} if name == "nothing" else {name: True})
+        quantizer = PostQuantizer(digit_net, x[:1], tmp_path, config)
+        module = quantizer.calibrate(x[:64].split(16))
+        with torch.no_grad():
+            found[name] = snr(module(held_out), digit_net(held_out))
+        if name == "adaptive_rounding":
+            assert len(quantizer.refined) == 4
+            assert all(e.rounded_error <= e.nearest_error for e in quantizer.refined)
+            file = convert_module(module, x[:1])
+            (output,) = run_tflite(
+                file.to_bytes(), [x[:1].numpy()], input_orders=file.input_orders
+            )
+            with torch.no_grad():
+                assert snr(torch.from_numpy(output), module(x[:1])) > 25
+    assert found["bias_correction"] > found["nothing"]
+    assert found["adaptive_rounding"] > found["nothing"] + 2
+
+
 def test_ptq_without_data_is_refused(digits, digit_net, tmp_path):
     quantizer = PostQuantizer(digit_net, digits[0][0][:1], tmp_path)
     quantizer.quantize()

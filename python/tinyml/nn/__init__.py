@@ -4,6 +4,7 @@ from tinyml.nn.control import (
     calibrating,
     fake_quantizers,
     freeze_bn,
+    learn_scales,
     set_calibrating,
     set_fake_quant,
     set_observers,
@@ -12,6 +13,7 @@ from tinyml.nn.control import (
 from tinyml.nn.fake_quantize import FakeQuantize, Requantize, WeightFakeQuantize
 from tinyml.nn.qat_conv import ConvBn1d, ConvBn2d, ConvTransposeBn2d, LinearBn1d
 from tinyml.nn.quant_layers import QuantConv1d, QuantConv2d, QuantConvTranspose2d, QuantLinear
+from tinyml.nn.schedule import QATSchedule
 
 __all__ = [
     "ConvBn1d",
@@ -19,6 +21,7 @@ __all__ = [
     "ConvTransposeBn2d",
     "FakeQuantize",
     "LinearBn1d",
+    "QATSchedule",
     "QuantConv1d",
     "QuantConv2d",
     "QuantConvTranspose2d",
@@ -28,6 +31,7 @@ __all__ = [
     "calibrating",
     "fake_quantizers",
     "freeze_bn",
+    "learn_scales",
     "set_calibrating",
     "set_fake_quant",
     "set_observers",

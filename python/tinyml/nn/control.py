@@ -7,8 +7,10 @@ from contextlib import contextmanager
 
 from torch import nn
 
+from tinyml._core import Error
 from tinyml.nn.fake_quantize import FakeQuantize, Requantize, WeightFakeQuantize
 from tinyml.nn.qat_conv import FoldedBatchNorm
+from tinyml.nn.quant_layers import QuantizedWeight
 
 
 def fake_quantizers(
@@ -25,6 +27,38 @@ def set_observers(model: nn.Module, enabled: bool) -> None:
     for _, module in fake_quantizers(model):
         if getattr(module, "fixed", None) is None and not isinstance(module, Requantize):
             module.set_observing(enabled)
+
+
+def learn_scales(model: nn.Module, enabled: bool = True) -> list[nn.Parameter]:
+    """Make every scale a parameter that training learns (LSQ, Esser et al. 2020), starting from
+    its present value; ranges are no longer observed then. Returns the new parameters, for the
+    optimizer: make it after this call, without weight decay for them. ``enabled=False`` keeps what
+    was learned.
+
+    Zero points stay. Raises tinyml.Error naming FakeQuants that have seen no data: train a few
+    batches, or run some inside ``with calibrating(model)``, first.
+    """
+    learned: list[nn.Parameter] = []
+    scales = [
+        (name, module)
+        for name, module in fake_quantizers(model)
+        if not isinstance(module, Requantize) and getattr(module, "fixed", None) is None
+    ]
+    unseen = [n for n, m in scales if isinstance(m, FakeQuantize) and not m.has_observed()]
+    if enabled and unseen:
+        raise Error(
+            f"scales can be learned once there are some: no data has passed {', '.join(unseen)}. "
+            "Run batches through the model inside 'with tinyml.nn.calibrating(model):'"
+        )
+    if enabled:
+        for module in model.modules():
+            if isinstance(module, QuantizedWeight):
+                module.update_weight_scale()
+    for _, module in scales:
+        module.learn_scale(enabled)
+        module.set_observing(False)  # what was learned is not observed over again
+        learned += [] if module.learned_scale is None else [module.learned_scale]
+    return learned
 
 
 def set_fake_quant(model: nn.Module, enabled: bool) -> None:

@@ -9,13 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
 
 from tinyml import _core
+from tinyml.nn.learned_scale import _SMALLEST_SCALE, LearnedScale
 
 OBSERVERS = ("moving_average", "min_max", "mse", "percentile", "kl")
 _BINS = 2048
-_SMALLEST_SCALE = 2.0**-40
 
 
 def choose_scale(
@@ -31,7 +30,7 @@ def choose_scale(
     return scale, zero_point.to(torch.int32)
 
 
-class _Switched(nn.Module):
+class _Switched(LearnedScale):
     """Switches for observing and fake quantizing: buffers for ATen and the state_dict, bools for
     control flow that torch.export can follow."""
 
@@ -135,6 +134,8 @@ class FakeQuantize(_Switched):
         if self.calibrating:
             self.observe(x.detach())
             return x
+        if self.learning and self.training and self.quantizing:
+            return self.quantize_learning(x, None)
         if self.training and self._observing:
             if self.observer == "moving_average" and not self.symmetric and not self.mask_margin:
                 return self._observe_and_quantize(x)
@@ -147,6 +148,8 @@ class FakeQuantize(_Switched):
         )
 
     def _observe_and_quantize(self, x: torch.Tensor) -> torch.Tensor:
+        if x.dtype != torch.float32:  # under autocast; the operator takes nothing else
+            return self._observe_and_quantize(x.float()).to(x.dtype)
         return torch.fused_moving_avg_obs_fake_quant(
             x,
             self.observer_enabled,
@@ -272,6 +275,8 @@ class WeightFakeQuantize(_Switched):
         self.register_buffer("zero_point", torch.zeros(channels or 1, dtype=torch.int32))
 
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        if self.learning and self.training and self.quantizing:
+            return self.quantize_learning(weight, None if self.channels is None else self.axis)
         if self.training and self._observing:
             self.observe(weight)
         if not self.quantizing:
