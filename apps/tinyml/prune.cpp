@@ -10,6 +10,7 @@
 #include "tinyml/archive.h"
 #include "tinyml/atomic_file.h"
 #include "tinyml/pruning_report.h"
+#include "tinyml/recover.h"
 
 namespace tinyml::cli {
 namespace {
@@ -23,6 +24,7 @@ that the pruned model computes what the original computes with the removed chann
   tinyml prune model.pt2 --target params=0.3 --scope global -o pruned.pt2    the least important channels of all layers
   tinyml prune model.pt2 -c pruning.yaml -o pruned.pt2       sparsity by layer, exclusions, multiples
   tinyml prune model.pt2 --target flops=0.5 --multiple 8 -o pruned.pt2 --report report.html
+  tinyml prune model.pt2 --target flops=0.5 --calibration images.npz --reconstruct -o pruned.pt2
   tinyml prune model.pt2 --sparsity 0.5 -o pruned.pt2 --save-plan plan.json
   tinyml prune other.pt2 --plan plan.json -o other_pruned.pt2    the same cut of another checkpoint
 
@@ -36,7 +38,7 @@ struct Options {
   std::optional<int64_t> multiple;
   std::optional<uint64_t> seed;
   std::vector<std::string> exclude;
-  bool skip_proof = false;
+  bool skip_proof = false, reconstruct = false, recalibrate = false;
   LatencyOptions latency;
 };
 
@@ -96,15 +98,20 @@ void run(const Options& options, const Common& common) {
     verify_plan(graph, dependencies, plan);
     progress.done("proved: the pruned model equals the masked original");
   }
-  const Graph pruned = apply_plan(graph, dependencies, plan);
+  Graph pruned = apply_plan(graph, dependencies, plan);
+  if (options.reconstruct) {
+    Reconstruction fitted = reconstruct_layers(graph, dependencies, plan, pruned, data.batches);
+    pruned = std::move(fitted.graph);
+    progress.done(fmt::format("fitted {} layers to the original's outputs", fitted.layers.size()));
+  }
+  if (options.recalibrate) {
+    pruned = recalibrate_batch_norm(pruned, data.batches);
+    progress.done("measured the statistics of batch norms anew");
+  }
   if (!options.save_plan.empty()) write_pruning_plan(plan, options.save_plan);
   write_pt2(pruned, options.output);
   progress.done(fmt::format("wrote {}", options.output));
-  PruningReport report = describe_pruning(graph, dependencies, plan, pruned);
-  if (config.latency) {
-    report.latency_before = config.latency(graph);
-    report.latency_after = config.latency(pruned);
-  }
+  const PruningReport report = describe_pruning(graph, dependencies, plan, pruned, config.latency);
   if (!options.report.empty()) {
     write_file(options.report, to_html(report, "Pruning of " + options.input));
     progress.done(fmt::format("wrote {}", options.report));
@@ -135,10 +142,13 @@ void add_prune(CLI::App& app, const Common& common) {
       ->check(CLI::IsMember({"random", "l1_norm", "l2_norm", "fpgm", "bn_scale", "lamp", "hrank", "apoz"}));
   command->add_option("--scope", options->scope, "Rank channels layer by layer (uniform, default) or all together")
       ->check(CLI::IsMember({"uniform", "global"}));
-  command
-      ->add_option("--calibration", options->calibration, "Example inputs for hrank and apoz: .npy files, one an input")
-      ->allow_extra_args(false)
-      ->check(CLI::ExistingFile);
+  CLI::Option* calibration =
+      command
+          ->add_option(
+              "--calibration", options->calibration,
+              "Example inputs for hrank, apoz, --reconstruct and --recalibrate: .npy files, one an input, or one .npz")
+          ->allow_extra_args(false)
+          ->check(CLI::ExistingFile);
   command->add_option("--multiple", options->multiple, "Keep multiples of so many channels")
       ->check(CLI::PositiveNumber);
   command->add_option("--exclude", options->exclude, "Modules whose outputs stay whole")
@@ -151,6 +161,14 @@ void add_prune(CLI::App& app, const Common& common) {
       ->excludes(target);
   command->add_option("--save-plan", options->save_plan, "Also write the plan, a .json file");
   command->add_option("--report", options->report, "Also write a report, an .html file");
+  command
+      ->add_flag("--reconstruct", options->reconstruct,
+                 "Fit the layers that lost inputs to the original's outputs on the calibration data (least squares)")
+      ->needs(calibration);
+  command
+      ->add_flag("--recalibrate", options->recalibrate,
+                 "Measure the statistics of batch norms anew on the calibration data")
+      ->needs(calibration);
   add_latency_options(*command, options->latency);
   command->add_flag("--skip-proof", options->skip_proof, "Do not prove the plan first (it takes time on large models)");
   command->callback([options, &common] { run(*options, common); });

@@ -117,6 +117,7 @@ struct Cost {
 struct NodeCost {
   NodeId node = kNoNode;
   Cost cost;
+  int64_t live_bytes = 0;  ///< Intermediate values in memory while it runs, its operands and results included.
 };
 struct ModelCost {
   Cost total;

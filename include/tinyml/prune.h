@@ -119,6 +119,9 @@ PruningPlan plan_pruning(const Graph& graph, const DependencyGraph& dependencies
 /// The plan that keeps exactly the units with kept[unit].
 PruningPlan plan_from_units(const DependencyGraph& dependencies, const std::vector<bool>& kept, std::string metric);
 
+/// The plan that cuts a model at once as `first` and then `second` do; `second` was made for the result of the first.
+PruningPlan compose_plans(const PruningPlan& first, const PruningPlan& second);
+
 /// kept[unit] for a plan. Throws Error, listing all problems, if the plan names parameters or sizes the model does not
 /// have, would cut channels apart that depend on each other, or was made with other options than `dependencies`.
 std::vector<bool> kept_units(const Graph& graph, const DependencyGraph& dependencies, const PruningPlan& plan);

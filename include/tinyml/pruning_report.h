@@ -22,7 +22,11 @@ struct LayerChange {
 struct SubgraphChange {
   std::string name;
   int64_t units_before = 0, units_after = 0;
-  int64_t macs_before = 0, macs_after = 0;  ///< Of the layers that make its channels.
+  // Of the layers that make its channels:
+  int64_t macs_before = 0, macs_after = 0;
+  int64_t parameters_before = 0, parameters_after = 0;  ///< Of their weights.
+  int64_t peak_before = 0, peak_after = 0;  ///< Bytes of intermediate values while one of them runs, at most.
+  std::optional<double> seconds_before, seconds_after;  ///< Sum of their latencies, each run alone.
 };
 /// What a plan did to a model.
 struct PruningReport {
@@ -32,9 +36,11 @@ struct PruningReport {
   ModelCost before, after;
   std::optional<double> latency_before, latency_after;  ///< Seconds an inference, where measured.
 };
-/// `after` is apply_plan's result for `before`.
+/// `after` is apply_plan's result for `before`, possibly with weights trained since and branches removed; layers that
+/// are gone have zeros after. `latency`, where given, measures both models and every layer alone; where it cannot (it
+/// throws Error), a subgraph has no latency.
 PruningReport describe_pruning(const Graph& before, const DependencyGraph& dependencies, const PruningPlan& plan,
-                               const Graph& after);
+                               const Graph& after, const LatencyFunction& latency = {});
 /// A table of the subgraphs and the totals.
 std::string to_string(const PruningReport& report);
 /// One self-contained HTML page, without scripts: totals, a bar for each subgraph, the layers with the channels they

@@ -5,10 +5,14 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <set>
+
 #include "arrays.h"
 #include "bindings.h"
 #include "latency.h"
+#include "tinyml/atomic_file.h"
 #include "tinyml/pruning_report.h"
+#include "tinyml/recover.h"
 
 namespace tinyml::python {
 
@@ -18,14 +22,20 @@ namespace {
 
 using Scores = std::map<std::string, std::vector<double>>;
 
+Batches to_batches(const nb::list& batches) {
+  Batches result;
+  for (nb::handle batch : batches) {
+    std::vector<Tensor>& inputs = result.emplace_back();
+    for (nb::handle array : nb::cast<nb::list>(batch)) inputs.push_back(to_tensor(array));
+  }
+  return result;
+}
+
 ImportanceData importance_data(const nb::dict& gradients, const nb::list& batches, const Scores& scores,
                                const std::vector<double>& unit_scores) {
   ImportanceData data;
   for (const auto& [name, array] : gradients) data.gradients[nb::cast<std::string>(name)] = to_tensor(array);
-  for (nb::handle batch : batches) {
-    std::vector<Tensor>& inputs = data.batches.emplace_back();
-    for (nb::handle array : nb::cast<nb::list>(batch)) inputs.push_back(to_tensor(array));
-  }
+  data.batches = to_batches(batches);
   data.scores = scores;
   data.unit_scores = unit_scores;
   return data;
@@ -46,6 +56,18 @@ void bind_prune(nb::module_& module) {
       .def_prop_ro(
           "whole_heads", [](const PruningPlan& plan) { return plan.dependencies.whole_heads; },
           "Whether heads of attention were removed as a whole.")
+      .def(
+          "only",
+          [](const PruningPlan& plan, const std::vector<std::string>& names) {
+            const std::set<std::string> wanted(names.begin(), names.end());
+            PruningPlan result = plan;
+            result.cuts.clear();
+            for (const Cut& cut : plan.cuts) {
+              if (wanted.contains(cut.fqn)) result.cuts.push_back(cut);
+            }
+            return result;
+          },
+          nb::arg("names"), "The cuts of these parameters and buffers alone.")
       .def("to_json", [](const PruningPlan& plan) { return to_json(plan); })
       .def_static("from_json", &parse_pruning_plan, nb::arg("json"))
       .def(
@@ -130,15 +152,46 @@ void bind_prune(nb::module_& module) {
   module.def(
       "pruning_report",
       [](const Graph& before, const DependencyGraph& dependencies, const PruningPlan& plan, const Graph& after,
-         std::optional<double> latency_before, std::optional<double> latency_after, const std::string& html_title) {
-        PruningReport report = describe_pruning(before, dependencies, plan, after);
-        report.latency_before = latency_before;
-        report.latency_after = latency_after;
-        return html_title.empty() ? to_string(report) : to_html(report, html_title);
+         const nb::object& latency, const std::string& html_path, const std::string& html_title) {
+        const PruningReport report = describe_pruning(before, dependencies, plan, after, latency_function(latency));
+        if (!html_path.empty()) write_file(html_path, to_html(report, html_title));
+        return to_string(report);
       },
-      nb::arg("before"), nb::arg("dependencies"), nb::arg("plan"), nb::arg("after"),
-      nb::arg("latency_before") = nb::none(), nb::arg("latency_after") = nb::none(), nb::arg("html_title") = "",
-      "What a plan did, as text; with a title, as an HTML page.");
+      nb::arg("before"), nb::arg("dependencies"), nb::arg("plan"), nb::arg("after"), nb::arg("latency") = nb::none(),
+      nb::arg("html_path") = "", nb::arg("html_title") = "",
+      "What a plan did, as text; with a path, also written as an HTML page.");
+  module.def("compose_plans", &compose_plans, nb::arg("first"), nb::arg("second"),
+             "The plan that cuts at once as two in a row do.");
+  module.def(
+      "recalibrate_batch_norm",
+      [](const Graph& graph, const nb::list& batches) {
+        const Batches data = to_batches(batches);
+        const nb::gil_scoped_release unlock;
+        return recalibrate_batch_norm(graph, data);
+      },
+      nb::arg("graph"), nb::arg("batches"), "The graph with the statistics of its batch norms measured anew.");
+  module.def(
+      "reconstruct_layers",
+      [](const Graph& original, const DependencyGraph& dependencies, const PruningPlan& plan, const Graph& pruned,
+         const nb::list& batches, double ridge, int64_t positions) {
+        const Batches data = to_batches(batches);
+        ReconstructOptions options;
+        options.ridge = ridge;
+        options.positions = positions;
+        Reconstruction result;
+        {
+          const nb::gil_scoped_release unlock;
+          result = reconstruct_layers(original, dependencies, plan, pruned, data, options);
+        }
+        std::vector<std::tuple<std::string, double, double>> layers;
+        for (const LayerReconstruction& layer : result.layers) {
+          layers.emplace_back(layer.weight, layer.error_before, layer.error_after);
+        }
+        return std::pair(std::move(result.graph), std::move(layers));
+      },
+      nb::arg("original"), nb::arg("dependencies"), nb::arg("plan"), nb::arg("pruned"), nb::arg("batches"),
+      nb::arg("ridge") = 1e-3, nb::arg("positions") = 0,
+      "Fits layers that lost inputs to the original's outputs: (graph, [(weight, error before, after)]).");
   module.def(
       "sensitivity_plans",
       [](const Graph& graph, const DependencyGraph& dependencies, const std::string& config,

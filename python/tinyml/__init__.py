@@ -22,6 +22,7 @@ from tinyml._core import (
 # Public name -> the module that defines it; resolved on first use because it imports torch.
 _LAZY: dict[str, str] = {
     "ADMMPruner": "tinyml.prune",
+    "Distillation": "tinyml.distill",
     "GradualPruner": "tinyml.prune",
     "NetAdaptPruner": "tinyml.prune",
     "ProgressivePruner": "tinyml.prune",

@@ -185,8 +185,8 @@ Cost cost_of(const Operands& o) {
   return cost;
 }
 
-/// Largest sum of living intermediate values. A view lives in its operand's memory.
-int64_t peak_memory(const Graph& graph, const SizesOf& sizes) {
+/// Sums of living intermediate values while each operator runs. A view lives in its operand's memory.
+std::vector<int64_t> live_memory(const Graph& graph, const SizesOf& sizes) {
   const std::vector<NodeId> nodes = graph.nodes();
   std::vector<ValueId> storage(graph.value_limit());
   std::vector<size_t> last_use(graph.value_limit(), 0);
@@ -211,7 +211,8 @@ int64_t peak_memory(const Graph& graph, const SizesOf& sizes) {
     return product(sizes(value)) * static_cast<int64_t>(size_of(graph.tensor_type(value).type));
   };
   std::vector<std::vector<ValueId>> freed(nodes.size() + 1);
-  int64_t live = 0, peak = 0;
+  int64_t live = 0;
+  std::vector<int64_t> result;
   const auto allocate = [&](ValueId value) {
     live += bytes(value);
     freed[last_use[index_of(value)]].push_back(value);
@@ -223,10 +224,10 @@ int64_t peak_memory(const Graph& graph, const SizesOf& sizes) {
     for (ValueId output : graph.node(nodes[i]).outputs) {
       if (output != kNoValue && storage[index_of(output)] == output) allocate(output);
     }
-    peak = std::max(peak, live);
+    result.push_back(live);
     for (ValueId value : freed[i]) live -= bytes(value);
   }
-  return peak;
+  return result;
 }
 
 }  // namespace
@@ -242,9 +243,12 @@ int64_t count_macs(const Graph& graph, const SizesOf& sizes) {
 
 ModelCost count_cost(const Graph& graph, const SizesOf& sizes) {
   ModelCost result;
+  const std::vector<int64_t> live = live_memory(graph, sizes);
   for (NodeId id : graph.nodes()) {
     const Cost cost = cost_of({graph, graph.node(id), sizes});
-    result.nodes.push_back({id, cost});
+    const int64_t bytes = live[result.nodes.size()];
+    result.nodes.push_back({id, cost, bytes});
+    result.peak_activation_bytes = std::max(result.peak_activation_bytes, bytes);
     result.total.macs += cost.macs;
     result.total.flops += cost.flops;
   }
@@ -256,7 +260,6 @@ ModelCost count_cost(const Graph& graph, const SizesOf& sizes) {
     result.parameters += count;
     result.parameter_bytes += count * static_cast<int64_t>(size_of(binding.data.type()));
   }
-  result.peak_activation_bytes = peak_memory(graph, sizes);
   return result;
 }
 

@@ -2,15 +2,55 @@
 #include <map>
 #include <set>
 
+#include "prune/extract_layer.h"
 #include "tinyml/pruning_report.h"
 
 namespace tinyml {
 namespace {
 
-std::map<NodeId, int64_t> macs_of(const ModelCost& cost) {
-  std::map<NodeId, int64_t> result;
-  for (const NodeCost& node : cost.nodes) result[node.node] = node.cost.macs;
+std::map<NodeId, NodeCost> by_node(const ModelCost& cost) {
+  std::map<NodeId, NodeCost> result;
+  for (const NodeCost& node : cost.nodes) result[node.node] = node;
   return result;
+}
+
+/// What the operators that read a layer's weight cost together; all zero if there is no such weight any more.
+struct LayerCost {
+  int64_t macs = 0, parameters = 0, peak = 0;
+  std::optional<double> seconds;
+};
+LayerCost cost_of(const Graph& graph, const std::map<NodeId, NodeCost>& nodes, const std::string& weight,
+                  const LatencyFunction& latency) {
+  LayerCost result;
+  const Binding* binding = graph.find_binding(weight);
+  if (latency) result.seconds = 0.0;
+  if (binding == nullptr) return result;
+  result.parameters = binding->data.numel();
+  for (const NodeId user : graph.value(binding->value).users) {
+    const auto found = nodes.find(user);
+    if (found == nodes.end()) continue;
+    result.macs += found->second.cost.macs;
+    result.peak = std::max(result.peak, found->second.live_bytes);
+    if (!result.seconds) continue;
+    try {
+      const std::optional<Graph> layer = prune::extract_layer(graph, user);
+      if (layer)
+        *result.seconds += latency(*layer);
+      else
+        result.seconds.reset();
+    } catch (const Error&) {
+      result.seconds.reset();
+    }
+  }
+  return result;
+}
+
+void add_seconds(std::optional<double>& sum, const std::optional<double>& seconds, bool is_first) {
+  if (is_first) sum = 0.0;
+  if (sum && seconds)
+    *sum += *seconds;
+  else
+    sum.reset();
 }
 
 std::vector<size_t> subgraphs_of(const DependencyGraph& dependencies, const BindingAxis& axis) {
@@ -24,12 +64,16 @@ std::vector<size_t> subgraphs_of(const DependencyGraph& dependencies, const Bind
 }  // namespace
 
 PruningReport describe_pruning(const Graph& before, const DependencyGraph& dependencies, const PruningPlan& plan,
-                               const Graph& after) {
+                               const Graph& after, const LatencyFunction& latency) {
   PruningReport report;
   report.before = count_cost(before);
   report.after = count_cost(after);
   report.pinned = dependencies.pinned;
-  const std::map<NodeId, int64_t> macs_before = macs_of(report.before), macs_after = macs_of(report.after);
+  const std::map<NodeId, NodeCost> nodes_before = by_node(report.before), nodes_after = by_node(report.after);
+  if (latency) {
+    report.latency_before = latency(before);
+    report.latency_after = latency(after);
+  }
   const std::vector<bool> kept = kept_units(before, dependencies, plan);
   for (const Subgraph& subgraph : dependencies.subgraphs) {
     SubgraphChange& change = report.subgraphs.emplace_back();
@@ -46,8 +90,7 @@ PruningReport describe_pruning(const Graph& before, const DependencyGraph& depen
   for (const BindingAxis& axis : dependencies.axes) {
     if (axis.role != AxisRole::kProducer) continue;
     const std::vector<size_t> own = subgraphs_of(dependencies, axis);
-    const Binding* cut = after.find_binding(axis.fqn);
-    if (own.empty() || cut == nullptr) continue;
+    if (own.empty()) continue;
     LayerChange layer;
     layer.name = axis.fqn;
     layer.subgraph = own.front();
@@ -56,14 +99,21 @@ PruningReport describe_pruning(const Graph& before, const DependencyGraph& depen
     layer.channels_after = std::count_if(axis.units->begin(), axis.units->end(), [&](UnitId unit) {
       return unit == kPinnedUnit || kept[static_cast<size_t>(unit)];
     });
-    layer.parameters_before = before.find_binding(axis.fqn)->data.numel();
-    layer.parameters_after = cut->data.numel();
-    for (const NodeId user : before.value(axis.value).users) {
-      if (const auto found = macs_before.find(user); found != macs_before.end()) layer.macs_before += found->second;
-      if (const auto found = macs_after.find(user); found != macs_after.end()) layer.macs_after += found->second;
+    if (after.find_binding(axis.fqn) == nullptr) layer.channels_after = 0;
+    SubgraphChange& subgraph = report.subgraphs[layer.subgraph];
+    const bool is_first = subgraph.parameters_before == 0;
+    const LayerCost old = cost_of(before, nodes_before, axis.fqn, latency);
+    const LayerCost now = cost_of(after, nodes_after, axis.fqn, latency);
+    layer.parameters_before = old.parameters, layer.parameters_after = now.parameters;
+    layer.macs_before = old.macs, layer.macs_after = now.macs;
+    subgraph.parameters_before += old.parameters, subgraph.parameters_after += now.parameters;
+    subgraph.macs_before += old.macs, subgraph.macs_after += now.macs;
+    subgraph.peak_before = std::max(subgraph.peak_before, old.peak);
+    subgraph.peak_after = std::max(subgraph.peak_after, now.peak);
+    if (latency) {
+      add_seconds(subgraph.seconds_before, old.seconds, is_first);
+      add_seconds(subgraph.seconds_after, now.seconds, is_first);
     }
-    report.subgraphs[layer.subgraph].macs_before += layer.macs_before;
-    report.subgraphs[layer.subgraph].macs_after += layer.macs_after;
     report.layers.push_back(std::move(layer));
   }
   return report;

@@ -72,17 +72,28 @@ std::string totals(const PruningReport& report) {
 std::string bars(const PruningReport& report) {
   int64_t widest = 1;
   for (const SubgraphChange& change : report.subgraphs) widest = std::max(widest, change.macs_before);
+  const bool is_timed = report.latency_before.has_value();
   std::string text =
-      "<table><tr><th>subgraph</th><th>channels</th><th>after</th><th>MACs</th><th>after</th><th>share of the largest"
-      "</th></tr>\n";
+      "<table><tr><th>subgraph</th><th>channels</th><th>MACs</th><th>parameters</th><th>peak activations, kB</th>";
+  if (is_timed) text += "<th>latency, ms</th>";
+  text += "<th class=\"bar\">share of the largest</th></tr>\n";
+  const auto change_cell = [](const std::string& before, const std::string& after) {
+    return fmt::format("<td>{} \u2192 {}</td>", before, after);
+  };
+  const auto kilobytes = [](int64_t bytes) { return fmt::format("{:.1f}", static_cast<double>(bytes) / 1e3); };
+  const auto milliseconds = [](const std::optional<double>& seconds) {
+    return seconds ? fmt::format("{:.3f}", 1e3 * *seconds) : std::string("\u2013");
+  };
   for (const SubgraphChange& change : report.subgraphs) {
+    text += fmt::format("<tr><td>{}</td>", escape(change.name));
+    text += change_cell(commas(change.units_before), commas(change.units_after));
+    text += change_cell(commas(change.macs_before), commas(change.macs_after));
+    text += change_cell(commas(change.parameters_before), commas(change.parameters_after));
+    text += change_cell(kilobytes(change.peak_before), kilobytes(change.peak_after));
+    if (is_timed) text += change_cell(milliseconds(change.seconds_before), milliseconds(change.seconds_after));
     text += fmt::format(
-        "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"bar\"><div "
-        "style=\"width:{:.1f}%\"><div "
-        "style=\"width:{:.1f}%\"></div></div></td></tr>\n",
-        escape(change.name), change.units_before, change.units_after, commas(change.macs_before),
-        commas(change.macs_after), std::max(100.0 * ratio(change.macs_before, widest), 0.5),
-        100.0 * ratio(change.macs_after, change.macs_before));
+        "<td class=\"bar\"><div style=\"width:{:.1f}%\"><div style=\"width:{:.1f}%\"></div></div></td></tr>\n",
+        std::max(100.0 * ratio(change.macs_before, widest), 0.5), 100.0 * ratio(change.macs_after, change.macs_before));
   }
   return text + "</table>\n";
 }
@@ -150,8 +161,9 @@ std::string to_html(const PruningReport& report, const std::string& title) {
       escape(title), kStyle);
   page += totals(report);
   page +=
-      "<h2>Subgraphs</h2><p class=\"muted\">Channels that live and die together; arithmetic of the layers that make "
-      "them.</p>\n" +
+      "<h2>Subgraphs</h2><p class=\"muted\">Channels that live and die together. Arithmetic, weights, latency: of the "
+      "layers "
+      "that make them, each run alone; peak activations: everything in memory while one of them runs.</p>\n" +
       bars(report);
   page +=
       "<h2>Layers</h2><p class=\"muted\">In execution order. Left: layers of one colour share their channels. Right: "

@@ -20,11 +20,21 @@ std::string total(const char* name, int64_t before, int64_t after) {
 std::string to_string(const PruningReport& report) {
   size_t width = 8;
   for (const SubgraphChange& change : report.subgraphs) width = std::max(width, change.name.size());
+  const bool is_timed = report.latency_before.has_value();
   std::string text =
-      fmt::format("{:<{}}  {:>8}  {:>8}  {:>16}  {:>16}\n", "subgraph", width, "channels", "after", "MACs", "after");
+      fmt::format("{:<{}}  {:>13}  {:>31}  {:>21}", "subgraph", width, "channels", "MACs", "peak activations, kB");
+  text += is_timed ? fmt::format("  {:>19}\n", "latency, ms") : "\n";
+  const auto milliseconds = [](const std::optional<double>& seconds) {
+    return seconds ? fmt::format("{:.3f}", 1e3 * *seconds) : std::string("-");
+  };
   for (const SubgraphChange& change : report.subgraphs) {
-    text += fmt::format("{:<{}}  {:>8}  {:>8}  {:>16}  {:>16}\n", change.name, width, change.units_before,
-                        change.units_after, change.macs_before, change.macs_after);
+    text += fmt::format("{:<{}}  {:>5} -> {:>4}  {:>14} -> {:>13}  {:>9.1f} -> {:>8.1f}", change.name, width,
+                        change.units_before, change.units_after, change.macs_before, change.macs_after,
+                        static_cast<double>(change.peak_before) / 1e3, static_cast<double>(change.peak_after) / 1e3);
+    if (is_timed) {
+      text += fmt::format("  {:>8} -> {:>7}", milliseconds(change.seconds_before), milliseconds(change.seconds_after));
+    }
+    text += "\n";
   }
   text += "\n" + total("MACs", report.before.total.macs, report.after.total.macs);
   text += total("parameters", report.before.parameters, report.after.parameters);

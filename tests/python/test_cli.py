@@ -62,7 +62,7 @@ def model(directory: Path) -> Path:
     return export(Net(), torch.randn(1, 3, 8, 8), directory / "net.pt2")
 
 
-COMMANDS = ("info", "deps", "codegen", "prune", "quantize", "convert")
+COMMANDS = ("info", "deps", "codegen", "prune", "sensitivity", "profile", "quantize", "convert")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -341,6 +341,24 @@ def test_python_m_tinyml_runs_the_tool() -> None:
     command = [sys.executable, "-m", "tinyml", "--version"]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert result.stdout.startswith("tinyml ")
+
+
+def test_prune_repairs_with_calibration_data(model: Path, directory: Path) -> None:
+    data, pruned = directory / "calibration.npz", directory / "repaired.pt2"
+    inputs = torch.export.load(model).graph_signature.user_inputs
+    images = torch.randn(8, *torch.export.load(model).example_inputs[0][0].shape[1:])
+    np.savez(data, **{inputs[0]: images.numpy()})
+    flags = ("--reconstruct", "--recalibrate")
+    arguments = ("prune", model, "--sparsity", "0.25", "-o", pruned)
+    result = succeed(*arguments, "--calibration", data, *flags)
+    assert "fitted" in result.stderr
+    plain = directory / "plain.pt2"
+    succeed("prune", model, "--sparsity", "0.25", "-o", plain)
+    whole, cut, repaired = (
+        torch.export.load(path).module()(images[:1]) for path in (model, plain, pruned)
+    )
+    assert (repaired - whole).square().sum() < (cut - whole).square().sum()
+    assert tinyml(*arguments, "--reconstruct").returncode == BAD_USAGE
 
 
 def test_prune_to_a_latency_with_a_table_of_this_machine(model: Path, directory: Path) -> None:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import copy
+import html
+import json
+import re
+import shutil
+import subprocess
 import warnings
 from xml.etree import ElementTree
 
@@ -273,6 +278,45 @@ def test_report(tmp_path) -> None:
     assert f"{cost.after.parameters:,}" in page
     assert "http" not in page  # nothing is loaded
     assert "<script" not in page
+    assert "url(" not in page
+    assert not [e for e in root.iter() if {"src", "href", "srcset", "data"} & set(e.attrib)]
+    assert not {e.tag for e in root.iter()} & {"link", "iframe", "object", "embed", "img"}
+
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-headless-shell"))), None)
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no headless Chromium is installed")
+def test_report_in_a_browser(tmp_path) -> None:
+    model, x = ZOO["mobilenet_v2"].small(), ZOO["mobilenet_v2"].example_input()
+    pruner = OneShotChannelPruner(model, x, {"sparsity": 0.5})
+    pruner.prune()
+    pruner.report(tmp_path / "report.html", latency=True)
+    # What the page is like once laid out, written into it by the test's own script.
+    page = (tmp_path / "report.html").read_text()
+    script = """<script>const box = e => e.getBoundingClientRect();
+    document.body.dataset.state = JSON.stringify({
+      rows: document.querySelectorAll("tr").length,
+      bars: [...document.querySelectorAll(".bar div div")].filter(e => box(e).width > 0).length,
+      svg: box(document.querySelector("svg")).height,
+      labels: [...document.querySelectorAll("svg text")].every(e => box(e).height > 5),
+      loaded: performance.getEntriesByType("resource").length});</script>"""
+    (tmp_path / "probed.html").write_text(page.replace("</body>", script + "</body>"))
+    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
+    dom = subprocess.run(
+        [*command, (tmp_path / "probed.html").as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+    state = json.loads(html.unescape(re.search('data-state="([^"]*)"', dom)[1]))
+    subgraphs = len(pruner.dependencies.subgraphs)
+    assert state["rows"] > subgraphs
+    assert state["bars"] == subgraphs
+    assert state["svg"] > 15 * subgraphs
+    assert state["labels"]
+    assert state["loaded"] == 0
 
 
 def test_sensitivity_leaves_the_model_as_it_was() -> None:

@@ -11,10 +11,12 @@ from tinyml.prune.iterative import (
 from tinyml.prune.pruner import (
     ChannelPruner,
     IdentityChannelPruner,
+    LayerReconstruction,
     OneShotChannelPruner,
     PruningCost,
     Sensitivity,
 )
+from tinyml.prune.recover import recalibrate_batch_norm
 
 __all__ = [
     "ADMMPruner",
@@ -22,10 +24,12 @@ __all__ = [
     "GradualPruner",
     "IdentityChannelPruner",
     "IterativePruner",
+    "LayerReconstruction",
     "NetAdaptPruner",
     "OneShotChannelPruner",
     "ProgressivePruner",
     "PruningCost",
     "Sensitivity",
     "TrainingSegment",
+    "recalibrate_batch_norm",
 ]

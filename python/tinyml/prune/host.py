@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from tinyml import _core
 from tinyml._core import Graph, PruningPlan, TrainingSegment
 from tinyml.prune.live import LiveModel
 from tinyml.prune.penalty import Penalty
@@ -30,6 +31,8 @@ class Host:
     ) -> None:
         self.live = live
         self.plan: PruningPlan | None = None
+        """All cuts together."""
+        self.removed_branches: list[str] = []
         self.measures_importance = measures_importance
         self._train = train
         self._evaluate = evaluate
@@ -47,11 +50,12 @@ class Host:
     def cut(self, plan: PruningPlan) -> None:
         self.live.refresh()
         self.live.cut(plan, proved=True)  # by the core
-        self.plan = plan
+        self.plan = plan if self.plan is None else _core.compose_plans(self.plan, plan)
 
     def remove_branches(self, names: list[str]) -> None:
         self.live.refresh()
         self.live.remove_branches(names)
+        self.removed_branches += names
 
     def train(self, segment: TrainingSegment) -> None:
         module = self.live.module

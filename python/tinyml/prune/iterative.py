@@ -13,7 +13,7 @@ from tinyml import _core
 from tinyml._core import Error
 from tinyml.latency import Latency
 from tinyml.prune.host import Evaluate, Host, Train
-from tinyml.prune.pruner import ChannelPruner, Config
+from tinyml.prune.pruner import _EMPTY_PLAN, ChannelPruner, Config
 
 
 class IterativePruner(ChannelPruner):
@@ -51,8 +51,20 @@ class IterativePruner(ChannelPruner):
         if self._needs_evaluate and evaluate is None:
             raise Error(f"{type(self).__name__} compares candidates: it needs evaluate=...")
         self._settings = self._defaults(settings) | own
+        self.removed_branches: list[str] = []
+        """Names of the residual branches that were taken out."""
         self._train, self._evaluate = train, evaluate
         self._journal = "" if work_dir is None else os.fspath(work_dir)
+
+    def save_plan(self, path: str | os.PathLike[str]) -> None:
+        """As for all pruners; a plan holds channels only, so removed branches are refused."""
+        if self.removed_branches:
+            raise Error(
+                f"the residual branches {', '.join(self.removed_branches)} were removed, which a "
+                "plan does not hold: save the model as .pt2 (pruner.graph.save) or as generated "
+                "code (pruner.graph.generate_code)"
+            )
+        super().save_plan(path)
 
     def _defaults(self, settings: dict[str, Any]) -> dict[str, Any]:
         return settings
@@ -68,9 +80,16 @@ class IterativePruner(ChannelPruner):
         """
         if self.plan is not None:
             raise Error("this model has been pruned; make a new pruner to prune it further")
+        self._live.refresh()
+        before = (self._live.graph, self.dependencies)
         host = Host(self._live, self._train, self._evaluate, self._measures_importance)
         self._run(yaml.safe_dump(self._settings), host, self._journal, self._latency)
-        self.plan = host.plan
+        self.plan = host.plan or _core.PruningPlan.from_json(_EMPTY_PLAN)
+        self.removed_branches = host.removed_branches
+        if host.removed_branches:
+            left = {**self._live.graph.parameters(), **self._live.graph.buffers()}
+            self.plan = self.plan.only(list(left))
+        self._before = before
         return self._live.module
 
 

@@ -93,6 +93,16 @@ class LiveModel:
             self.graph = self.graph.with_weights(fresh)
             self._inference = None
 
+    def take_weights(self, graph: Graph) -> None:
+        """Give the module the weights of a graph of its own structure."""
+        with torch.no_grad():
+            for name, view in {**graph.parameters(), **graph.buffers()}.items():
+                owner, _, attribute = name.rpartition(".")
+                live = attribute_of(self.module, owner, attribute)
+                if live is not None:
+                    live.copy_(torch.from_dlpack(view))
+        self.refresh()
+
     def cut(self, plan: PruningPlan, proved: bool = False) -> None:
         """Prove the plan, unless that is done, then cut graph and module alike; on any failure
         nothing is changed.

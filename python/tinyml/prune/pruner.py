@@ -17,7 +17,7 @@ from tinyml._core import Error, Graph, LatencyTable, ModelCost, PruningPlan
 from tinyml.capture import capture_modes
 from tinyml.latency import Latency, measure_latency
 from tinyml.prune.importance import Metric, gather
-from tinyml.prune.live import LiveModel
+from tinyml.prune.live import LiveModel, tensors_in
 from tinyml.prune.masks import Masks
 
 Config = Mapping[str, Any] | str | os.PathLike[str] | None
@@ -51,6 +51,16 @@ class Sensitivity:
     macs: float
     """Share of the multiply-accumulates that remains."""
     quality: float
+
+
+@dataclass(frozen=True)
+class LayerReconstruction:
+    """One layer fitted to the original's outputs."""
+
+    weight: str
+    error_before: float
+    """Squared difference from the original's outputs over their energy."""
+    error_after: float
 
 
 class ChannelPruner:
@@ -182,16 +192,43 @@ class ChannelPruner:
         self._live.refresh()
         return self._cut(plan)
 
-    def report(self, path: str | os.PathLike[str] | None = None) -> str:
-        """What the cut did, as text; also writes a self-contained HTML page to `path`."""
+    def report(self, path: str | os.PathLike[str] | None = None, *, latency: bool = False) -> str:
+        """What the cuts did, as text; also writes a self-contained HTML page to `path`.
+
+        latency: measure the model and each layer, before and after, as for a latency target.
+        """
         if self._before is None or self.plan is None:
             raise Error("there is nothing to report: call prune() first")
-        arguments = (*self._before, self.plan, self._live.graph)
-        if path is not None:
-            name = type(self.model).__name__
-            page = _core.pruning_report(*arguments, html_title=f"Pruning of {name}")
-            Path(path).write_text(page, encoding="utf-8")
-        return _core.pruning_report(*arguments)
+        return _core.pruning_report(
+            *self._before,
+            self.plan,
+            self._live.graph,
+            latency=self._latency if latency else None,
+            html_path="" if path is None else os.fspath(path),
+            html_title=f"Pruning of {type(self.model).__name__}",
+        )
+
+    def reconstruct(
+        self, batches: Iterable[Any], *, ridge: float = 1e-3, positions: int = 0
+    ) -> list[LayerReconstruction]:
+        """Fit the layers that lost inputs to the original's outputs, in place (He et al. 2017).
+
+        By least squares, layer by layer, without labels or training; call it right after `prune()`.
+        Convolutions without groups and linear layers, with their biases, are changed.
+
+        batches: example inputs of the shapes of `dummy_input`, a tensor or a tuple each.
+        ridge: pull towards the present weights.
+        positions: of a layer's outputs to use at most; 0: enough for its number of weights.
+        """
+        if self._before is None or self.plan is None:
+            raise Error("there is nothing to reconstruct: call prune() first")
+        self._live.refresh()
+        data = [[t.detach().cpu() for t in tensors_in(batch)] for batch in batches]
+        graph, layers = _core.reconstruct_layers(
+            *self._before, self.plan, self._live.graph, data, ridge, positions
+        )
+        self._live.take_weights(graph)
+        return [LayerReconstruction(*layer) for layer in layers]
 
     def _cut(self, plan: PruningPlan) -> nn.Module:
         before = (self._live.graph, self.dependencies)

@@ -1,0 +1,33 @@
+#include <map>
+#include <utility>
+
+#include "tinyml/prune.h"
+
+namespace tinyml {
+
+PruningPlan compose_plans(const PruningPlan& first, const PruningPlan& second) {
+  PruningPlan result = first;
+  result.metric = second.metric.empty() ? first.metric : second.metric;
+  std::map<std::pair<std::string, int64_t>, Cut*> known;
+  for (Cut& cut : result.cuts) known.emplace(std::pair(cut.fqn, cut.dim), &cut);
+  std::vector<Cut> added;
+  for (const Cut& cut : second.cuts) {
+    const auto found = known.find(std::pair(cut.fqn, cut.dim));
+    if (found == known.end()) {
+      added.push_back(cut);
+      continue;
+    }
+    std::vector<int64_t>& before = found->second->kept;
+    if (cut.size != static_cast<int64_t>(before.size())) {
+      throw Error("the second plan was not made for the result of the first",
+                  {{cut.fqn + " has another size", "", {}, ""}});
+    }
+    std::vector<int64_t> kept;
+    for (const int64_t index : cut.kept) kept.push_back(before[static_cast<size_t>(index)]);
+    before = std::move(kept);
+  }
+  result.cuts.insert(result.cuts.end(), added.begin(), added.end());
+  return result;
+}
+
+}  // namespace tinyml
