@@ -151,6 +151,16 @@ TEST_F(Pruners, NetAdaptResumes) {
   for (const int stop_at : {1, 2}) expect_resumes(config, run_netadapt, stop_at);
 }
 
+TEST_F(Pruners, NetAdaptTakesSmallerStepsWhereNoLayerAloneCanGiveAWholeOne) {
+  const NetAdaptConfig config = parse_netadapt_config("{target: {flops: 0.02}, first_reduction: 0.9}");
+  const Outcome outcome = run(config, run_netadapt, "", std::make_shared<Disk>());
+  EXPECT_LE(static_cast<double>(count_cost(outcome.graph).total.macs),
+            0.02 * static_cast<double>(count_cost(network()).total.macs));
+  // Less than one channel a layer cannot be.
+  EXPECT_THROW(run(parse_netadapt_config("{target: {flops: 0.001}}"), run_netadapt, "", std::make_shared<Disk>()),
+               Error);
+}
+
 TEST_F(Pruners, JournalsOfOtherRunsAreRefused) {
   const auto disk = std::make_shared<Disk>();
   const std::string journal = directory_.string();

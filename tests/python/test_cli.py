@@ -344,21 +344,26 @@ def test_python_m_tinyml_runs_the_tool() -> None:
 
 
 def test_prune_repairs_with_calibration_data(model: Path, directory: Path) -> None:
-    data, pruned = directory / "calibration.npz", directory / "repaired.pt2"
+    data, plain = directory / "calibration.npz", directory / "plain.pt2"
     inputs = torch.export.load(model).graph_signature.user_inputs
-    images = torch.randn(8, *torch.export.load(model).example_inputs[0][0].shape[1:])
+    images = torch.randn(16, *torch.export.load(model).example_inputs[0][0].shape[1:])
     np.savez(data, **{inputs[0]: images.numpy()})
-    flags = ("--reconstruct", "--recalibrate")
-    arguments = ("prune", model, "--sparsity", "0.25", "-o", pruned)
-    result = succeed(*arguments, "--calibration", data, *flags)
-    assert "fitted" in result.stderr
-    plain = directory / "plain.pt2"
-    succeed("prune", model, "--sparsity", "0.25", "-o", plain)
-    whole, cut, repaired = (
-        torch.export.load(path).module()(images[:1]) for path in (model, plain, pruned)
-    )
+    arguments = ("prune", model, "--sparsity", "0.25")
+    succeed(*arguments, "-o", plain)
+    fitted, both = directory / "fitted.pt2", directory / "both.pt2"
+    repair = (*arguments, "--calibration", data, "--reconstruct")
+    assert "fitted" in succeed(*repair, "-o", fitted).stderr
+    assert "measured the statistics" in succeed(*repair, "--recalibrate", "-o", both).stderr
+    modules = [torch.export.load(path).module() for path in (model, plain, fitted)]
+    with torch.no_grad():
+        whole, cut, repaired = (
+            torch.cat([module(image[None]) for image in images]) for module in modules
+        )
     assert (repaired - whole).square().sum() < (cut - whole).square().sum()
-    assert tinyml(*arguments, "--reconstruct").returncode == BAD_USAGE
+    before, after = (torch.export.load(path).state_dict for path in (fitted, both))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {name for name in before if "running_" in name}
+    assert tinyml(*arguments, "-o", plain, "--reconstruct").returncode == BAD_USAGE
 
 
 def test_prune_to_a_latency_with_a_table_of_this_machine(model: Path, directory: Path) -> None:

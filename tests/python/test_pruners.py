@@ -99,13 +99,21 @@ def test_reaches_its_target_and_learns(pruner_class, tmp_path) -> None:
     assert begins[1:] == pytest.approx(ends[:-1])
     assert [s[3] for s in trainer.segments] == [False] * (len(begins) - 1) + [True]
     pruner.graph.generate_code(tmp_path / "m.py", tmp_path / "m.pt", "Net")
+    saved = torch.load(tmp_path / "m.pt")  # what was trained last, not what was cut
+    assert all(torch.equal(saved[k], v) for k, v in model.named_parameters())
     TFLiteConverter(model, DUMMY, tmp_path / "m.tflite", verify=True).convert()
 
 
-def test_progressive_removes_the_branch_and_keeps_the_important_channels() -> None:
+@pytest.mark.parametrize("steps", [3, 6])
+def test_progressive_removes_the_branch_and_keeps_the_important_channels(steps: int) -> None:
     model, trainer = make(), Trainer(120)
-    pruner = ProgressivePruner(model, DUMMY, {"target": {"flops": 0.04}}, train=trainer)
+    config = {"target": {"flops": 0.04}, "steps": steps}
+    pruner = ProgressivePruner(model, DUMMY, config, train=trainer)
     pruner.prune()
+    assert len(pruner.removed_branches) == 1
+    assert "subgraph" in pruner.report()
+    with pytest.raises(Error, match="which a plan does not hold"):
+        pruner.save_plan("plan.json")
     assert isinstance(model.block.bn_b, ZeroBranch)
     assert not any(node.op.startswith("aten.add") for node in pruner.graph.nodes)
     assert model.down.out_channels > 3

@@ -73,8 +73,6 @@ class ChannelPruner:
         one number a channel; larger is more important.
     latency: what a latency target is measured by, as seconds for a Graph: a function, or a
         LatencyTable. Default: the table that the config names, else LiteRT on this machine.
-
-    `graph` is the captured model, after `prune()` the pruned one.
     """
 
     def __init__(
@@ -99,6 +97,8 @@ class ChannelPruner:
 
     @property
     def graph(self) -> Graph:
+        """The captured model, pruned once `prune()` has run, with the weights it has now."""
+        self._live.refresh()
         return self._live.inference
 
     @property

@@ -37,6 +37,7 @@ std::vector<double> carry_scores(const DependencyGraph& from, const std::vector<
 /// The width ratio at which a model of `macs` meets `target`: arithmetic falls with its square.
 double width_ratio(int64_t macs, double target) { return std::sqrt(target / static_cast<double>(macs)); }
 
+/// Of the uncut model, the largest first, until what remains would keep `min_width_ratio` of its width.
 std::vector<std::string> choose_branches(const Graph& graph, double target_macs, double min_width_ratio) {
   std::vector<ResidualBranch> branches = find_residual_branches(graph);
   std::stable_sort(branches.begin(), branches.end(),
@@ -76,7 +77,7 @@ void run_gradual(const GradualConfig& config, const PruningHost& host, const Jou
     }
     if (step == std::min(2, config.steps) && config.min_width_ratio > 0.0) {
       journal.remove_branches(
-          [&](const Graph& graph) { return choose_branches(graph, target * macs, config.min_width_ratio); });
+          [&](const Graph&) { return choose_branches(first, target * macs, config.min_width_ratio); });
     }
     const double remaining = target + (1.0 - target) * std::pow(1.0 - share, 3);
     cut = budget.limit(std::move(cut), remaining * budget.whole());

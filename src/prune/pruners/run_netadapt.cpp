@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 
@@ -37,6 +38,26 @@ std::optional<PruningPlan> cut_alone(const Graph& graph, const DependencyGraph& 
   return best;
 }
 
+/// A plan for each subgraph that can reach `goal` alone. When none can, half of the step is asked for, and so on.
+/// Throws Error when no subgraph can give a thousandth of the budget.
+std::vector<PruningPlan> candidates(const Graph& graph, const DependencyGraph& dependencies,
+                                    const PruningConfig& config, const prune::Budget& budget, double used, double goal,
+                                    const ImportanceData& data) {
+  const double least = std::min(used - goal, 1e-3 * budget.whole());
+  for (double wanted = used - goal; wanted >= least; wanted *= 0.5) {
+    std::vector<PruningPlan> plans;
+    for (const Subgraph& subgraph : dependencies.subgraphs) {
+      std::optional<PruningPlan> plan =
+          cut_alone(graph, dependencies, config, subgraph.name, budget, used - wanted, data);
+      if (plan) plans.push_back(std::move(*plan));
+    }
+    if (!plans.empty()) return plans;
+  }
+  throw Error(fmt::format("NetAdapt is stuck at {:.1f} % of the {}: no layer can become narrower",
+                          100.0 * used / budget.whole(), budget.name()),
+              "raise the target, lower min_channels or multiple, or exclude fewer layers");
+}
+
 }  // namespace
 
 void run_netadapt(const NetAdaptConfig& config, const PruningHost& host, const JournalPath& path) {
@@ -66,14 +87,13 @@ void run_netadapt(const NetAdaptConfig& config, const PruningHost& host, const J
       const DependencyGraph dependencies = analyze_dependencies(graph, config.pruning.dependencies);
       ImportanceData data;
       data.unit_scores = score_channels(graph, dependencies, single);
+      const std::vector<PruningPlan> plans = candidates(graph, dependencies, single, budget, used, goal, data);
       std::optional<PruningPlan> best;
       double best_quality = 0.0;
-      for (const Subgraph& subgraph : dependencies.subgraphs) {
-        std::optional<PruningPlan> plan = cut_alone(graph, dependencies, single, subgraph.name, budget, goal, data);
-        if (!plan) continue;
-        verify_plan(graph, dependencies, *plan);
+      for (const PruningPlan& plan : plans) {
+        verify_plan(graph, dependencies, plan);
         const PruningHost candidate = host.fork();
-        candidate.cut(*plan);
+        candidate.cut(plan);
         TrainingSegment segment{index, 0.0, config.short_share};
         segment.candidate = true;
         candidate.train(segment);
@@ -81,13 +101,7 @@ void run_netadapt(const NetAdaptConfig& config, const PruningHost& host, const J
         if (best && !(quality > best_quality)) continue;
         candidate.save(checkpoint);
         best_quality = quality;
-        best = std::move(plan);
-      }
-      if (!best) {
-        throw Error(fmt::format("NetAdapt is stuck at {:.1f} % of the {}: no single layer can give what the next step "
-                                "needs",
-                                100.0 * used / budget.whole(), budget.name()),
-                    "raise the target, lower first_reduction, or exclude fewer layers");
+        best = plan;
       }
       return *best;
     });
