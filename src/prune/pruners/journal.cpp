@@ -149,12 +149,12 @@ void Journal::adopt(const std::function<PruningPlan(const std::string& checkpoin
     if (next_ == known_) host_.load(checkpoint(known_));
     return;
   }
-  const std::filesystem::path folder =
-      directory_.empty() ? std::filesystem::temp_directory_path() : std::filesystem::path(directory_);
-  const std::string file = (folder / fmt::format("candidate_{}", getpid())).string();
-  const PruningPlan plan = choose(file);
+  const std::filesystem::path file =
+      directory_.empty() ? std::filesystem::temp_directory_path() / fmt::format("tinyml_candidate_{}", getpid())
+                         : std::filesystem::path(directory_) / "candidate";  // A killed run's is written over.
+  const PruningPlan plan = choose(file.string());
   host_.cut(plan);
-  host_.load(file);
+  host_.load(file.string());
   std::error_code ignored;
   std::filesystem::remove(file, ignored);
   record("adopt", to_json(plan));
