@@ -1,5 +1,7 @@
 // Einstein summation: operands are brought to one order of all labels, multiplied with broadcasting, and summed over
 // the labels that the result does not have.
+#include "tinyml/einsum.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,17 +12,6 @@
 
 namespace tinyml::evaluation {
 namespace {
-
-/// Labels of one operand or of the result; dimensions of "..." get labels '0', '1', ... from the last to the first.
-std::string expand_labels(const std::string& text, int64_t rank) {
-  const size_t dots = text.find("...");
-  if (dots == std::string::npos) return text;
-  const int64_t hidden = rank - static_cast<int64_t>(text.size()) + 3;
-  if (hidden < 0 || hidden > 10) throw Error("einsum: the operand has too few dimensions");
-  std::string ellipsis;
-  for (int64_t i = hidden; i-- > 0;) ellipsis += static_cast<char>('0' + i);
-  return text.substr(0, dots) + ellipsis + text.substr(dots + 3);
-}
 
 /// A label that stands twice means the diagonal.
 void take_diagonals(Tensor& tensor, std::string& labels) {
@@ -53,53 +44,13 @@ Tensor arrange(const Tensor& tensor, const std::string& labels, const std::strin
   return result;
 }
 
-/// Labels that stand once, ellipsis first, then alphabetically.
-std::string implicit_result(const std::vector<std::string>& operands) {
-  std::string all;
-  for (const std::string& labels : operands) all += labels;
-  std::string digits;
-  std::string letters;
-  for (char label : all) {
-    if (label >= '0' && label <= '9') {
-      if (digits.find(label) == std::string::npos) digits += label;
-    } else if (std::count(all.begin(), all.end(), label) == 1) {
-      letters += label;
-    }
-  }
-  std::sort(digits.rbegin(), digits.rend());
-  std::sort(letters.begin(), letters.end());
-  return digits + letters;
-}
-
 Tensor einsum(const OperatorCall& call) {
-  std::string equation = call.string("equation");
-  equation.erase(std::remove(equation.begin(), equation.end(), ' '), equation.end());
   std::vector<Tensor> tensors = call.tensors("tensors");
-  const size_t arrow = equation.find("->");
-  std::vector<std::string> operands{""};
-  for (char c : equation.substr(0, arrow)) {
-    if (c == ',') {
-      operands.emplace_back();
-    } else {
-      operands.back() += c;
-    }
-  }
-  if (operands.size() != tensors.size() || tensors.empty()) throw Error("einsum: the equation has other operands");
-  int64_t most_hidden = 0;
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    const std::string written = operands[i];
-    operands[i] = expand_labels(written, tensors[i].rank());
-    if (written.find("...") != std::string::npos) {
-      most_hidden = std::max(most_hidden, static_cast<int64_t>(operands[i].size() - written.size() + 3));
-    }
-    if (static_cast<int64_t>(operands[i].size()) != tensors[i].rank()) throw Error("einsum: the labels do not fit");
-  }
-  std::string result = implicit_result(operands);
-  if (arrow != std::string::npos) {
-    const std::string written = equation.substr(arrow + 2);
-    const size_t dots = written.find("...") == std::string::npos ? 0 : 3;
-    result = expand_labels(written, static_cast<int64_t>(written.size() - dots) + most_hidden);
-  }
+  std::vector<int64_t> ranks;
+  for (const Tensor& tensor : tensors) ranks.push_back(tensor.rank());
+  EinsumEquation equation = parse_einsum(call.string("equation"), ranks);
+  std::vector<std::string>& operands = equation.operands;
+  const std::string& result = equation.result;
   for (size_t i = 0; i < tensors.size(); ++i) take_diagonals(tensors[i], operands[i]);
   std::string all = result;
   for (const std::string& labels : operands) {
