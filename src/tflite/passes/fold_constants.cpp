@@ -8,6 +8,7 @@
 #include "tflite/layout/order.h"
 #include "tflite/passes/editor.h"
 #include "tflite/passes/evaluate_choice.h"
+#include "tflite/passes/evaluate_creation.h"
 #include "tflite/passes/evaluate_movement.h"
 #include "tflite/passes/evaluate_reduction.h"
 #include "tflite/passes/passes.h"
@@ -214,6 +215,7 @@ std::optional<Buffer> evaluate(const Editor& editor, const Operator& op, bool de
       if (auto result = integer_arithmetic<int64_t>(op, x, y, out.shape)) return result;
     }
   }
+  if (auto result = evaluate_creation(editor, op)) return result;
   if (auto result = evaluate_choice(editor, op)) return result;
   if (auto result = evaluate_reduction(editor, op)) return result;
   return evaluate_movement(editor, op);
@@ -223,12 +225,18 @@ std::optional<Buffer> evaluate(const Editor& editor, const Operator& op, bool de
 
 int fold_constants(Subgraph& subgraph, bool dequantize) {
   Editor editor(subgraph);
+  // Files of other origin need not say of every tensor that its size is dynamic.
+  const bool is_static = std::all_of(subgraph.tensors.begin(), subgraph.tensors.end(), [](const Tensor& tensor) {
+    const Shape& signature = tensor.shape_signature;
+    return std::find(signature.begin(), signature.end(), -1) == signature.end();
+  });
   int changes = 0;
   for (int o = 0; o < editor.count(); ++o) {
     const Operator& op = editor.op(o);
     if (op.inputs.empty() || op.outputs.size() != 1 || op.channels_first) continue;
     bool constant = true;
     for (int id : op.inputs) constant = constant && id != kNoTensor && editor.tensor(id).is_constant();
+    constant = constant || (op.op == Op::SHAPE && is_static);
     if (!constant || editor.is_output(op.outputs[0]) || editor.tensor(op.outputs[0]).is_variable) continue;
     auto contents = evaluate(editor, op, dequantize);
     if (!contents) continue;

@@ -51,6 +51,64 @@ TEST(FoldConstants, Comparisons) {
   }
 }
 
+TEST(FoldConstants, Creation) {
+  Folded r;
+  EXPECT_EQ(
+      r.run<int32_t>(Op::RANGE, {r.integers({7}, {}), r.integers({0}, {}), r.integers({-3}, {})}, Type::INT32, {3}),
+      (std::vector<int32_t>{7, 4, 1}));
+  Folded e;
+  EXPECT_EQ(
+      e.run<float>(Op::RANGE, {e.floats({0.5F}, {}), e.floats({2}, {}), e.floats({0.5F}, {})}, Type::FLOAT32, {3}),
+      (Floats{0.5F, 1, 1.5F}));
+  Folded f;
+  EXPECT_EQ(f.run<float>(Op::FILL, {f.integers({2, 2}, {2}), f.floats({3}, {})}, Type::FLOAT32, {2, 2}),
+            (Floats{3, 3, 3, 3}));
+  Folded s;
+  EXPECT_EQ(s.run<int32_t>(Op::SHAPE, {s.floats({1, 2, 3, 4, 5, 6}, {1, 2, 3})}, Type::INT32, {3}),
+            (std::vector<int32_t>{1, 2, 3}));
+}
+
+TEST(FoldConstants, StridedSlices) {
+  struct Case {
+    std::vector<int32_t> begin, end, steps;
+    StridedSliceOptions options;
+    Shape shape;
+    Floats expected;
+  };
+  const std::vector<Case> cases = {
+      {{0, 1}, {2, 3}, {1, 1}, {}, {2, 2}, {2, 3, 5, 6}},
+      {{1, 2}, {-5, -5}, {-1, -2}, {}, {2, 2}, {6, 4, 3, 1}},
+      {{0, 9}, {0, 0}, {1, 2}, {.begin_mask = 2, .end_mask = 3}, {2, 2}, {1, 3, 4, 6}},
+      {{-1}, {0}, {1}, {.shrink_axis_mask = 1}, {3}, {4, 5, 6}},
+      {{1, 1}, {2, 2}, {1, 1}, {.shrink_axis_mask = 3}, {}, {5}},
+  };
+  for (const Case& c : cases) {
+    Folded f;
+    const int x = f.floats({1, 2, 3, 4, 5, 6}, {2, 3});
+    const Shape rank = {static_cast<int32_t>(c.begin.size())};
+    EXPECT_EQ(f.run<float>(Op::STRIDED_SLICE,
+                           {x, f.integers(c.begin, rank), f.integers(c.end, rank), f.integers(c.steps, rank)},
+                           Type::FLOAT32, c.shape, c.options),
+              c.expected);
+  }
+}
+
+TEST(FoldConstants, SizesThatMayChangeStay) {
+  for (const bool dynamic : {false, true}) {
+    Subgraph graph;
+    graph.inputs = {graph.add_tensor("x", Type::FLOAT32, {1, 4})};
+    if (dynamic) graph.tensors[0].shape_signature = {-1, 4};
+    const int copy = graph.add_tensor("copy", Type::FLOAT32, {1, 4});  // does not say so itself
+    const int shape = graph.add_tensor("shape", Type::INT32, {2});
+    const int out = graph.add_tensor("out", Type::INT32, {2});
+    graph.add_operator(Op::ABS, {0}, {copy});
+    graph.add_operator(Op::SHAPE, {copy}, {shape}, ShapeOptions{});
+    graph.add_operator(Op::ABS, {shape}, {out});
+    graph.outputs = {out};
+    EXPECT_EQ(fold_constants(graph, false), dynamic ? 0 : 1);
+  }
+}
+
 TEST(FoldConstants, Logic) {
   Folded a;
   EXPECT_EQ(a.run<uint8_t>(Op::LOGICAL_AND, {a.booleans({1, 1, 0}, {3}), a.booleans({1, 0, 0}, {3})}, Type::BOOL, {3}),
