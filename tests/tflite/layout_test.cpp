@@ -145,5 +145,55 @@ TEST(Layout, TransposesTheSmallerSide) {
   EXPECT_EQ(report.bytes_transposed, 4 * 8 * 16);
 }
 
+// In the files of others, axes and permutations may be computed: such operators run in logical order, as they are.
+TEST(Layout, LeavesOperatorsWithComputedAttributes) {
+  struct Case {
+    Op op;
+    Options options;
+    Shape attribute, result;
+    size_t slot = 1;  // Of the attribute.
+  };
+  const std::vector<Case> cases = {
+      {Op::ARG_MAX, ArgMaxOptions{}, {}, {1, 4, 6}},
+      {Op::ARG_MIN, ArgMinOptions{}, {}, {1, 4, 6}},
+      {Op::MEAN, ReducerOptions{.keep_dims = true}, {1}, {1, 4, 1, 6}},
+      {Op::SUM, ReducerOptions{.keep_dims = false}, {1}, {1, 4, 6}},
+      {Op::REDUCE_MAX, ReducerOptions{.keep_dims = true}, {1}, {1, 4, 1, 6}},
+      {Op::CUMSUM, CumsumOptions{}, {}, {1, 4, 5, 6}},
+      {Op::REVERSE_V2, {}, {1}, {1, 4, 5, 6}},
+      {Op::SPLIT, SplitOptions{.num_splits = 1}, {}, {1, 4, 5, 6}, 0},
+      {Op::TRANSPOSE, {}, {4}, {1, 6, 4, 5}},
+      {Op::PAD, {}, {4, 2}, {1, 6, 7, 6}},
+      {Op::TILE, {}, {4}, {1, 8, 5, 6}},
+      {Op::BROADCAST_TO, {}, {4}, {3, 4, 5, 6}},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(to_string(c.op));
+    Builder b;
+    const int x = b.input({1, 4, 5, 6});
+    Subgraph& graph = b.graph();
+    const int attribute = graph.add_tensor("attribute", Type::INT32, c.attribute);
+    graph.inputs.push_back(attribute);
+    const bool finds_places = c.op == Op::ARG_MAX || c.op == Op::ARG_MIN;
+    const int y = graph.add_tensor("y", finds_places ? Type::INT64 : Type::FLOAT32, c.result);
+    const std::vector<int> operands = c.slot == 0 ? std::vector<int>{attribute, x} : std::vector<int>{x, attribute};
+    graph.add_operator(c.op, operands, {y}, c.options);
+    Model model = b.finish({y});
+    EXPECT_EQ(assign_layout(model).transposes, 0);
+    ASSERT_EQ(model.subgraphs[0].operators.size(), 1U);
+    EXPECT_EQ(model.subgraphs[0].operators[0].inputs, operands);
+    EXPECT_EQ(model.subgraphs[0].tensors[static_cast<size_t>(y)].shape, c.result);
+  }
+}
+
+TEST(Layout, KeepsTheTransposeOfAnOpaqueTensor) {
+  Builder b;
+  const int x = b.input({1, 4, 5, 6});
+  b.graph().tensors[static_cast<size_t>(x)].opaque = true;
+  Model model = b.finish({b.transpose(x, {0, 3, 1, 2})});
+  assign_layout(model);
+  EXPECT_EQ(count(model, Op::TRANSPOSE), 1);
+}
+
 }  // namespace
 }  // namespace tinyml::tflite

@@ -2,11 +2,13 @@
 #include <map>
 #include <set>
 
+#include "tflite/constant_values.h"
 #include "tflite/layout/operator_layout.h"
 #include "tflite/layout/prepare_layout.h"
 #include "tflite/layout/reshape_order.h"
 #include "tflite/layout/rewrite_operator.h"
 #include "tflite/layout/solve_layout.h"
+#include "tflite/operator_traits.h"
 #include "tflite/signature_binding.h"
 #include "tinyml/error.h"
 #include "tinyml/tflite_passes.h"
@@ -88,9 +90,9 @@ class Rewrite {
 
  private:
   bool moves_nothing(const Operator& op, const LayoutConfig& config) const {
-    // Configurations of a TRANSPOSE with constant permutation are images of each other.
-    return op.inputs.size() == 2 && subgraph_.tensors[static_cast<size_t>(op.inputs[1])].is_constant() &&
-           !config.inputs[0].empty() && !config.outputs[0].empty();
+    // Configurations of a TRANSPOSE with known permutation are images of each other; one of opaque tensors is pinned.
+    return constant_integers(subgraph_, op, 1) && !touches_opaque(subgraph_, op) && !config.inputs[0].empty() &&
+           !config.outputs[0].empty();
   }
 
   int read(int id, const Order& wanted) {

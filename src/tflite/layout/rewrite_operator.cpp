@@ -10,8 +10,9 @@ class Rewriter {
  public:
   Rewriter(Subgraph& subgraph, Operator& op) : subgraph_(subgraph), op_(op) {}
 
-  // Input `slot` holds one axis or several: each moves to its place.
+  // Input `slot` holds one axis or several: each moves to its place. Operators whose axes are computed are pinned.
   void move_axes(size_t slot, const Order& order) {
+    if (is_identity(order) && !constant_integers(subgraph_, op_, slot)) return;
     std::vector<int64_t> values = integers(slot);
     for (int64_t& axis : values) axis = place(axis, order);
     replace(slot, values);
