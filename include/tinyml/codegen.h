@@ -43,4 +43,23 @@ void write_safetensors(const NamedTensors& tensors, const std::string& path);
 void generate_code(const Graph& graph, const std::string& py_path, const std::string& weights_path,
                    const std::string& class_name = "Model");
 
+struct CppModule {
+  std::string source;
+  /// Every parameter, buffer and captured constant by its name in the generated model; tied ones once.
+  NamedTensors weights;
+};
+
+/// The model as one C++ header that needs only LibTorch: structs derived from torch::nn::Module in a namespace named
+/// after the class ("Net": `net::Net`), with the modules, names and structure of generate_python; torch::nn's own
+/// modules where LibTorch has them and calls of ATen for the rest. `net::load(path)` returns the model, in eval mode,
+/// with the weights of a safetensors file. Parameters and buffers have their names in the original's state_dict.
+/// forward takes one argument for each of the graph's inputs that is not a constant and returns the user outputs, as a
+/// tuple when there are several. Throws Error naming each operator that has no C++ form (control flow, operators
+/// outside ATen) with its module and source line.
+CppModule generate_cpp(const Graph& graph, const std::string& class_name = "Model");
+
+/// generate_cpp to `header_path`, its weights to `weights_path`, which must end in ".safetensors".
+void generate_cpp_code(const Graph& graph, const std::string& header_path, const std::string& weights_path,
+                       const std::string& class_name = "Model");
+
 }  // namespace tinyml

@@ -51,17 +51,20 @@ void bind_codegen(nb::module_& module) {
       "The model's Python source, and its weights by name as objects for torch.from_dlpack.");
   module.def("generate_code", &generate_code, nb::arg("graph"), nb::arg("py_path"), nb::arg("weights_path"),
              nb::arg("class_name") = "Model", "Writes the source and a .safetensors file, without torch.");
+  module.def("generate_cpp_code", &generate_cpp_code, nb::arg("graph"), nb::arg("header_path"), nb::arg("weights_path"),
+             nb::arg("class_name") = "Model", "Writes a C++ header for LibTorch and a .safetensors file.");
   auto graph = nb::borrow<nb::class_<Graph>>(module.attr("Graph"));
   graph.def(
       "generate_code",
       [](const nb::object& self, const nb::object& py_path, const nb::object& weights_path,
-         const std::string& class_name) {
-        nb::module_::import_("tinyml.codegen").attr("generate_code")(self, py_path, weights_path, class_name);
+         const std::string& class_name, const std::string& language) {
+        nb::module_::import_("tinyml.codegen").attr("generate_code")(self, py_path, weights_path, class_name, language);
       },
-      nb::arg("py_path"), nb::arg("weights_path"), nb::arg("class_name") = "Model",
+      nb::arg("py_path"), nb::arg("weights_path"), nb::arg("class_name") = "Model", nb::arg("language") = "python",
       "Writes the model as Python source and its weights. The file's load() returns the model with its weights. A "
       "weights file "
-      "that ends in .safetensors is written as that, any other by torch.save.");
+      "that ends in .safetensors is written as that, any other by torch.save. language=\"cpp\" writes a C++ header for "
+      "LibTorch.");
 }
 
 }  // namespace tinyml::python

@@ -14,13 +14,21 @@ def generate_code(
     py_path: str | os.PathLike[str],
     weights_path: str | os.PathLike[str],
     class_name: str = "Model",
+    language: str = "python",
 ) -> None:
     """Write the model definition to ``py_path`` and its weights to ``weights_path``.
 
     The generated file needs only torch. Its class has the original's state_dict keys; its
     ``load(path)`` returns the model with its weights. Weights that end in ``.safetensors`` are
     written in that format, any other name by ``torch.save``.
+
+    ``language="cpp"`` writes a C++ header that needs only LibTorch, and ``.safetensors`` weights.
     """
+    if language == "cpp":
+        _core.generate_cpp_code(graph, str(py_path), str(weights_path), class_name)
+        return
+    if language != "python":
+        raise ValueError(f"language is 'python' or 'cpp', not {language!r}.")
     py_path, weights_path = Path(py_path), Path(weights_path)
     if weights_path.suffix == ".safetensors":
         _core.generate_code(graph, str(py_path), str(weights_path), class_name)

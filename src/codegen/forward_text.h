@@ -48,7 +48,7 @@ class ForwardWriter {
   /// Whether the call only runs its direct children one after another, in the order of registration.
   bool is_chain(CallId call) const;
 
- private:
+ protected:
   struct Frame;
   void collect(Frame& frame) const;
   void assign_names(Frame& frame) const;

@@ -1,0 +1,94 @@
+"""Generated C++ code compiles against LibTorch and computes what PyTorch does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import tinyml
+from cpp_code import Case, compile_and_run
+
+
+class Block(nn.Module):
+    def __init__(self, channels: int, out: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, out, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(out)
+        self.project = nn.Conv2d(channels, out, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.relu(self.bn1(self.conv1(x)) + self.project(x))
+
+
+class Residual(nn.Module):
+    """Shared structs, a Sequential, a constant, a frozen parameter, functions and two outputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(Block(3, 8), nn.MaxPool2d(2), Block(8, 12))
+        self.default = nn.Linear(12, 5)  # a keyword of C++
+        self.scale = nn.Parameter(torch.tensor([0.5]), requires_grad=False)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        x = self.layers(x)
+        low, high = F.interpolate(x, scale_factor=2.0).mean((2, 3)).chunk(2, dim=1)
+        pooled = torch.cat((low * torch.tensor([1.0, 2, 3, 4, 5, 6]), high / 3), 1) * self.scale
+        return self.default(pooled), x.flatten(1).amax(1)
+
+
+class Attention(nn.Module):
+    """Tied weights, indices, views and attention."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(20, 16)
+        self.norm = nn.LayerNorm(16)
+        self.qkv = nn.Linear(16, 48)
+        self.lstm = nn.LSTM(16, 16, batch_first=True)
+        self.head = nn.Linear(16, 20, bias=False)
+        self.head.weight = self.embed.weight
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        x = self.norm(self.embed(tokens))
+        batch, length, _ = x.shape
+        q, k, v = self.qkv(x).reshape(batch, length, 3, 2, 8).permute(2, 0, 3, 1, 4)
+        attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        return self.head(self.lstm(x + attended)[0][:, [0, -1]])
+
+
+def test_compiles_and_agrees(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    image = torch.randn(2, 3, 8, 8)
+    tokens = torch.randint(0, 20, (2, 6))
+    residual = Residual()
+    quantizer = tinyml.PostQuantizer(nn.Sequential(Block(3, 4)), (image,), tmp_path / "out")
+    quantizer.quantize()
+    quantized = quantizer.calibrate([(image,)])
+    cases = [
+        Case("residual", residual, (image,), tmp_path, train=True),
+        Case("attention", Attention(), (tokens,), tmp_path, train=False),
+        Case("quantized", quantized.eval(), (image,), tmp_path, train=False),
+    ]
+    source = cases[0].source()
+    assert "struct Block : torch::nn::Module" in source
+    assert source.count("struct ") == 2  # both blocks share one
+    assert "Conv2dOptions(in_channels, out_channels, 3).padding(1)" in " ".join(source.split())
+    assert max(map(len, source.splitlines())) <= 120
+    compile_and_run(cases, tmp_path)
+    for case in cases:
+        case.check()
+
+
+def test_refuses_control_flow(tmp_path: Path) -> None:
+    class Branch(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.cond(x.sum() > 0, lambda x: x + 1, lambda x: x - 1, (x,))
+
+    graph = tinyml.trace(Branch(), (torch.randn(3),))
+    with pytest.raises(tinyml.Error, match=r"(?s)higher_order\.cond.*test_codegen_cpp\.py:\d+"):
+        graph.generate_code(tmp_path / "a.h", tmp_path / "a.safetensors", language="cpp")
+    assert not list(tmp_path.iterdir())
