@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "tflite/builder.h"
@@ -26,11 +27,8 @@ class Search {
     for (size_t o = 0; o < subgraph.operators.size(); ++o) collect(layouts, static_cast<int>(o));
     settled_.resize(subgraph.operators.size() + 1);
     for (size_t t = 0; t < subgraph.tensors.size(); ++t) {
-      const Tensor& tensor = subgraph.tensors[t];
-      if (tensor.is_constant() || tensor.rank() < 2 || uses_.consumers[t].empty()) continue;
-      int last = uses_.producer[t];
-      for (const Use& use : uses_.consumers[t]) last = std::max(last, use.op);
-      settled_[static_cast<size_t>(last + 1)].push_back(static_cast<int>(t));
+      if (tensor(static_cast<int>(t)).is_constant() || tensor(static_cast<int>(t)).rank() < 2) continue;
+      if (!uses_.consumers[t].empty()) follow_value(static_cast<int>(t));
     }
     chosen_.resize(domains_.size());
   }
@@ -50,6 +48,17 @@ class Search {
   }
 
  private:
+  // Who gives or wants a value: the number of its order by the operator's choice, one number for the graph itself.
+  struct Side {
+    int op = kGraphOutput;
+    std::vector<int> numbers;
+  };
+  struct Value {
+    int64_t bytes = 0;
+    Side made;
+    std::vector<Side> wanted;
+  };
+
   const Tensor& tensor(int id) const { return subgraph_.tensors[static_cast<size_t>(id)]; }
 
   void collect(const OperatorLayouts& layouts, int o) {
@@ -71,28 +80,58 @@ class Search {
     domains_.push_back(std::move(domain));
   }
 
-  const LayoutConfig& config(int o) const { return domains_[static_cast<size_t>(o)][chosen_[static_cast<size_t>(o)]]; }
+  // Two orders of a tensor have the same number when they lay its bytes out alike.
+  int number_of(int id, const Order& order) {
+    return numbers_.try_emplace(order_key(tensor(id), order), static_cast<int>(numbers_.size())).first->second;
+  }
 
-  Cost settle(size_t step) const {
+  // The numbers of the orders that operator `o` gives or wants by its choice.
+  Side by_choice(int id, int o, size_t slot, std::vector<Order> LayoutConfig::*operands) {
+    Side side{o, {}};
+    for (const LayoutConfig& config : domains_[static_cast<size_t>(o)]) {
+      side.numbers.push_back(number_of(id, (config.*operands)[slot]));
+    }
+    return side;
+  }
+
+  void follow_value(int id) {
+    const auto place = [&](const std::vector<int>& ids) {
+      return static_cast<size_t>(std::find(ids.begin(), ids.end(), id) - ids.begin());
+    };
+    const int producer = uses_.producer[static_cast<size_t>(id)];
+    Value value;
+    value.bytes = byte_count(tensor(id).type, tensor(id).shape);
+    if (producer == kNoProducer) {
+      value.made = {kGraphOutput, {number_of(id, inputs_[place(subgraph_.inputs)])}};
+    } else {
+      const auto& made = subgraph_.operators[static_cast<size_t>(producer)].outputs;
+      value.made = by_choice(id, producer, place(made), &LayoutConfig::outputs);
+    }
+    int last = producer;
+    for (const Use& use : uses_.consumers[static_cast<size_t>(id)]) {
+      const auto slot = static_cast<size_t>(use.input);
+      last = std::max(last, use.op);
+      value.wanted.push_back(use.op == kGraphOutput ? Side{kGraphOutput, {number_of(id, outputs_[slot])}}
+                                                    : by_choice(id, use.op, slot, &LayoutConfig::inputs));
+    }
+    settled_[static_cast<size_t>(last + 1)].push_back(std::move(value));
+  }
+
+  int number(const Side& side) const {
+    return side.numbers[side.op == kGraphOutput ? 0 : chosen_[static_cast<size_t>(side.op)]];
+  }
+
+  Cost settle(size_t step) {
     Cost cost = {0, 0};
-    for (const int t : settled_[step]) {
-      Order made;
-      const int producer = uses_.producer[static_cast<size_t>(t)];
-      if (producer == kNoProducer) {
-        const auto at = std::find(subgraph_.inputs.begin(), subgraph_.inputs.end(), t) - subgraph_.inputs.begin();
-        made = inputs_[static_cast<size_t>(at)];
-      } else {
-        const auto& ids = subgraph_.operators[static_cast<size_t>(producer)].outputs;
-        made = config(producer).outputs[static_cast<size_t>(std::find(ids.begin(), ids.end(), t) - ids.begin())];
+    for (const Value& value : settled_[step]) {
+      const int made = number(value.made);
+      seen_.clear();
+      for (const Side& side : value.wanted) {
+        const int wanted = number(side);
+        if (wanted != made && std::find(seen_.begin(), seen_.end(), wanted) == seen_.end()) seen_.push_back(wanted);
       }
-      std::set<Order> wanted;
-      for (const Use& use : uses_.consumers[static_cast<size_t>(t)]) {
-        const auto slot = static_cast<size_t>(use.input);
-        wanted.insert(order_key(tensor(t), use.op == kGraphOutput ? outputs_[slot] : config(use.op).inputs[slot]));
-      }
-      wanted.erase(order_key(tensor(t), made));
-      const auto count = static_cast<int64_t>(wanted.size());
-      cost.first += count * byte_count(tensor(t).type, tensor(t).shape);
+      const auto count = static_cast<int64_t>(seen_.size());
+      cost.first += count * value.bytes;
       cost.second += count;
     }
     return cost;
@@ -115,7 +154,9 @@ class Search {
   const Uses uses_;
   const std::vector<Order>&inputs_, &outputs_;
   std::vector<std::vector<LayoutConfig>> domains_;
-  std::vector<std::vector<int>> settled_;  // Values whose cost is known after so many operators.
+  std::vector<std::vector<Value>> settled_;  // Values whose cost is known after so many operators.
+  std::map<Order, int> numbers_;
+  std::vector<int> seen_;
   std::vector<size_t> chosen_;
   Cost best_;
   int64_t left_ = 0;
