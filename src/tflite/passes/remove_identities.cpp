@@ -15,6 +15,24 @@ bool all_equal(const Tensor& tensor, float value) {
   return std::all_of(values.begin(), values.end(), [&](float x) { return x == value; });
 }
 
+// Whether a SLICE, TILE or BROADCAST_TO between tensors of one shape leaves the axes of unknown size alone too.
+bool keeps_unknown_sizes(const Editor& editor, const Operator& op) {
+  const Shape& signature = editor.tensor(op.outputs[0]).shape_signature;
+  if (std::none_of(signature.begin(), signature.end(), [](int32_t size) { return size < 0; })) return true;
+  if (op.op == Op::BROADCAST_TO) return false;                         // A size of 1 may grow.
+  const auto attribute = constant_integers(editor.subgraph(), op, 1);  // Where to begin, or how often.
+  if (!attribute || attribute->size() != signature.size()) return false;
+  const int64_t neutral = op.op == Op::TILE ? 1 : 0;
+  if (std::any_of(attribute->begin(), attribute->end(), [&](int64_t v) { return v != neutral; })) return false;
+  if (op.op == Op::TILE) return true;
+  const auto sizes = constant_integers(editor.subgraph(), op, 2);
+  if (!sizes || sizes->size() != signature.size()) return false;
+  for (size_t i = 0; i < signature.size(); ++i) {
+    if (signature[i] < 0 && (*sizes)[i] != -1) return false;
+  }
+  return true;
+}
+
 // Which input the operator returns unchanged, or -1.
 int returned_input(const Editor& editor, const Operator& op) {
   const auto zeros = [&](size_t slot) {
@@ -28,10 +46,11 @@ int returned_input(const Editor& editor, const Operator& op) {
     case Op::SQUEEZE:
     case Op::EXPAND_DIMS:
     case Op::CAST:
+      return 0;
     case Op::TILE:
     case Op::BROADCAST_TO:
     case Op::SLICE:  // Equal sizes: everything.
-      return 0;
+      return keeps_unknown_sizes(editor, op) ? 0 : -1;
     case Op::QUANTIZE:  // Equal types and scales, as the caller checks.
       return 0;
     case Op::TRANSPOSE: {
