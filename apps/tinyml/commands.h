@@ -18,6 +18,7 @@ void add_profile(CLI::App& app, const Common& common);
 void add_prune(CLI::App& app, const Common& common);
 void add_sensitivity(CLI::App& app, const Common& common);
 void add_quantize(CLI::App& app, const Common& common);
+void add_dequantize(CLI::App& app, const Common& common);
 void add_convert(CLI::App& app, const Common& common);
 void add_ops(CLI::App& app, const Common& common);
 void add_optimize(CLI::App& app, const Common& common);

@@ -44,6 +44,7 @@ int run(int argc, char** argv) {
   tinyml::cli::add_profile(app, common);
   tinyml::cli::add_sensitivity(app, common);
   tinyml::cli::add_quantize(app, common);
+  tinyml::cli::add_dequantize(app, common);
   tinyml::cli::add_convert(app, common);
   tinyml::cli::add_ops(app, common);
   tinyml::cli::add_optimize(app, common);

@@ -1,4 +1,5 @@
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/map.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
@@ -11,6 +12,7 @@
 #include "tinyml/calibration.h"
 #include "tinyml/quantize.h"
 #include "tinyml/refine.h"
+#include "tinyml/remove_fake_quants.h"
 #include "tinyml/round_biases.h"
 
 namespace tinyml::python {
@@ -88,6 +90,16 @@ void bind_quantize(nb::module_& module) {
       "Raise tinyml.Error listing every problem of a configuration (YAML or JSON text).");
   module.def("round_biases", &round_biases, nb::arg("graph"),
              "The graph with the biases of quantized layers on the integers that the device adds.");
+  module.def(
+      "remove_fake_quants",
+      [](const Graph& graph, std::map<std::string, double> momentum, std::vector<std::string> observers) {
+        return remove_fake_quants(graph, {std::move(momentum), std::move(observers)});
+      },
+      nb::arg("graph"), nb::arg("momentum") = std::map<std::string, double>(),
+      nb::arg("observers") = std::vector<std::string>(),
+      "The float graph behind a fake-quantized one. momentum: of folded batch norms by their layer's path; observers: "
+      "paths of FakeQuants and observers.");
+  module.def("is_quantized", &is_quantized, nb::arg("graph"), "Whether a graph has a FakeQuant.");
   module.def("fuse", &fuse, nb::arg("graph"), "Fold batch norms into the layers before them.");
   module.def("quantize", &quantize_graph, nb::arg("graph"), nb::arg("config") = "",
              "Fuse, then add FakeQuants. Returns (graph, report).");

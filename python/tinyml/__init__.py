@@ -23,6 +23,7 @@ from tinyml._core import (
 _LAZY: dict[str, str] = {
     "ADMMPruner": "tinyml.prune",
     "Distillation": "tinyml.distill",
+    "DeQuantizer": "tinyml.dequantize",
     "GradualPruner": "tinyml.prune",
     "NetAdaptPruner": "tinyml.prune",
     "ProgressivePruner": "tinyml.prune",

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import json
 import os
-import re
-import sys
 from collections.abc import Iterable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -19,21 +14,13 @@ from torch import nn
 from tinyml import _core
 from tinyml.biases import round_biases
 from tinyml.capture import trace
-from tinyml.codegen import generate_code
+from tinyml.configuration import Config, read_config
+from tinyml.generated_module import file_stem, make_module
 from tinyml.nested import leaves
 from tinyml.nn import calibrating, fake_quantizers, set_calibrating, set_observers
 from tinyml.nn.fake_quantize import FakeQuantize
 
-Config = dict[str, Any] | str | os.PathLike[str] | None
-
 _REFINED_SAMPLES = 32
-_FINGERPRINT = re.compile(r"^# tinyml fingerprint: ([0-9a-f]{16})$", re.MULTILINE)
-_HEADER = """\
-# Written by tinyml. Edit it freely: a layer whose FakeQuantize modules are removed stays float.
-# With `force_overwrite: False` this file is used again as long as the model it was made from and
-# the configuration stay as they are.
-# tinyml fingerprint: {}
-"""
 
 
 class _Quantizer:
@@ -51,14 +38,14 @@ class _Quantizer:
         self.model = model
         self.dummy_input = _as_arguments(dummy_input)
         self.work_dir = Path(work_dir)
-        self.config = _read_config(config)
+        self.config = read_config(config)
         _core.check_quantization_config(json.dumps(self.config))
         if not self.config.keys() & {"observer", "algorithm"}:
             self.config["algorithm"] = self.default_observer
         self.force_overwrite = bool(self.config.pop("force_overwrite", True))
         name = type(model).__name__
         self.class_name = f"Quantized{name}"
-        stem = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+        stem = file_stem(model)
         self.py_path = self.work_dir / f"{stem}_q.py"
         self.weights_path = self.work_dir / f"{stem}_q.pth"
         self.report: _core.QuantizationReport | None = None
@@ -70,40 +57,12 @@ class _Quantizer:
         graph, self.report = _core.quantize(
             trace(self.model, self.dummy_input), json.dumps(self.config)
         )
-        self.work_dir.mkdir(parents=True, exist_ok=True)
-        fresh = self.py_path.with_name(self.py_path.stem + "_fresh.py")
-        try:
-            generate_code(graph, fresh, self.weights_path, self.class_name)
-            source = fresh.read_text(encoding="utf-8")
-        finally:
-            fresh.unlink(missing_ok=True)
-        fingerprint = hashlib.sha256(source.encode()).hexdigest()[:16]
-        self._graph = graph
-        if self.py_path.exists() and not self.force_overwrite:
-            self._check_fresh(fingerprint)
-            self._graph = None  # the code may have been edited
-        else:
-            temporary = self.py_path.with_name(self.py_path.name + ".part")
-            temporary.write_text(_HEADER.format(fingerprint) + source, encoding="utf-8")
-            os.replace(temporary, self.py_path)
-        module = getattr(_import_file(self.py_path), self.class_name)()
-        _load_weights(module, torch.load(self.weights_path, weights_only=True), self.py_path)
+        module, written = make_module(
+            graph, self.py_path, self.weights_path, self.class_name, self.force_overwrite
+        )
+        self._graph = graph if written else None  # the code may have been edited
         device = next((tensor.device for tensor in self.model.parameters()), None)
         return module.to(device).eval()
-
-    def _check_fresh(self, fingerprint: str) -> None:
-        found = _FINGERPRINT.search(self.py_path.read_text(encoding="utf-8"))
-        if found is None:
-            raise _core.Error(
-                f"{self.py_path} has no line '# tinyml fingerprint: ...', so it cannot be known "
-                "whether it belongs to this model. Restore the line, or delete the file."
-            )
-        if found.group(1) != fingerprint:
-            raise _core.Error(
-                f"{self.py_path} was made from another model or configuration than this one. "
-                "Set force_overwrite to True, or delete the file, to make it again; edits in it "
-                "are lost then."
-            )
 
 
 class QATQuantizer(_Quantizer):
@@ -209,60 +168,3 @@ class PostQuantizer(_Quantizer):
 
 def _as_arguments(inputs: Any) -> tuple[Any, ...]:
     return tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,)
-
-
-def _read_config(config: Config) -> dict[str, Any]:
-    if config is None:
-        return {}
-    if isinstance(config, dict):
-        return dict(config)
-    import yaml
-
-    try:
-        loaded = yaml.safe_load(Path(config).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise _core.Error(f"Cannot read the configuration {config}: {error.strerror}.") from None
-    except yaml.YAMLError as error:
-        raise _core.Error(f"{config} is not valid YAML: {error}") from None
-    if loaded is not None and not isinstance(loaded, dict):
-        raise _core.Error(f"{config} is not a mapping of keys to settings.")
-    return loaded or {}
-
-
-def _import_file(path: Path) -> ModuleType:
-    """The generated file as a module of its own, registered so that its classes can be pickled."""
-    digest = hashlib.sha256(path.read_bytes() + str(path.resolve()).encode()).hexdigest()[:12]
-    name = f"tinyml_generated_{path.stem}_{digest}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
-
-
-def _load_weights(module: nn.Module, weights: dict[str, torch.Tensor], path: Path) -> None:
-    """Strictly, but FakeQuants may have been removed from the code or added to it."""
-    own = {name + "." for name, _ in fake_quantizers(module)}
-    names = set(module.state_dict()) | {name for name, _ in module.named_buffers()}
-    left_out = {name for name in weights if name not in names and _is_fake_quant(name)}
-    kept = {name: value for name, value in weights.items() if name not in left_out}
-    for name in kept.keys() & (names - set(module.state_dict())):
-        module.get_buffer(name).copy_(kept.pop(name))
-    result = module.load_state_dict(kept, strict=False)
-    missing = [name for name in result.missing_keys if name.rpartition(".")[0] + "." not in own]
-    if missing or result.unexpected_keys:
-        lines = [f"  missing in the code: {name}" for name in sorted(result.unexpected_keys)]
-        lines += [f"  without a weight: {name}" for name in sorted(missing)]
-        raise _core.Error(f"{path} does not fit the model's weights:\n" + "\n".join(lines))
-
-
-def _is_fake_quant(name: str) -> bool:
-    return name.endswith((".scale", ".zero_point"))

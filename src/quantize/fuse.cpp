@@ -105,6 +105,7 @@ class Fuser {
     const Node norm = graph_.node(pair.norm);
     graph_.metadata(pair.layer).module_stack.back().type = pair.folded_class;
     graph_.metadata(pair.layer).other["tinyml.bn_momentum"] = fmt::format("{}", norm.arg("momentum").as_double());
+    graph_.metadata(pair.layer).other["tinyml.bn_path"] = pair.norm_path;
     const Node layer = graph_.node(pair.layer);
     const ValueId weight = layer.arg("weight").as_value();
     const ValueId mean = norm.arg("running_mean").as_value();

@@ -1,0 +1,76 @@
+"""From a fake-quantized model back to the float one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from tinyml import _core
+from tinyml.capture import as_arguments, trace
+from tinyml.configuration import Config, check_keys, read_config
+from tinyml.generated_module import file_stem, make_module
+from tinyml.nn import fake_quantizers
+from tinyml.nn.qat_conv import FoldedBatchNorm
+
+
+class DeQuantizer:
+    """The float model behind a quantized one: what QATQuantizer or PostQuantizer returned, trained
+    or not, or a model that torch.ao.quantization has converted (whose weights stay rounded).
+
+    FakeQuants and observers go, and batch norms that were folded into layers are modules of their
+    own again, with the parameters and statistics that training left. When nothing was trained the
+    result computes exactly what the model did before it was quantized, except that the biases
+    PostQuantizer rounded stay rounded. Names of parameters are the original's where batch norms
+    stood beside their layers in the usual way ("conv1" and "bn1", "0" and "1"); any other batch
+    norm is called "<layer>_bn".
+
+    ``dummy_input``: a tensor, a tuple of positional or a dict of keyword arguments. ``config``: a
+    dict or the path of a YAML file with the key ``force_overwrite`` (False: use the file in
+    ``work_dir`` again, which may have been edited). The code is written to
+    ``work_dir/<class>_float.py``.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        dummy_input: Any,
+        work_dir: str | os.PathLike[str] = "out",
+        config: Config = None,
+    ) -> None:
+        self.model = model
+        self.dummy_input = dummy_input
+        self.config = read_config(config)
+        check_keys(self.config, ("force_overwrite",))
+        self.class_name = "Float" + type(model).__name__.removeprefix("Quantized")
+        stem = file_stem(model).removeprefix("quantized_")
+        self.py_path = Path(work_dir) / f"{stem}_float.py"
+        self.weights_path = Path(work_dir) / f"{stem}_float.pth"
+
+    def dequantize(self) -> nn.Module:
+        """The float module, on the model's device and in its mode. Raises tinyml.Error for a
+        model without FakeQuants."""
+        args, kwargs = as_arguments(self.dummy_input)
+        graph = trace(self.model, args, kwargs=kwargs)
+        observers = [name for name, _ in fake_quantizers(self.model)]
+        if not observers and not _core.is_quantized(graph):
+            raise _core.Error(
+                f"{type(self.model).__name__} has no FakeQuants: it is a float model already. Pass "
+                "the module that QATQuantizer or PostQuantizer returned."
+            )
+        momentum = {
+            name: float(module.bn.momentum or 0.0)
+            for name, module in self.model.named_modules()
+            if isinstance(module, FoldedBatchNorm)
+        }
+        module, _ = make_module(
+            _core.remove_fake_quants(graph, momentum, observers),
+            self.py_path,
+            self.weights_path,
+            self.class_name,
+            bool(self.config.get("force_overwrite", True)),
+        )
+        device = next((tensor.device for tensor in self.model.parameters()), None)
+        return module.to(device).train(self.model.training)

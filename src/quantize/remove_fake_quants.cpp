@@ -1,0 +1,105 @@
+#include "tinyml/remove_fake_quants.h"
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+
+#include "quantize/module_names.h"
+#include "quantize/unfold_batch_norms.h"
+
+namespace tinyml {
+namespace {
+
+using quantization::last_component;
+
+bool is_fake_quant(const Node& node) {
+  return node.op.starts_with("aten.") &&
+         (node.op.find("fake_quant") != std::string::npos || node.op.find("_obs_fq") != std::string::npos);
+}
+
+bool is_own_module(const std::string& type) {
+  const std::string_view name = last_component(type);
+  for (const std::string_view part : {"FakeQuant", "Requantize", "Observer"}) {
+    if (name.find(part) != std::string_view::npos) return true;
+  }
+  return false;
+}
+
+class Remover {
+ public:
+  Remover(const Graph& graph, const QuantizedModules& modules) : graph_(graph), modules_(modules) {
+    for (const std::string& path : modules.observers) gone_.insert(path + ".");
+  }
+
+  Graph run() {
+    for (const NodeId id : graph_.nodes()) {
+      if (is_fake_quant(graph_.node(id))) remove(id);
+    }
+    graph_.erase_dead_nodes();
+    erase_tensors();
+    for (const NodeId id : graph_.nodes()) restore_classes(id);
+    quantization::unfold_batch_norms(graph_, modules_.momentum);
+    return std::move(graph_);
+  }
+
+ private:
+  void remove(NodeId id) {
+    const Node& node = graph_.node(id);
+    const ValueId input = node.args.at(0).value.as_value();
+    if (const auto& stack = node.metadata.module_stack; !stack.empty() && is_own_module(stack.back().type)) {
+      gone_.insert(stack.back().path + ".");
+    }
+    for (size_t i = 1; i < node.args.size(); ++i) {
+      node.args[i].value.for_each_value([&](ValueId value) {
+        if (graph_.binding_of(value) != nullptr) read_.insert(value);
+      });
+    }
+    graph_.replace_all_uses(node.outputs.at(0), input);
+  }
+
+  /// Tensors of FakeQuants that nothing else reads, and the outputs that kept them up to date.
+  void erase_tensors() {
+    const auto belongs = [&](const Binding& binding) {
+      return read_.contains(binding.value) || std::any_of(gone_.begin(), gone_.end(), [&](const std::string& prefix) {
+               return binding.fqn.starts_with(prefix);
+             });
+    };
+    std::vector<Output> kept;
+    for (const Output& output : graph_.outputs()) {
+      const Binding* target =
+          output.kind == OutputKind::kBufferMutation || output.kind == OutputKind::kParameterMutation
+              ? graph_.find_binding(output.target)
+              : nullptr;
+      if (target == nullptr || !belongs(*target)) kept.push_back(output);
+    }
+    if (kept.size() != graph_.outputs().size()) {
+      graph_.set_outputs(std::move(kept));
+      graph_.erase_dead_nodes();
+    }
+    std::vector<ValueId> unused;
+    for (const Binding& binding : graph_.bindings()) {
+      if (belongs(binding) && graph_.is_unused(binding.value)) unused.push_back(binding.value);
+    }
+    for (const ValueId value : unused) graph_.erase_binding(value);
+  }
+
+  void restore_classes(NodeId id) {
+    constexpr std::string_view kPrefix = "tinyml.nn.quant_layers.Quant";
+    for (ModuleCall& call : graph_.metadata(id).module_stack) {
+      if (!call.type.starts_with(kPrefix)) continue;
+      const std::string name = call.type.substr(kPrefix.size());
+      call.type = (name == "Linear" ? "torch.nn.modules.linear." : "torch.nn.modules.conv.") + name;
+    }
+  }
+
+  Graph graph_;
+  const QuantizedModules& modules_;
+  std::set<std::string> gone_;  ///< Paths of modules that are no more, each with a dot at its end.
+  std::set<ValueId> read_;      ///< Tensors that FakeQuants read.
+};
+
+}  // namespace
+
+Graph remove_fake_quants(const Graph& graph, const QuantizedModules& modules) { return Remover(graph, modules).run(); }
+
+}  // namespace tinyml

@@ -1,0 +1,157 @@
+"""DeQuantizer and `tinyml dequantize`: back to the float model."""
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from models import DEPLOYED, ZOO
+from torch import nn
+
+import tinyml
+from test_cli import succeed
+from tinyml import DeQuantizer, PostQuantizer, QATQuantizer
+
+
+class Block(nn.Module):
+    """Every kind of folded layer, names of every kind, momentum and eps of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 8, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(8, eps=1e-3, momentum=0.03)
+        self.body = nn.Sequential(nn.Conv2d(8, 8, 3), nn.BatchNorm2d(8), nn.ReLU())
+        self.up = nn.ConvTranspose2d(8, 4, 2, stride=2)
+        self.normalize = nn.BatchNorm2d(4, affine=False, momentum=None)
+        self.fc = nn.Linear(4, 5)
+        self.fc_bn = nn.BatchNorm1d(5)
+
+    def forward(self, x):
+        x = torch.relu(self.bn1(self.conv1(x)))
+        x = torch.sigmoid(self.normalize(self.up(self.body(x))))
+        return self.fc_bn(self.fc(x.mean((2, 3))))
+
+
+def with_statistics(model):
+    generator = torch.Generator().manual_seed(3)
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.running_mean.normal_(0, 0.3, generator=generator)
+            module.running_var.uniform_(0.5, 2, generator=generator)
+    return model.eval()
+
+
+@pytest.mark.parametrize("network", ["resnet8", "mobilenet_v3_small", "densenet_small"])
+def test_networks_are_as_they_were(network, tmp_path):
+    entry = ZOO[network]
+    model, x = with_statistics(entry.small()), entry.example_input()
+    quantized = QATQuantizer(model, x, tmp_path).quantize()
+    back = DeQuantizer(quantized, x, tmp_path).dequantize()
+    assert back.training
+    with torch.no_grad():
+        assert torch.equal(back.eval()(x), model(x))
+    code = next(tmp_path.glob("*_float.py")).read_text(encoding="utf-8")
+    assert "qnn" not in code
+    shapes = {tuple(tensor.shape) for tensor in model.state_dict().values()}
+    assert {tuple(tensor.shape) for tensor in back.state_dict().values()} == shapes
+    if network == "resnet8":
+        model.load_state_dict(back.state_dict())  # strictly: the names are the original's
+
+
+def test_folded_layers_become_batch_norms_again(tmp_path):
+    model, x = with_statistics(Block()), torch.randn(4, 3, 8, 8)
+    quantized = QATQuantizer(model, x, tmp_path).quantize()
+    back = DeQuantizer(quantized, x, tmp_path).dequantize()
+    with torch.no_grad():
+        assert torch.equal(back.eval()(x), model(x))
+    renamed = {
+        name.replace("normalize.", "up_bn."): value for name, value in model.state_dict().items()
+    }
+    state = back.state_dict()
+    assert set(state) == set(renamed)
+    assert all(torch.equal(state[name], value) for name, value in renamed.items())
+    assert (back.bn1.eps, back.bn1.momentum) == (1e-3, 0.03)
+    assert back.up_bn.momentum is None
+    # It trains as the original does.
+    optimizer = torch.optim.SGD(back.parameters(), 0.1)
+    twin = torch.optim.SGD(model.parameters(), 0.1)
+    for module, steps in ((back, optimizer), (model, twin)):
+        module.train()(x).square().sum().backward()
+        steps.step()
+        module.eval()
+    assert torch.allclose(back(x), model(x), atol=1e-5)
+
+
+def test_training_is_kept(tmp_path):
+    torch.manual_seed(0)
+    model, x = with_statistics(Block()), torch.randn(16, 3, 8, 8)
+    quantized = QATQuantizer(model, x, tmp_path).quantize()
+    optimizer = torch.optim.SGD(quantized.parameters(), 0.01)
+    for _ in range(3):
+        optimizer.zero_grad()
+        quantized(x).square().mean().backward()
+        optimizer.step()
+    quantized.eval()
+    back = DeQuantizer(quantized, x, tmp_path).dequantize()
+    tinyml.nn.set_fake_quant(quantized, False)
+    with torch.no_grad():
+        assert torch.allclose(back(x), quantized(x), atol=1e-5)
+        assert not torch.allclose(back(x), model(x), atol=1e-3)
+    # Switched off, its FakeQuants are not in the graph; their tensors go all the same.
+    again = DeQuantizer(quantized, x, tmp_path / "off").dequantize()
+    assert set(again.state_dict()) == set(back.state_dict())
+
+
+def test_a_transformer(tmp_path):
+    entry = DEPLOYED["vit_tiny"]
+    model, x = entry.small().eval(), entry.example_input()
+    quantized = PostQuantizer(model, x, tmp_path).calibrate([x])
+    back = DeQuantizer(quantized, x, tmp_path).dequantize()
+    with torch.no_grad():
+        assert torch.allclose(back(x), model(x), atol=2e-2, rtol=1e-2)
+    assert set(back.state_dict()) <= set(model.state_dict()) | set(dict(model.named_buffers()))
+
+
+def test_what_torch_quantized(tmp_path):
+    import torch.ao.quantization as tq
+
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        tq.QuantStub(), nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 1), tq.DeQuantStub()
+    ).eval()
+    model.qconfig = tq.get_default_qconfig("fbgemm")
+    x = torch.randn(2, 3, 8, 8)
+    prepared = tq.prepare(model)
+    prepared(x)
+    quantized = tq.convert(prepared)
+    back = DeQuantizer(quantized, x, tmp_path).dequantize()
+    with torch.no_grad():
+        y, rounded, expected = back(x), quantized(x), model(x)
+    assert (y - expected).abs().max() < (rounded - expected).abs().max()
+    assert torch.allclose(y, expected, atol=0.05)
+    assert not [name for name in back.state_dict() if "scale" in name or "zero_point" in name]
+
+
+def test_mistakes_are_named(tmp_path):
+    model = nn.Sequential(nn.Linear(3, 3))
+    x = torch.randn(1, 3)
+    with pytest.raises(tinyml.Error, match="has no FakeQuants"):
+        DeQuantizer(model, x, tmp_path).dequantize()
+    with pytest.raises(tinyml.Error, match=r"'force_overwrte'.*'force_overwrite'"):
+        DeQuantizer(model, x, tmp_path, {"force_overwrte": True})
+
+
+def test_command(tmp_path: Path):
+    model, x = with_statistics(Block()), torch.randn(4, 3, 8, 8)
+    torch.export.save(torch.export.export(model, (x,)), tmp_path / "m.pt2")
+    np.save(tmp_path / "x.npy", x.numpy())
+    files = [tmp_path / name for name in ("m.pt2", "q.pt2", "float.pt2")]
+    succeed("quantize", files[0], "--calibration", tmp_path / "x.npy", "-o", files[1])
+    succeed("dequantize", files[1], "-o", files[2])
+    program = torch.export.load(files[2])
+    with torch.no_grad():
+        assert torch.equal(program.module()(x), model(x))
+    assert set(program.state_dict) == set(model.state_dict())  # all names are the original's
+    with pytest.raises((AssertionError, subprocess.CalledProcessError)):
+        succeed("dequantize", files[0], "-o", files[2])
