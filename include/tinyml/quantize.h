@@ -35,6 +35,11 @@ struct TensorScheme {
   friend bool operator==(const TensorScheme&, const TensorScheme&) = default;
 };
 
+struct ScaleZeroPoint {
+  float scale = 1.0f;
+  int32_t zero_point = 0;
+};
+
 /// An exception for some of the operators. Later rules win.
 struct LayerRule {
   /// A glob over module paths ("features.*.se"), operator names ("aten.sigmoid.default", "sigmoid") and module classes
@@ -54,14 +59,19 @@ struct QuantizationScheme {
   /// Post-training: refine() is to round weights so that results change least, and to correct biases.
   bool adaptive_rounding = false;
   bool bias_correction = false;
+  /// Of the model's float inputs, in their order; none: as calibration finds. Empty: all so.
+  std::vector<std::optional<ScaleZeroPoint>> inputs;
   std::vector<LayerRule> layers;
 };
 
 /// Reads a configuration: YAML, of which JSON is a part. Keys: backend, asymmetric, per_tensor, bits, algorithm (or
-/// observer), momentum, percentile, residual (float or int8), adaptive_rounding, bias_correction, ignore (a list of
-/// patterns), layers (pattern -> {ignore, bits, asymmetric, per_tensor, observer, momentum}). `bits` and `asymmetric`
-/// are for both kinds of tensors or a mapping {activation: ..., weight: ...}. `force_overwrite` is for whoever writes
-/// files. Throws Error listing every unknown key (with the nearest known one) and every bad value.
+/// observer), momentum, percentile, residual (float or int8), adaptive_rounding, bias_correction,
+/// quantized_input_stats, quantize_op_action (pattern -> float, int8 or int16), ignore (a list of patterns), layers
+/// (pattern -> {ignore, bits, asymmetric, per_tensor, observer, momentum}). `bits` and `asymmetric` are for both kinds
+/// of tensors or a mapping {activation: ..., weight: ...}. quantized_input_stats lists for each input null or [mean,
+/// std] as TensorFlow Lite defines them: the real number is (q - mean) / std for q in [0, 255]. `force_overwrite` and
+/// `remove_weights_after_load` are for whoever writes files. Throws Error listing every unknown key (with the nearest
+/// known one) and every bad value.
 QuantizationScheme parse_scheme(const std::string& text);
 
 /// An operator that stays float, and why.
@@ -105,20 +115,20 @@ Graph fuse(const Graph& graph);
 /// and so on tie their results to their input, which alone gets the FakeQuant. A ReLU, ReLU6 or clamp(-1, 1) that is
 /// the only reader of a convolution, linear layer, batch norm, addition, subtraction or multiplication is part of it. A
 /// concatenation's result has its own scale; an input that is computed for it alone has no FakeQuant (it takes the
-/// result's scale), any other keeps its own and is requantized. Concatenations whose values another one joins too (dense
-/// blocks) share the scale of that one. Biases are int32 and need none. Between layers,
-/// normalizations and attention's products a transformer computes in float unless the scheme says otherwise; a value
-/// computed in float is read as it is by operators that stay float, its FakeQuant by the others.
+/// result's scale), any other keeps its own and is requantized. Concatenations whose values another one joins too
+/// (dense blocks) share the scale of that one. Biases are int32 and need none. Between layers, normalizations and
+/// attention's products a transformer computes in float unless the scheme says otherwise; a value computed in float is
+/// read as it is by operators that stay float, its FakeQuant by the others.
 ///
 /// Scales of weights are computed from the weights; those of activations are 1 until calibrated. Operators without a
 /// rule and those the scheme ignores stay float and are listed in `report`. Throws Error when the graph has FakeQuants
 /// already.
 Graph quantize(const Graph& graph, const QuantizationScheme& scheme = {}, QuantizationReport* report = nullptr);
 
-struct ScaleZeroPoint {
-  float scale = 1.0f;
-  int32_t zero_point = 0;
-};
+/// Adds the FakeQuants of weights alone: for models whose activations are float, or quantized by the range of each
+/// inference (the converter's dynamic range). Weights as in quantize(); the operators listed in `report` are those with
+/// a weight that stays float.
+Graph quantize_weights(const Graph& graph, const QuantizationScheme& scheme = {}, QuantizationReport* report = nullptr);
 
 /// Scale and zero point for values in [low, high], widened to contain 0, which is represented exactly. A range of no
 /// width gives the smallest scale, 2^-40. Throws Error for bounds that are not finite.

@@ -35,9 +35,11 @@ Observer resolve_observer(const std::string& name) {
   return *found;
 }
 
-std::pair<Graph, QuantizationReport> quantize_graph(const Graph& graph, const std::string& config) {
+std::pair<Graph, QuantizationReport> quantize_graph(const Graph& graph, const std::string& config, bool weights_only) {
   QuantizationReport report;
-  Graph quantized = quantize(fuse(graph), parse_scheme(config), &report);
+  const QuantizationScheme scheme = parse_scheme(config);
+  Graph quantized =
+      weights_only ? quantize_weights(fuse(graph), scheme, &report) : quantize(fuse(graph), scheme, &report);
   return {std::move(quantized), std::move(report)};
 }
 
@@ -101,8 +103,8 @@ void bind_quantize(nb::module_& module) {
       "paths of FakeQuants and observers.");
   module.def("is_quantized", &is_quantized, nb::arg("graph"), "Whether a graph has a FakeQuant.");
   module.def("fuse", &fuse, nb::arg("graph"), "Fold batch norms into the layers before them.");
-  module.def("quantize", &quantize_graph, nb::arg("graph"), nb::arg("config") = "",
-             "Fuse, then add FakeQuants. Returns (graph, report).");
+  module.def("quantize", &quantize_graph, nb::arg("graph"), nb::arg("config") = "", nb::arg("weights_only") = false,
+             "Fuse, then add FakeQuants, of weights alone if so asked. Returns (graph, report).");
   module.def(
       "observe_histogram",
       [](const ConstFloats& values, const Floats& counts, const Floats& low, const Floats& high) {

@@ -24,6 +24,7 @@ _LAZY: dict[str, str] = {
     "ADMMPruner": "tinyml.prune",
     "Distillation": "tinyml.distill",
     "DeQuantizer": "tinyml.dequantize",
+    "DynamicQuantizer": "tinyml.quantize",
     "GradualPruner": "tinyml.prune",
     "NetAdaptPruner": "tinyml.prune",
     "ProgressivePruner": "tinyml.prune",

@@ -28,7 +28,7 @@ from tinyml.callables import as_module, is_model
 from tinyml.capture import as_arguments, trace
 from tinyml.nested import leaves, with_leaf
 from tinyml.options import Flags, as_flags, boundary_type, check_unknown, target_of
-from tinyml.precision import resolve_precision
+from tinyml.precision import resolve_precision, rounds_weights_only
 from tinyml.quantized_tensors import is_quantized
 from tinyml.verification import OutputError, measure_error, run_tflite
 
@@ -186,6 +186,8 @@ class TFLiteConverter:
             from tinyml.from_quantized import has_dynamic_layers
 
             hybrid_quantization_from_float |= has_dynamic_layers(model)
+        elif precision is None and isinstance(model, nn.Module) and not float16_quantization:
+            hybrid_quantization_from_float |= rounds_weights_only(model)
         self.precision = resolve_precision(
             precision, float16_quantization, hybrid_quantization_from_float
         )

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
+from torch import nn
+
 from tinyml._core import Error
 
 PRECISIONS = ("float32", "float16", "dynamic_range")
@@ -26,3 +30,12 @@ def resolve_precision(
             "int16 come from the FakeQuants that QATQuantizer and PostQuantizer put into the model"
         )
     return chosen
+
+
+def rounds_weights_only(model: nn.Module) -> bool:
+    """Whether weights have FakeQuants and activations none, as DynamicQuantizer makes it."""
+    layers = sys.modules.get("tinyml.nn")
+    if layers is None:  # no module of ours exists
+        return False
+    kinds = {type(module) for _, module in layers.fake_quantizers(model)}
+    return kinds == {layers.WeightFakeQuantize}

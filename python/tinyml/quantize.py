@@ -16,6 +16,7 @@ from tinyml.biases import round_biases
 from tinyml.capture import trace
 from tinyml.configuration import Config, read_config
 from tinyml.generated_module import file_stem, make_module
+from tinyml.layer_settings import with_layer_function
 from tinyml.nested import leaves
 from tinyml.nn import calibrating, fake_quantizers, set_calibrating, set_observers
 from tinyml.nn.fake_quantize import FakeQuantize
@@ -27,6 +28,9 @@ class _Quantizer:
     """What both quantizers share: from a model to the imported module of its generated code."""
 
     default_observer = "moving_average"
+    weights_only = False
+    module: nn.Module | None = None
+    """What quantize() returned."""
 
     def __init__(
         self,
@@ -39,7 +43,11 @@ class _Quantizer:
         self.dummy_input = _as_arguments(dummy_input)
         self.work_dir = Path(work_dir)
         self.config = read_config(config)
+        self.config = with_layer_function(
+            self.config, model, self.config.pop("override_qconfig_func", None)
+        )
         _core.check_quantization_config(json.dumps(self.config))
+        self.remove_weights_after_load = bool(self.config.pop("remove_weights_after_load", False))
         if not self.config.keys() & {"observer", "algorithm"}:
             self.config["algorithm"] = self.default_observer
         self.force_overwrite = bool(self.config.pop("force_overwrite", True))
@@ -55,12 +63,14 @@ class _Quantizer:
     def _make_module(self) -> nn.Module:
         """The quantized model from its code, with weights, in eval mode."""
         graph, self.report = _core.quantize(
-            trace(self.model, self.dummy_input), json.dumps(self.config)
+            trace(self.model, self.dummy_input), json.dumps(self.config), self.weights_only
         )
         module, written = make_module(
             graph, self.py_path, self.weights_path, self.class_name, self.force_overwrite
         )
         self._graph = graph if written else None  # the code may have been edited
+        if self.remove_weights_after_load:
+            self.weights_path.unlink(missing_ok=True)
         device = next((tensor.device for tensor in self.model.parameters()), None)
         return module.to(device).eval()
 
@@ -72,9 +82,10 @@ class QATQuantizer(_Quantizer):
     ``asymmetric``, ``per_tensor``, ``bits``, ``algorithm`` ("moving_average", "min_max", "mse" or
     "l2", "percentile", "kl"), ``percentile``, ``momentum``, ``residual`` of transformers ("float",
     "int8"), ``ignore`` (patterns of module paths, classes and operators that stay float),
-    ``layers`` (pattern -> settings for some) and ``force_overwrite``. The generated code lies
-    in ``work_dir``; with ``force_overwrite: False`` the file that is there, which may have been
-    edited, is used.
+    ``layers`` (pattern -> settings for some), ``quantize_op_action``, ``quantized_input_stats``,
+    ``override_qconfig_func``, ``remove_weights_after_load`` and ``force_overwrite``. The generated
+    code lies in ``work_dir``; with ``force_overwrite: False`` the file that is there, which may
+    have been edited, is used.
     """
 
     def quantize(self) -> nn.Module:
@@ -85,7 +96,22 @@ class QATQuantizer(_Quantizer):
         for _, quantizer in fake_quantizers(module):
             if isinstance(quantizer, FakeQuantize):
                 quantizer.reset_statistics()  # the first batch counts, not the dummy
-        return module.train()
+        self.module = module.train()
+        return self.module
+
+    def convert(self, module: nn.Module | None = None) -> nn.Module:
+        """The trained module, ready for TFLiteConverter: in eval mode, its ranges final, its biases
+        rounded to the integers that the device adds (tinyml.round_biases). In place.
+
+        ``module``: what quantize() returned, if it was trained elsewhere (a copy, unwrapped from
+        DataParallel). Raises tinyml.Error when quantize() was never called or nothing was observed.
+        """
+        module = self.module if module is None else module
+        if module is None:
+            raise _core.Error("Nothing to convert: call quantize() and train what it returns.")
+        _check_observed(module, "Train the module that quantize() returned first.")
+        set_observers(module, False)
+        return round_biases(module, self.dummy_input)
 
 
 class PostQuantizer(_Quantizer):
@@ -95,13 +121,14 @@ class PostQuantizer(_Quantizer):
     """
 
     default_observer = "mse"
-    module: nn.Module | None = None
+    _frozen = False
     refined: list[_core.RefinedLayer]
     """What ``adaptive_rounding`` and ``bias_correction`` did by layer; set by calibrate()."""
 
     def quantize(self) -> nn.Module:
         """The module in observing mode: run calibration data through it, then call freeze()."""
         self.module = self._make_module()
+        self._frozen = False
         set_calibrating(self.module, True)
         return self.module
 
@@ -151,19 +178,56 @@ class PostQuantizer(_Quantizer):
         the device adds; the module is ready to convert, and computes what the file will."""
         if self.module is None:
             raise _core.Error("Nothing was observed: call quantize() and run calibration data.")
-        unseen = [
-            name
-            for name, quantizer in fake_quantizers(self.module)
-            if isinstance(quantizer, FakeQuantize) and not quantizer.has_observed()
-        ]
-        if unseen:
-            raise _core.Error(
-                f"No calibration data reached {', '.join(unseen)}. Run representative inputs "
-                "through the module that quantize() returned, then call freeze()."
-            )
+        _check_observed(
+            self.module,
+            "Run representative inputs through the module that quantize() returned, then call "
+            "freeze().",
+        )
         set_calibrating(self.module, False)
         set_observers(self.module, False)
+        self._frozen = True
         return round_biases(self.module, self.dummy_input, self._graph)
+
+    def convert(self) -> nn.Module:
+        """The module ready for TFLiteConverter: freeze(), unless calibrate() did it already."""
+        if self.module is not None and self._frozen:
+            return self.module
+        return self.freeze()
+
+
+class DynamicQuantizer(_Quantizer):
+    """Rounds weights to int8 and leaves activations float: a file of a quarter of the size, without
+    calibration data or training.
+
+    Convolutions (batch norms folded) and linear layers get a FakeQuant for their weight. The
+    module can be finetuned, and its code in ``work_dir`` edited, like that of QATQuantizer;
+    TFLiteConverter writes it in the precision "dynamic_range", where the runtime quantizes the
+    activations of each inference by their range. ``report`` lists the operators with matrices
+    of parameters that have none; those of recurrent layers become int8 at conversion.
+    ``config`` as for QATQuantizer, as far as it concerns weights.
+    """
+
+    weights_only = True
+
+    def quantize(self) -> nn.Module:
+        """The module with rounded weights, in eval mode: ready to convert, or to finetune."""
+        self.module = self._make_module()
+        return self.module
+
+    def convert(self, module: nn.Module | None = None) -> nn.Module:
+        """The module, finetuned or not, in eval mode."""
+        module = (self.module or self.quantize()) if module is None else module
+        return module.eval()
+
+
+def _check_observed(module: nn.Module, remedy: str) -> None:
+    unseen = [
+        name
+        for name, quantizer in fake_quantizers(module)
+        if isinstance(quantizer, FakeQuantize) and not quantizer.has_observed()
+    ]
+    if unseen:
+        raise _core.Error(f"No calibration data reached {', '.join(unseen)}. {remedy}")
 
 
 def _as_arguments(inputs: Any) -> tuple[Any, ...]:

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
 
+#include <cmath>
 #include <functional>
 #include <map>
 
@@ -42,8 +43,18 @@ class SchemeReader {
              [&](const YAML::Node& node) { scheme.adaptive_rounding = read_bool(node, "adaptive_rounding"); }},
             {"bias_correction",
              [&](const YAML::Node& node) { scheme.bias_correction = read_bool(node, "bias_correction"); }},
+            {"quantized_input_stats", [&](const YAML::Node& node) { read_input_stats(node, scheme); }},
+            {"quantize_op_action", [&](const YAML::Node& node) { actions_ = node; }},
+            {"override_qconfig_func",
+             [&](const YAML::Node&) {
+               problem("'override_qconfig_func' is a Python function: a file cannot hold it",
+                       "pass a dict from Python, or write 'layers'");
+             }},
+            {"remove_weights_after_load",
+             [&](const YAML::Node& node) { read_bool(node, "remove_weights_after_load"); }},
             {"force_overwrite", [&](const YAML::Node& node) { read_bool(node, "force_overwrite"); }},
         });
+    if (actions_.IsDefined() && !actions_.IsNull()) read_actions(scheme);
     if (layers_.IsDefined() && !layers_.IsNull()) read_layers(scheme);  // last: they start from the settings above
     if (!problems_.empty()) throw Error("The quantization configuration is not valid.", std::move(problems_));
     return scheme;
@@ -190,6 +201,58 @@ class SchemeReader {
               });
   }
 
+  /// The target's definition: real = (q - mean) / std, q in [0, 255]; here q is 128 less.
+  void read_input_stats(const YAML::Node& node, QuantizationScheme& scheme) {
+    if (!node.IsSequence()) {
+      problem("'quantized_input_stats' is not a list", "write [mean, std] or null for each input: [[127.5, 127.5]]");
+      return;
+    }
+    for (const YAML::Node& item : node) {
+      if (item.IsNull()) {
+        scheme.inputs.emplace_back();
+        continue;
+      }
+      if (!item.IsSequence() || item.size() != 2) {
+        problem("an item of 'quantized_input_stats' is neither [mean, std] nor null");
+        continue;
+      }
+      const double mean = scalar<double>(item[0], "quantized_input_stats", "a list of numbers", 128.0);
+      const double deviation = scalar<double>(item[1], "quantized_input_stats", "a list of numbers", 1.0);
+      if (!(mean >= 0.0 && mean <= 255.0) || !(deviation > 0.0 && deviation < 1e30)) {
+        problem(fmt::format("[{}, {}] in 'quantized_input_stats'", mean, deviation),
+                "the mean is in [0, 255], the deviation is positive: real = (q - mean) / std");
+        continue;
+      }
+      scheme.inputs.emplace_back(
+          ScaleZeroPoint{static_cast<float>(1.0 / deviation), static_cast<int32_t>(std::nearbyint(mean)) - 128});
+    }
+  }
+
+  void read_actions(QuantizationScheme& scheme) {
+    if (!actions_.IsMap()) {
+      problem("'quantize_op_action' is not a mapping of operators, classes or modules to float, int8 or int16");
+      return;
+    }
+    for (const auto& entry : actions_) {
+      LayerRule rule;
+      rule.pattern = entry.first.as<std::string>();
+      const std::string where = "quantize_op_action." + rule.pattern;
+      const std::string action = scalar<std::string>(entry.second, where, "a name", "");
+      if (action == "float") {
+        rule.ignore = true;
+      } else if (action == "int8" || action == "int16") {
+        rule.activation = scheme.activation;
+        rule.activation->quant_max = action == "int8" ? 127 : 32767;
+        rule.activation->quant_min = -rule.activation->quant_max - 1;
+        if (action == "int16") rule.activation->symmetric = true;
+      } else {
+        problem(fmt::format("'{}' is '{}'", where, action), "one of float, int8, int16");
+        continue;
+      }
+      scheme.layers.push_back(std::move(rule));
+    }
+  }
+
   void read_ignore(const YAML::Node& node, QuantizationScheme& scheme) {
     if (!node.IsSequence()) {
       problem("'ignore' is not a list of patterns");
@@ -237,6 +300,7 @@ class SchemeReader {
   }
 
   YAML::Node layers_;
+  YAML::Node actions_;
   std::map<std::string, Observer> observers_;  ///< By the section that set it.
   std::vector<Diagnostic> problems_;
 };

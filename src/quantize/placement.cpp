@@ -1,5 +1,7 @@
 #include "quantize/placement.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <numeric>
 #include <set>
@@ -279,10 +281,24 @@ class Solver {
   }
 
   void collect_input_sites() {
+    size_t index = 0;  // among the inputs that hold data
     for (const Input& input : graph_.inputs()) {
-      if (input.value == kNoValue || !is_data(input.value) || !is_needed(input.value)) continue;
-      placement_.sites.push_back({input.value, Site::Kind::kObserved, {}, kNoValue, scheme_.activation, {}});
+      if (input.value == kNoValue || !is_data(input.value)) continue;
+      const size_t own = index++;
+      if (!is_needed(input.value)) continue;
+      Site site{input.value, Site::Kind::kObserved, {}, kNoValue, scheme_.activation, {}};
+      if (own < scheme_.inputs.size() && scheme_.inputs[own]) {
+        site.kind = Site::Kind::kFixed;
+        site.fixed = *scheme_.inputs[own];
+        site.scheme.quant_min = -128;
+        site.scheme.quant_max = 127;
+      }
+      placement_.sites.push_back(site);
     }
+    if (scheme_.inputs.empty() || scheme_.inputs.size() == index) return;
+    throw Error(fmt::format("quantized_input_stats is for {} inputs, the model has {} that can be quantized",
+                            scheme_.inputs.size(), index),
+                "give one entry for each float input, null for those that calibration is to find");
   }
 
   void report_float(const Node& node, const std::string& reason) {

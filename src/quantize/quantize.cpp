@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "quantize/insert_fake_quant.h"
 #include "quantize/layer_rules.h"
@@ -46,6 +47,36 @@ void check_rules(const Graph& graph, const QuantizationScheme& scheme) {
   if (!problems.empty()) throw Error("The quantization configuration does not fit the model.", std::move(problems));
 }
 
+/// The operators that read a matrix of parameters, or one that is computed from parameters alone.
+std::vector<NodeId> readers_of_matrices(const Graph& graph) {
+  std::set<ValueId> constant;
+  for (const Binding& binding : graph.bindings()) constant.insert(binding.value);
+  std::vector<NodeId> readers;
+  for (const NodeId id : graph.nodes()) {
+    const Node& node = graph.node(id);
+    bool depends = false;
+    bool matrix = false;
+    for (const NamedArgument& arg : node.args) {
+      arg.value.for_each_value([&](ValueId value) {
+        const bool known = constant.contains(value);
+        depends = depends || !known;
+        const TensorType& type = graph.tensor_type(value);
+        matrix = matrix || (known && type.rank() >= 2 && type.type == ScalarType::kFloat32);
+      });
+    }
+    if (!depends) constant.insert(node.outputs.begin(), node.outputs.end());
+    if (depends && matrix) readers.push_back(id);
+  }
+  return readers;
+}
+
+FloatOperator float_weight(const Graph& graph, const QuantizationScheme& scheme, const Node& node) {
+  return {graph.value(node.outputs.at(0)).name, node.op, node.module_path(), node.source(),
+          is_ignored(scheme, node) ? "the configuration says so"
+                                   : "no FakeQuant for these weights; the converter's precision dynamic_range stores "
+                                     "those of recurrent layers and embeddings as int8"};
+}
+
 }  // namespace
 
 Graph quantize(const Graph& graph, const QuantizationScheme& scheme, QuantizationReport* report) {
@@ -57,6 +88,32 @@ Graph quantize(const Graph& graph, const QuantizationScheme& scheme, Quantizatio
   insert_activations(quantized, placement.sites);
   if (report != nullptr) *report = std::move(placement.report);
   return quantized;
+}
+
+Graph quantize_weights(const Graph& graph, const QuantizationScheme& scheme, QuantizationReport* report) {
+  check_not_quantized(graph);
+  check_rules(graph, scheme);
+  const Placement placement = solve_placement(graph, scheme);
+  std::vector<WeightSite> weights;
+  std::set<NodeId> quantized;
+  for (const WeightSite& site : placement.weights) {
+    const Node& node = graph.node(site.node);
+    const Argument& weight = node.args[site.arg].value;
+    // Operands of arithmetic stay float as it does, and so do the factors of batch norms.
+    if (node.args[site.arg].name != "weight" || graph.tensor_type(weight.as_value()).rank() < 2) continue;
+    weights.push_back(site);
+    quantized.insert(site.node);
+  }
+  if (report != nullptr) {
+    *report = {};
+    report->quantized_operators = weights.size();
+    for (const NodeId id : readers_of_matrices(graph)) {
+      if (!quantized.contains(id)) report->float_operators.push_back(float_weight(graph, scheme, graph.node(id)));
+    }
+  }
+  Graph result = graph;
+  insert_weights(result, weights);
+  return result;
 }
 
 std::string QuantizationReport::to_string() const {

@@ -64,5 +64,29 @@ TEST(ParseScheme, ListsEveryProblemWithTheNearestKey) {
   EXPECT_NE(message_of("just text").find("not a mapping"), std::string::npos);
 }
 
+TEST(ParseScheme, ReadsInputStatisticsAndActions) {
+  const QuantizationScheme scheme = parse_scheme(
+      "{quantized_input_stats: [[127.5, 2], null], quantize_op_action: {sigmoid: float, fc: int16}, bits: 4}");
+  ASSERT_EQ(scheme.inputs.size(), 2u);
+  EXPECT_EQ(scheme.inputs[0]->scale, 0.5f);
+  EXPECT_EQ(scheme.inputs[0]->zero_point, 0);
+  EXPECT_FALSE(scheme.inputs[1].has_value());
+  ASSERT_EQ(scheme.layers.size(), 2u);
+  EXPECT_TRUE(scheme.layers[0].ignore || scheme.layers[1].ignore);
+  const LayerRule& wide = scheme.layers[scheme.layers[0].ignore ? 1 : 0];
+  EXPECT_EQ(wide.pattern, "fc");
+  EXPECT_EQ(wide.activation->quant_min, -32768);
+  EXPECT_TRUE(wide.activation->symmetric);
+}
+
+TEST(ParseScheme, RefusesWrongStatisticsAndActions) {
+  const std::string message =
+      message_of("{quantized_input_stats: [3, [1, 0]], quantize_op_action: {fc: rewrit}, override_qconfig_func: f}");
+  for (const char* part : {"neither [mean, std] nor null", "the deviation is positive", "one of float, int8, int16",
+                           "a Python function"}) {
+    EXPECT_NE(message.find(part), std::string::npos) << message;
+  }
+}
+
 }  // namespace
 }  // namespace tinyml
