@@ -50,7 +50,7 @@ def weight_files(model, module, x, tmp_path):
     """Sizes of the float file and of the dynamic one, and what the latter computes."""
     paths = [tmp_path / "float.tflite", tmp_path / "dynamic.tflite"]
     for source, path in zip((model, module), paths, strict=True):
-        TFLiteConverter(source, x, tflite_path=path).convert()
+        TFLiteConverter(source, x, tflite_path=path, nchw_transpose=False).convert()
     result = torch.from_numpy(np.asarray(run_tflite(paths[1], [x.numpy()])[0]))
     return *(path.stat().st_size for path in paths), result
 
@@ -121,7 +121,7 @@ def test_convert_after_training_gives_what_the_file_computes(net, tmp_path):
     final = quantizer.convert()
     assert final is module
     assert not final.training
-    TFLiteConverter(final, x, tflite_path=tmp_path / "q.tflite").convert()
+    TFLiteConverter(final, x, tflite_path=tmp_path / "q.tflite", nchw_transpose=False).convert()
     result = torch.from_numpy(np.asarray(run_tflite(tmp_path / "q.tflite", [x.numpy()])[0]))
     with torch.no_grad():
         assert torch.allclose(result, final(x), atol=1e-5)
