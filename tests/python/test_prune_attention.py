@@ -55,3 +55,20 @@ def test_the_scale_stays_that_of_the_original() -> None:
     with pytest.warns(UserWarning, match="own code cannot run with fewer channels"):
         pruner.prune()
     assert "scale=0.5" in str(pruner.graph)
+
+
+def test_an_attribute_that_is_no_size_among_zero_arguments() -> None:
+    """Zero is divisible by everything, and a size of nothing."""
+
+    class First(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.version = 7
+            self.a, self.b = torch.nn.Linear(12, 8), torch.nn.Linear(8, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.b(self.a(x)[:, 0])
+
+    model, x = build(First), torch.randn(TOKENS, dtype=torch.float64)
+    prune_and_compare(model, (x,), "l2_norm", True)
+    assert model.version == 7

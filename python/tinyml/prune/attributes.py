@@ -69,6 +69,6 @@ def _numbers(value: int, meanings: dict[int, set[int]]) -> list[int]:
             new * value // old
             for old, news in meanings.items()
             for new in news
-            if old % value == 0 and new * value % old == 0
+            if old > 0 and old % value == 0 and new * value % old == 0
         }
     return sorted(after or {value}, key=lambda size: (size == value, size))
