@@ -16,7 +16,10 @@ class Walker {
   void table(const uint8_t* data, const TypeTable& type, const std::string& path) {
     const auto* at = reinterpret_cast<const flatbuffers::Table*>(data);
     const uint8_t* vtable = at->GetVTable();
-    const size_t fields = (flatbuffers::ReadScalar<flatbuffers::voffset_t>(vtable) - 4U) / 2U;
+    // Damaged files may state less than the two sizes that every vtable begins with; FlatBuffers' verifier lets it
+    // pass.
+    const size_t size = flatbuffers::ReadScalar<flatbuffers::voffset_t>(vtable);
+    const size_t fields = size < 4 ? 0 : (size - 4) / 2;
     for (size_t i = 0; i < fields; ++i) {
       const auto slot = static_cast<flatbuffers::voffset_t>(4 + 2 * i);
       if (!at->CheckField(slot)) continue;
