@@ -13,6 +13,7 @@
 #include "text.h"
 #include "tinyml/archive.h"
 #include "tinyml/calibration.h"
+#include "tinyml/equalize.h"
 #include "tinyml/refine.h"
 
 namespace tinyml::cli {
@@ -62,6 +63,11 @@ void run(const Options& options, const Common& common) {
   QuantizationReport report;
   const QuantizationScheme scheme = parse_scheme(options.config.empty() ? "algorithm: mse" : read_text(options.config));
   if (!had_fake_quant) {
+    if (scheme.cross_layer_equalization) {
+      std::vector<std::pair<std::string, std::string>> pairs;
+      graph = equalize_layers(graph, &pairs);
+      progress.done(fmt::format("equalized {} pairs of layers", pairs.size()));
+    }
     graph = quantize(fuse(graph), scheme, &report);
     progress.done(fmt::format("inserted FakeQuants: {} operators on integers, {} stay float",
                               report.quantized_operators, report.float_operators.size()));

@@ -61,17 +61,19 @@ struct QuantizationScheme {
   bool bias_correction = false;
   /// Of the model's float inputs, in their order; none: as calibration finds. Empty: all so.
   std::vector<std::optional<ScaleZeroPoint>> inputs;
+  /// Post-training: equalize_layers() is to run on the float model first.
+  bool cross_layer_equalization = false;
   std::vector<LayerRule> layers;
 };
 
 /// Reads a configuration: YAML, of which JSON is a part. Keys: backend, asymmetric, per_tensor, bits, algorithm (or
 /// observer), momentum, percentile, residual (float or int8), adaptive_rounding, bias_correction,
-/// quantized_input_stats, quantize_op_action (pattern -> float, int8 or int16), ignore (a list of patterns), layers
-/// (pattern -> {ignore, bits, asymmetric, per_tensor, observer, momentum}). `bits` and `asymmetric` are for both kinds
-/// of tensors or a mapping {activation: ..., weight: ...}. quantized_input_stats lists for each input null or [mean,
-/// std] as TensorFlow Lite defines them: the real number is (q - mean) / std for q in [0, 255]. `force_overwrite` and
-/// `remove_weights_after_load` are for whoever writes files. Throws Error listing every unknown key (with the nearest
-/// known one) and every bad value.
+/// cross_layer_equalization, quantized_input_stats, quantize_op_action (pattern -> float, int8 or int16), ignore (a
+/// list of patterns), layers (pattern -> {ignore, bits, asymmetric, per_tensor, observer, momentum}). `bits` and
+/// `asymmetric` are for both kinds of tensors or a mapping {activation: ..., weight: ...}. quantized_input_stats lists
+/// for each input null or [mean, std] as TensorFlow Lite defines them: the real number is (q - mean) / std for q in [0,
+/// 255]. `force_overwrite` and `remove_weights_after_load` are for whoever writes files. Throws Error listing every
+/// unknown key (with the nearest known one) and every bad value.
 QuantizationScheme parse_scheme(const std::string& text);
 
 /// An operator that stays float, and why.

@@ -10,6 +10,7 @@
 #include "arrays.h"
 #include "bindings.h"
 #include "tinyml/calibration.h"
+#include "tinyml/equalize.h"
 #include "tinyml/quantize.h"
 #include "tinyml/refine.h"
 #include "tinyml/remove_fake_quants.h"
@@ -43,6 +44,17 @@ std::pair<Graph, QuantizationReport> quantize_graph(const Graph& graph, const st
   return {std::move(quantized), std::move(report)};
 }
 
+/// The new data of the parameters whose data is another than before, by name.
+nb::dict changed_bindings(const Graph& before, const Graph& after) {
+  nb::dict changed;
+  for (const Binding& binding : after.bindings()) {
+    const Binding* old = before.find_binding(binding.fqn);
+    if (old->data.storage().data() == binding.data.storage().data()) continue;
+    changed[binding.fqn.c_str()] = to_array(binding.data);
+  }
+  return changed;
+}
+
 /// The new data of the parameters that refine() changes, by name, and what became of each layer.
 std::pair<nb::dict, std::vector<RefinedLayer>> refine_graph(const Graph& graph, const nb::list& samples,
                                                             bool round_weights, bool correct_bias) {
@@ -57,13 +69,7 @@ std::pair<nb::dict, std::vector<RefinedLayer>> refine_graph(const Graph& graph, 
     const nb::gil_scoped_release unlock;
     refined = refine(graph, tensors, {round_weights, correct_bias}, &layers);
   }
-  nb::dict changed;
-  for (const Binding& binding : refined.bindings()) {
-    const Binding* before = graph.find_binding(binding.fqn);
-    if (before->data.storage().data() == binding.data.storage().data()) continue;
-    changed[binding.fqn.c_str()] = to_array(binding.data);
-  }
-  return {std::move(changed), std::move(layers)};
+  return {changed_bindings(graph, refined), std::move(layers)};
 }
 
 }  // namespace
@@ -84,6 +90,16 @@ void bind_quantize(nb::module_& module) {
       .def_ro("nearest_error", &RefinedLayer::nearest_error)
       .def_ro("rounded_error", &RefinedLayer::rounded_error)
       .def_ro("bias_corrected", &RefinedLayer::bias_corrected);
+  module.def(
+      "equalize_layers",
+      [](const Graph& graph) {
+        std::vector<std::pair<std::string, std::string>> pairs;
+        Graph result = equalize_layers(graph, &pairs);
+        nb::dict changed = changed_bindings(graph, result);
+        return nb::make_tuple(std::move(result), std::move(changed), std::move(pairs));
+      },
+      nb::arg("graph"),
+      "Cross-layer equalization: (graph, new data by parameter name, module paths of first and second layers).");
   module.def("refine", &refine_graph, nb::arg("graph"), nb::arg("samples"), nb::arg("round_weights"),
              nb::arg("correct_bias"),
              "(new data by parameter name, list of RefinedLayer) of a calibrated graph; a sample is a list of arrays.");

@@ -33,6 +33,7 @@ _LAZY: dict[str, str] = {
     "TFLiteConverter": "tinyml.convert",
     "IdentityChannelPruner": "tinyml.prune",
     "OneShotChannelPruner": "tinyml.prune",
+    "cross_layer_equalize": "tinyml.equalization",
     "explain": "tinyml.explanation",
     "info": "tinyml.tflite",
     "measure_latency": "tinyml.latency",

@@ -58,13 +58,16 @@ class _Quantizer:
         self.weights_path = self.work_dir / f"{stem}_q.pth"
         self.report: _core.QuantizationReport | None = None
         """What was quantized and what was not, and why; set by quantize()."""
+        self.equalized: list[tuple[str, str]] = []
+        """The pairs of layers that ``cross_layer_equalization`` changed; set by quantize()."""
         self._graph: _core.Graph | None = None
 
     def _make_module(self) -> nn.Module:
         """The quantized model from its code, with weights, in eval mode."""
-        graph, self.report = _core.quantize(
-            trace(self.model, self.dummy_input), json.dumps(self.config), self.weights_only
-        )
+        original = trace(self.model, self.dummy_input)
+        if self.config.get("cross_layer_equalization"):
+            original, _, self.equalized = _core.equalize_layers(original)
+        graph, self.report = _core.quantize(original, json.dumps(self.config), self.weights_only)
         module, written = make_module(
             graph, self.py_path, self.weights_path, self.class_name, self.force_overwrite
         )

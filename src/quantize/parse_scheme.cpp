@@ -52,6 +52,10 @@ class SchemeReader {
              }},
             {"remove_weights_after_load",
              [&](const YAML::Node& node) { read_bool(node, "remove_weights_after_load"); }},
+            {"cross_layer_equalization",
+             [&](const YAML::Node& node) {
+               scheme.cross_layer_equalization = read_bool(node, "cross_layer_equalization");
+             }},
             {"force_overwrite", [&](const YAML::Node& node) { read_bool(node, "force_overwrite"); }},
         });
     if (actions_.IsDefined() && !actions_.IsNull()) read_actions(scheme);

@@ -1,0 +1,31 @@
+"""Cross-layer equalization of a float model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from tinyml import _core
+from tinyml.capture import trace
+
+
+def cross_layer_equalize(model: nn.Module, dummy_input: Any) -> list[tuple[str, str]]:
+    """Even out the ranges of channels between layers, in place; the model computes what it did.
+
+    Each channel between two layers (through ReLU, leaky ReLU, PReLU, pooling, zero padding,
+    flattening) is divided by a number in the first and multiplied by it in the second, so that the
+    largest weights on both sides are equal (Nagel et al., Data-Free Quantization, 2019). It helps
+    where one scale serves a whole weight (``per_tensor: true``); with one for each output channel
+    it may gain or lose. Call it on the trained float model before quantizing.
+
+    Returns (first, second) module paths of what was equalized; empty when nothing could be.
+    Raises tinyml.Error for a model that cannot be captured or has FakeQuants.
+    """
+    _, changed, pairs = _core.equalize_layers(trace(model, dummy_input))
+    tensors = model.state_dict(keep_vars=True)
+    with torch.no_grad():
+        for name, value in changed.items():
+            tensors[name].copy_(torch.tensor(value))
+    return pairs
