@@ -85,7 +85,7 @@ struct Cut {
 /// What stays of a model: enough to cut another checkpoint of it alike.
 struct PruningPlan {
   std::string metric;
-  std::vector<Cut> cuts;           ///< In execution order; dimensions that stay whole are not listed.
+  std::vector<Cut> cuts;                ///< In execution order; dimensions that stay whole are not listed.
   DependencyOptions dependencies = {};  ///< With which the model's dependencies are found to apply it.
 };
 /// JSON with a format version: {"format": "tinyml.pruning_plan", "version": 1, "metric": ..., "cuts": [...]}.

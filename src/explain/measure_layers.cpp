@@ -17,8 +17,8 @@ struct Variant {
   std::vector<size_t> from_file;  // Probes whose values are inputs, behind the graph's own.
 };
 
-// Without activation FakeQuants; those that the file holds are replaced by inputs where `local` says so. Weights are
-// rounded where `weights` says so. `more`: other values that are wanted.
+// Without activation FakeQuants; those that the file holds are replaced by inputs where `local` says so. Weights, and
+// values that the file does not show, are rounded where `weights` says so. `more`: other values that are wanted.
 Variant make_variant(const Graph& graph, const std::vector<Probe>& probes, bool local, bool weights,
                      const std::vector<ValueId>& more) {
   Variant variant{graph, {}, {}};
@@ -35,10 +35,11 @@ Variant make_variant(const Graph& graph, const std::vector<Probe>& probes, bool 
     const Node& node = graph.node(id);
     if (!node.op.starts_with("aten.fake_quantize_per_")) continue;
     const auto probe = index.find(id);
-    if (probe == index.end() && weights) continue;
+    const bool known = probe != index.end() && probes[probe->second].tensor != tflite::kNoTensor;
+    if (!known && weights) continue;  // Weights, and values that the file rounds without showing them.
     const ValueId output = node.output();
     ValueId source = node.arg("self").as_value();
-    if (probe != index.end() && local && probes[probe->second].tensor != tflite::kNoTensor) {
+    if (known && local) {
       source = g.add_input(fmt::format("file_{}", probe->second), graph.tensor_type(output));
       variant.from_file.push_back(probe->second);
     }

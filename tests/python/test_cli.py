@@ -105,7 +105,9 @@ OUTPUTS = {
     "deps": (),
     "codegen": ("-o", "out.py"),
     "prune": ("--sparsity", "0.5", "-o", "out.pt2"),
+    "profile": ("-o", "table.json"),
     "quantize": ("-o", "out.pt2"),
+    "sensitivity": ("--calibration", __file__),  # the model is read first
     "convert": ("-o", "out.tflite"),
 }
 
