@@ -72,3 +72,24 @@ def test_an_attribute_that_is_no_size_among_zero_arguments() -> None:
     model, x = build(First), torch.randn(TOKENS, dtype=torch.float64)
     prune_and_compare(model, (x,), "l2_norm", True)
     assert model.version == 7
+
+
+def test_what_the_code_cannot_follow_stays_whole_and_the_rest_is_pruned_in_place() -> None:
+    torch.manual_seed(0)
+    layer = torch.nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+    original = torch.nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).double().eval()
+    x = torch.randn(1, 6, 16, dtype=torch.float64)
+    model = copy.deepcopy(original)
+    pruner = OneShotChannelPruner(model, x, {"sparsity": 0.5})
+    with pytest.warns(UserWarning, match=r"Left whole: layers\.0\.self_attn, layers\.1\.self_attn"):
+        assert pruner.prune() is model
+    assert [block.linear1.out_features for block in model.layers] == [16, 16]
+    assert model.layers[0].self_attn.in_proj_weight.shape == (48, 16)
+    assert_equal(model(x), masked(original, pruner.plan)(x))
+
+    pruner = OneShotChannelPruner(original, x, {"sparsity": 0.5})
+    with pytest.warns(UserWarning, match="own code cannot run with fewer channels"):
+        module = pruner.prune(in_place=False)
+    assert module is not original
+    assert original.layers[0].linear1.out_features == 32
+    assert sum(p.numel() for p in module.parameters()) < sum(p.numel() for p in model.parameters())

@@ -134,6 +134,17 @@ class LiveModel:
         self.removed = removed
         self._set_graph(pruned)
 
+    def problem_of(self, plan: PruningPlan) -> str | None:
+        """Why the module's own code could not follow this plan, or None; nothing is changed."""
+        pruned = _core.apply_plan(self.graph, self.dependencies, plan)
+        inference = self._cut_inference(plan) if self._trains_more else pruned
+        surgery = Surgery(self.module, plan)
+        try:
+            surgery.cut(_core.module_sizes(self.graph), _core.module_sizes(pruned))
+            return self._follow(surgery, _core.size_arguments(self.graph, pruned), inference)
+        finally:
+            surgery.restore()
+
     def _follow(
         self, surgery: Surgery, sizes: list[tuple[str, int, int]], pruned: Graph
     ) -> str | None:

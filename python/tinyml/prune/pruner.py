@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from torch import nn
 
 from tinyml import _core
@@ -130,15 +132,22 @@ class ChannelPruner:
             raise Error("there is no plan to save: call prune() first")
         self.plan.save(os.fspath(path))
 
-    def make_plan(self, batches: Iterable[Any] | None = None) -> PruningPlan:
+    def make_plan(
+        self, batches: Iterable[Any] | None = None, config: str | None = None
+    ) -> PruningPlan:
         """What this configuration would remove now; nothing is changed.
 
         batches: training data for the metrics of activations (hrank, apoz).
+        config: another configuration, as YAML or JSON text.
         """
         self._live.refresh()
         data = gather(self._live, self._metric, batches)
         return _core.plan_pruning(
-            self._live.graph, self.dependencies, self._config, latency=self._latency, **data
+            self._live.graph,
+            self.dependencies,
+            self._config if config is None else config,
+            latency=self._latency,
+            **data,
         )
 
     def sensitivity(
@@ -256,18 +265,54 @@ class OneShotChannelPruner(ChannelPruner):
         self,
         plan: PruningPlan | str | os.PathLike[str] | None = None,
         batches: Iterable[Any] | None = None,
+        in_place: bool = True,
     ) -> nn.Module:
         """Prune the model in place and return the module to go on with: the model itself.
 
-        A model whose Python code has sizes written into it cannot run with fewer channels. It is
-        left as it was, a warning names the line, and the module of the generated code is returned.
+        Where the model's Python code has sizes written into it, it cannot run with fewer channels:
+        those layers stay whole, and a warning names them and the line. If nothing else can be
+        pruned, or with `in_place=False`, or with a plan given, the model is left as it was then,
+        and the module of the generated code is returned, with everything pruned.
 
         plan: one made before (or its file), for another checkpoint of the same model.
         batches: training data for the metrics of activations (hrank, apoz).
         """
         if self._masks is not None:
             return self.apply_mask()
-        return self._cut(self._resolve(plan, batches))
+        chosen = self._resolve(plan, batches)
+        if plan is None and in_place:
+            problem = self._live.problem_of(chosen)
+            if problem is not None:
+                chosen = self._plan_in_place(problem, batches) or chosen
+        return self._cut(chosen)
+
+    def _plan_in_place(self, problem: str, batches: Iterable[Any] | None) -> PruningPlan | None:
+        """A plan that leaves alone what the model's own code cannot follow, with a warning; None
+        if there is no such plan that meets the configuration."""
+        settings = yaml.safe_load(self._config) or {}
+        plain = {key: settings[key] for key in ("attention",) if key in settings}
+        stuck: list[str] = []
+        alone = _core.sensitivity_plans(
+            self._live.graph, self.dependencies, json.dumps(plain), [0.5]
+        )
+        for _, _, _, plan in alone:
+            if plan.cuts and self._live.problem_of(plan) is not None:
+                stuck += [cut.parameter for cut in plan.cuts if cut.dimension == 0]
+        excluded = [*settings.get("exclude_ops", []), *dict.fromkeys(stuck)]
+        try:
+            result = self.make_plan(batches, json.dumps(settings | {"exclude_ops": excluded}))
+        except Error:
+            return None
+        if not stuck or not result.cuts or self._live.problem_of(result) is not None:
+            return None
+        layers = list(dict.fromkeys(name.rpartition(".")[0] or name for name in stuck))
+        warnings.warn(
+            f"the model's own code cannot run with fewer channels everywhere: {problem}. Left "
+            f"whole: {', '.join(layers)}. prune(in_place=False) prunes them as well and returns "
+            "the generated code's module.",
+            stacklevel=3,
+        )
+        return result
 
 
 class IdentityChannelPruner(ChannelPruner):
