@@ -36,7 +36,7 @@ std::string item_text(const SchemaType& type, const Argument& argument, const Va
     case SchemaKind::kScalar:
       return scalar_text(argument, value_text);
     case SchemaKind::kString:
-      return cpp_string(argument.as_string());
+      return string_literal(argument.as_string());
     case SchemaKind::kScalarType:
       return cpp_scalar_type(argument.as_scalar_type());
     case SchemaKind::kLayout:

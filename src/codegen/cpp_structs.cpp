@@ -179,7 +179,7 @@ void CppStructBuilder::write_members(const std::string& path, Draft& draft) cons
     const bool parameter = binding.kind == BindingKind::kParameter;
     const bool trainable = is_floating_point(binding.data.type());
     draft.constructor += member + " = register_" + (parameter ? "parameter" : "buffer") + "(" +
-                         cpp_string(tensor.name) + ", " + zeros(binding.data) +
+                         string_literal(tensor.name) + ", " + zeros(binding.data) +
                          (parameter && !trainable ? ", false" : "") + ");\n";
   }
   for (const std::string& name : info.children) {
@@ -188,7 +188,8 @@ void CppStructBuilder::write_members(const std::string& path, Draft& draft) cons
     const std::string member = cpp_name(name);
     const bool holder = module.kind != CppLayer::Kind::kStruct;
     draft.members += "  " + declared_type(module) + " " + member + (holder ? "{nullptr};\n" : ";\n");
-    draft.constructor += "    " + member + " = register_module(" + cpp_string(name) + ", " + module.construct + ");\n";
+    draft.constructor +=
+        "    " + member + " = register_module(" + string_literal(name) + ", " + module.construct + ");\n";
   }
   if (!tensors.empty()) draft.members += "  torch::Tensor " + join(tensors, ", ") + ";\n";
 }

@@ -123,19 +123,6 @@ std::string cpp_double(double value) {
   return float_literal(value);
 }
 
-std::string cpp_string(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    if (c == '\n') {
-      out += "\\n";
-    } else {
-      out += c;
-    }
-  }
-  return out + '"';
-}
-
 std::string cpp_scalar_type(ScalarType type) {
   const std::string name(name_of(type));
   if (name == "bool") return "torch::kBool";

@@ -12,7 +12,6 @@ namespace tinyml::codegen {
 
 /// A double as C++ reads it back exactly: "0.1", "2.0", "std::numeric_limits<double>::infinity()".
 std::string cpp_double(double value);
-std::string cpp_string(std::string_view text);
 /// "torch::kFloat32".
 std::string cpp_scalar_type(ScalarType type);
 /// The name of a member or variable that stands for a module, tensor or value of that name: no keyword, no name that

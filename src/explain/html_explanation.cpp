@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "graph/escape_html.h"
 #include "tinyml/explain.h"
 
 namespace tinyml {
@@ -18,37 +19,14 @@ td.number { text-align: right; white-space: nowrap; } .bar { width: 12em; }
 .bar div { background: #2f6fde; height: .55em; margin: .2em 0; } .bar div.alone { background: #7fb069; }
 .bad { color: #b3261e; } .muted { color: #69728a; font-size: .9em; })";
 
-std::string escape(const std::string& text) {
-  std::string result;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        result += "&amp;";
-        break;
-      case '<':
-        result += "&lt;";
-        break;
-      case '>':
-        result += "&gt;";
-        break;
-      case '"':
-        result += "&quot;";
-        break;
-      default:
-        result += c;
-    }
-  }
-  return result;
-}
-
 std::string bar(double snr_db, const char* style) {
   const double share = std::isnan(snr_db) ? 0 : std::clamp(snr_db / kFullBar, 0.0, 1.0);
   return fmt::format("<div class=\"{}\" style=\"width:{:.0f}%\"></div>", style, 100 * share);
 }
 
 std::string row(const LayerError& layer) {
-  std::string text = fmt::format("<tr><td>{}<br><span class=\"muted\">{}{}</span></td>", escape(layer.name),
-                                 escape(layer.op), layer.kernel.empty() ? "" : ", " + escape(layer.kernel));
+  std::string text = fmt::format("<tr><td>{}<br><span class=\"muted\">{}{}</span></td>", escape_html(layer.name),
+                                 escape_html(layer.op), layer.kernel.empty() ? "" : ", " + escape_html(layer.kernel));
   if (layer.kernel.empty()) {
     text += "<td class=\"number\">-</td><td class=\"number\">-</td><td class=\"number\">-</td><td></td><td>";
   } else {
@@ -59,7 +37,7 @@ std::string row(const LayerError& layer) {
   }
   for (const ErrorFinding& finding : layer.findings) {
     text += fmt::format("<b>{}</b>: {}<br><span class=\"muted\">{}</span><br>", name_of(finding.cause),
-                        escape(finding.detail), escape(finding.remedy));
+                        escape_html(finding.detail), escape_html(finding.remedy));
   }
   return text + "</td></tr>\n";
 }
@@ -70,9 +48,9 @@ std::string to_html(const Explanation& explanation, const std::string& title) {
   std::string text = fmt::format(
       "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{0}</title><style>{1}\n</style></head>\n"
       "<body><h1>{0}</h1>\n",
-      escape(title), kStyle);
+      escape_html(title), kStyle);
   for (const OutputSnr& output : explanation.outputs) {
-    text += fmt::format("<p>Output <b>{}</b>: {:.1f} dB against the float model.</p>\n", escape(output.name),
+    text += fmt::format("<p>Output <b>{}</b>: {:.1f} dB against the float model.</p>\n", escape_html(output.name),
                         output.snr_db);
   }
   text +=

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <map>
 
+#include "graph/escape_html.h"
 #include "tinyml/pruning_report.h"
 
 namespace tinyml {
@@ -16,29 +17,6 @@ table { border-collapse: collapse; } th, td { padding: .25em .8em; text-align: r
 th:first-child, td:first-child { text-align: left; } .bar { width: 16em; }
 .bar div { background: #d7dde8; height: .9em; } .bar div div { background: #2f6fde; }
 svg text { font: 12px system-ui, sans-serif; fill: #1d2330; } .muted { color: #69728a; })";
-
-std::string escape(const std::string& text) {
-  std::string result;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        result += "&amp;";
-        break;
-      case '<':
-        result += "&lt;";
-        break;
-      case '>':
-        result += "&gt;";
-        break;
-      case '"':
-        result += "&quot;";
-        break;
-      default:
-        result += c;
-    }
-  }
-  return result;
-}
 
 double ratio(int64_t part, int64_t whole) {
   return whole > 0 ? static_cast<double>(part) / static_cast<double>(whole) : 1.0;
@@ -85,7 +63,7 @@ std::string bars(const PruningReport& report) {
     return seconds ? fmt::format("{:.3f}", 1e3 * *seconds) : std::string("\u2013");
   };
   for (const SubgraphChange& change : report.subgraphs) {
-    text += fmt::format("<tr><td>{}</td>", escape(change.name));
+    text += fmt::format("<tr><td>{}</td>", escape_html(change.name));
     text += change_cell(commas(change.units_before), commas(change.units_after));
     text += change_cell(commas(change.macs_before), commas(change.macs_after));
     text += change_cell(commas(change.parameters_before), commas(change.parameters_after));
@@ -136,7 +114,7 @@ std::string diagram(const PruningReport& report) {
         "<circle cx=\"{:.0f}\" cy=\"{:.0f}\" r=\"4\" fill=\"{}\"/><text x=\"{:.0f}\" y=\"{:.0f}\">{}"
         "</text><text x=\"{:.0f}\" y=\"{:.0f}\" text-anchor=\"end\">{} of {}</text><circle "
         "cx=\"{:.0f}\" cy=\"{:.0f}\" r=\"2\" fill=\"#69728a\"/>\n",
-        kAxis, y, color_of(layer.subgraph), kNames, y + 4, escape(layer.name), kWidth - kAxis - 15, y + 4,
+        kAxis, y, color_of(layer.subgraph), kNames, y + 4, escape_html(layer.name), kWidth - kAxis - 15, y + 4,
         layer.channels_after, layer.channels_before, kWidth - kAxis, y);
   }
   return text + "</svg>\n";
@@ -147,7 +125,7 @@ std::string pinned(const PruningReport& report) {
   std::string text = "<h2>What stays, and why</h2>\n<table><tr><th>layer</th><th>kept</th><th>reason</th></tr>\n";
   for (const PinnedAxis& axis : report.pinned) {
     text += fmt::format("<tr><td>{}</td><td>{} of {}</td><td style=\"text-align:left\">{}</td></tr>\n",
-                        escape(axis.fqn), axis.pinned, axis.size, escape(axis.reason.what));
+                        escape_html(axis.fqn), axis.pinned, axis.size, escape_html(axis.reason.what));
   }
   return text + "</table>\n";
 }
@@ -158,7 +136,7 @@ std::string to_html(const PruningReport& report, const std::string& title) {
   std::string page = fmt::format(
       "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{0}</title>"
       "<style>{1}</style></head>\n<body><h1>{0}</h1>\n",
-      escape(title), kStyle);
+      escape_html(title), kStyle);
   page += totals(report);
   page +=
       "<h2>Subgraphs</h2><p class=\"muted\">Channels that live and die together. Arithmetic, weights, latency: of the "

@@ -9,7 +9,8 @@ import torch
 
 from tinyml import _core
 from tinyml._core import Error
-from tinyml.prune.live import LiveModel, tensors_in
+from tinyml.nested import leaves
+from tinyml.prune.live import LiveModel
 from tinyml.prune.surgery import attribute_of
 
 Metric = Callable[[str, torch.Tensor], Any]
@@ -28,7 +29,7 @@ def gather(live: LiveModel, metric: str | Metric, batches: Iterable[Any] | None)
                 f"the metric '{metric}' measures activations: give prune(batches=...) some batches "
                 "of training data"
             )
-        return {"batches": [[t.detach().cpu() for t in tensors_in(batch)] for batch in batches]}
+        return {"batches": [[t.detach().cpu() for t in leaves(batch)] for batch in batches]}
     return {}
 
 

@@ -9,7 +9,6 @@ import os
 import tempfile
 import traceback
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from torch import nn
 from tinyml import _core
 from tinyml._core import Error, Graph, PruningPlan
 from tinyml.capture import capture_modes, trace
+from tinyml.nested import leaves
 from tinyml.prune.attributes import size_assignments
 from tinyml.prune.branches import clear_branch
 from tinyml.prune.surgery import Surgery, attribute_of
@@ -202,13 +202,13 @@ class LiveModel:
             return f"'{missing[0]}' is captured as a constant and no attribute of the model"
         try:
             with capture_modes(self.module), torch.no_grad():
-                outputs = tensors_in(self.module(*self.dummy_input))
+                outputs = leaves(self.module(*self.dummy_input))
             if self._trains_more:
                 with capture_modes(self.module, training_code=True), torch.no_grad():
                     self.module(*self.dummy_input)
         except Exception as error:  # The user's code may raise anything.
             return f"{_user_line(error)}{type(error).__name__}: {error}"
-        inputs = [value.detach().cpu() for value in tensors_in(self.dummy_input)]
+        inputs = [value.detach().cpu() for value in leaves(self.dummy_input)]
         expected = [value for value in pruned.evaluate(*inputs) if value is not None]
         if len(outputs) != len(expected):
             return "it returns another number of outputs"
@@ -238,17 +238,6 @@ class LiveModel:
         if first is not None:
             module.to(first.device)
         return module.train(self.module.training)
-
-
-def tensors_in(value: Any) -> list[torch.Tensor]:
-    """All tensors in nested tuples, lists and dicts, in order."""
-    if isinstance(value, torch.Tensor):
-        return [value]
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, (tuple, list)):
-        return [tensor for item in value for tensor in tensors_in(item)]
-    return []
 
 
 def _user_line(error: Exception) -> str:

@@ -18,8 +18,9 @@ from tinyml import _core
 from tinyml._core import Error, Graph, LatencyTable, ModelCost, PruningPlan
 from tinyml.capture import capture_modes
 from tinyml.latency import Latency, measure_latency
+from tinyml.nested import leaves
 from tinyml.prune.importance import Metric, gather
-from tinyml.prune.live import LiveModel, tensors_in
+from tinyml.prune.live import LiveModel
 from tinyml.prune.masks import Masks
 
 Config = Mapping[str, Any] | str | os.PathLike[str] | None
@@ -232,7 +233,7 @@ class ChannelPruner:
         if self._before is None or self.plan is None:
             raise Error("there is nothing to reconstruct: call prune() first")
         self._live.refresh()
-        data = [[t.detach().cpu() for t in tensors_in(batch)] for batch in batches]
+        data = [[t.detach().cpu() for t in leaves(batch)] for batch in batches]
         graph, layers = _core.reconstruct_layers(
             *self._before, self.plan, self._live.graph, data, ridge, positions
         )
