@@ -25,7 +25,7 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
 from data import Cifar
-from models import ResNet8
+from models import MobileNetV1, ResNet8
 from trainer import Trainer, accuracy
 
 from tinyml import (
@@ -36,9 +36,18 @@ from tinyml import (
     ProgressivePruner,
 )
 
+
+def mobilenet_v1() -> nn.Module:
+    """MobileNetV1-0.5 whose first convolution keeps the 32 x 32 pixels: 12 M MACs."""
+    model = MobileNetV1(num_classes=10, width=0.5)
+    model.model[0][0].stride = (1, 1)
+    return model
+
+
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "resnet8": ResNet8,
     "resnet8_w24": lambda: ResNet8(width=1.5),
+    "mobilenet_v1_0.5": mobilenet_v1,
 }
 DUMMY = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
