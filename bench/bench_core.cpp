@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "analysis/graph_builder.h"
 #include "tinyml/archive.h"
 #include "tinyml/convert.h"
 #include "tinyml/evaluate.h"
@@ -44,6 +45,36 @@ void analyze_and_plan(benchmark::State& state, const char* name) {
   }
 }
 
+/// Dependencies, plan for half of the FLOPs and cut: all but the proof.
+void prune(benchmark::State& state, const Graph& graph) {
+  PruningConfig config;
+  config.target_flops = 0.5;
+  for (auto _ : state) {
+    const DependencyGraph dependencies = analyze_dependencies(graph);
+    const PruningPlan plan = plan_pruning(graph, dependencies, config);
+    benchmark::DoNotOptimize(apply_plan(graph, dependencies, plan));
+  }
+}
+
+void plan_and_cut(benchmark::State& state, const char* name) { prune(state, normalize(read_pt2(model_path(name)))); }
+
+/// Residual units with dense ends, `nodes` operators in all.
+void plan_and_cut_generated(benchmark::State& state) {
+  tinyml::testing::GraphBuilder b;
+  ValueId x = b.conv("stem", b.input({1, 3, 8, 8}), 32);
+  for (int64_t i = 0; b.graph.node_count() < static_cast<size_t>(state.range(0)); ++i) {
+    const std::string name = "block" + std::to_string(i);
+    const ValueId y = b.relu(b.batch_norm(name + ".n", b.conv(name + ".a", x, 16, 1)));
+    if (i % 50 == 49) {
+      x = b.conv(name + ".mix", b.cat({x, y}), 32, 1);
+    } else {
+      x = b.relu(b.add(x, b.batch_norm(name + ".m", b.conv(name + ".b", y, 32, 1))));
+    }
+  }
+  b.output(b.conv("head", x, 4, 1));
+  prune(state, b.graph);
+}
+
 void convert_and_serialize(benchmark::State& state, const char* name) {
   const Graph graph = normalize(read_pt2(model_path(name)));
   for (auto _ : state) benchmark::DoNotOptimize(tflite::serialize_tflite(convert(graph).model));
@@ -67,6 +98,10 @@ BENCHMARK_CAPTURE(read_archive, resnet50, "resnet50.pt2")->Unit(benchmark::kMill
 BENCHMARK_CAPTURE(normalize_graph, mobilenet_v2, "mobilenet_v2.pt2")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(analyze, resnet50, "resnet50.pt2")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(analyze_and_plan, resnet50, "resnet50.pt2")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(plan_and_cut, resnet50, "resnet50.pt2")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(plan_and_cut, vit_base, "vit_base.pt2")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(plan_and_cut, densenet201, "densenet201.pt2")->Unit(benchmark::kMillisecond);
+BENCHMARK(plan_and_cut_generated)->Arg(1000)->Arg(5000)->Arg(20000)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(convert_and_serialize, mobilenet_v2, "mobilenet_v2.pt2")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(evaluate_in_float64, resnet50, "resnet50.pt2")->Unit(benchmark::kMillisecond);
 

@@ -6,13 +6,15 @@
 For each network (its small form), sparsity and metric the plan is proved against the masked
 original, as always before a cut; the generated code takes a training step; and the converted file
 runs in LiteRT and is compared with PyTorch. `--every n` takes each n-th combination, so that all
-networks, sparsities and metrics come by. Prints a line for each and fails if one failed.
-`--reasons` lists what cannot be pruned, and why.
+networks, sparsities and metrics come by. Prints a line for each and fails if one failed. With
+`--results FILE` the lines are added to the file, and combinations that succeeded there are not run
+again. `--reasons` lists what cannot be pruned, and why.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib.util
 import itertools
 import sys
@@ -75,23 +77,28 @@ def compare_file(graph: _core.Graph, model: nn.Module, inputs: tuple[torch.Tenso
     return worst
 
 
-def run(name: str, sparsity: float, metric: str, attention: str) -> str:
+@functools.lru_cache(maxsize=1)
+def captured(name: str) -> OneShotChannelPruner:
+    """One capture serves all combinations of a network."""
     entry = NETWORKS[name]
-    model, inputs = entry.small(), entry.example_inputs()
-    if metric == "taylor":
-        loss(model(*inputs)).backward()
-    config = {"sparsity": sparsity, "metrics": metric, "attention": attention}
+    return OneShotChannelPruner(entry.small(), entry.example_inputs())
+
+
+def run(name: str, sparsity: float, metric: str, attention: str) -> str:
+    inputs = NETWORKS[name].example_inputs()
     start = time.process_time()
-    pruner = OneShotChannelPruner(model, inputs, config)
+    pruner = captured(name).fork({"sparsity": sparsity, "metrics": metric, "attention": attention})
+    if metric == "taylor":
+        loss(pruner.model(*inputs)).backward()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         pruned = pruner.prune(batches=[inputs])
-    seconds = time.process_time() - start
     error = compare_file(pruner.graph, pruned, inputs)
     with tempfile.TemporaryDirectory() as folder:
         train_one_step(generated(pruner.graph, Path(folder)), inputs)
     if error > 1e-3:
         raise AssertionError(f"the file differs from PyTorch by {error:.1e}")
+    seconds = time.process_time() - start
     cost = pruner.calc_flops()
     how = "generated code" if any("own code" in str(w.message) for w in caught) else "in place"
     macs = cost.after.macs / cost.before.macs
@@ -102,10 +109,16 @@ def run(name: str, sparsity: float, metric: str, attention: str) -> str:
 
 
 def list_reasons(name: str, attention: str) -> None:
-    entry = NETWORKS[name]
-    pruner = OneShotChannelPruner(entry.small(), entry.example_inputs(), {"attention": attention})
+    pruner = captured(name).fork({"attention": attention})
     for axis in pruner.dependencies.pinned:
         print(f"  {axis.parameter} {axis.dimension}: {axis.pinned}/{axis.size}: {axis.reason}")
+
+
+def succeeded(results: Path | None) -> set[str]:
+    if results is None or not results.exists():
+        return set()
+    lines = results.read_text().splitlines()
+    return {line.partition(": ")[0] for line in lines if ": FAILED: " not in line}
 
 
 def main() -> None:
@@ -115,18 +128,27 @@ def main() -> None:
     parser.add_argument("--metrics", nargs="+", choices=METRICS, default=METRICS)
     parser.add_argument("--attention", choices=["head_dim", "heads"], default="head_dim")
     parser.add_argument("--every", type=int, default=1, help="each n-th combination only")
+    parser.add_argument("--results", type=Path, help="file of lines to go on from")
     parser.add_argument("--reasons", action="store_true", help="list what stays, and why")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     failed = []
+    done = succeeded(arguments.results)
     combinations = itertools.product(arguments.networks, arguments.sparsities, arguments.metrics)
     for name, sparsity, metric in itertools.islice(combinations, 0, None, arguments.every):
-        label = f"{name} {sparsity:.0%} {metric}"
+        heads = " heads" if arguments.attention == "heads" else ""
+        label = f"{name} {sparsity:.0%} {metric}{heads}"
+        if label in done:
+            continue
         try:
-            print(f"{label}: {run(name, sparsity, metric, arguments.attention)}", flush=True)
+            line = f"{label}: {run(name, sparsity, metric, arguments.attention)}"
         except Exception as error:  # all are told, then the run fails
             failed.append(label)
-            print(f"{label}: FAILED: {type(error).__name__}: {error}", flush=True)
+            line = f"{label}: FAILED: {type(error).__name__}: {error}".replace("\n", " | ")
+        print(line, flush=True)
+        if arguments.results is not None:
+            with arguments.results.open("a") as file:
+                file.write(line + "\n")
     if arguments.reasons:
         for name in arguments.networks:
             print(name)

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "prune/gather_indices.h"
+
 namespace tinyml::prune {
 namespace {
 
@@ -33,7 +35,7 @@ Tensor cut_groups(const Tensor& data, int64_t groups, const std::vector<bool>& r
     if (own_rows.empty()) continue;
     const Tensor part =
         rows_of(data, static_cast<int64_t>(group * row_run), static_cast<int64_t>((group + 1) * row_run));
-    parts.push_back(part.index_select(0, own_rows).index_select(1, own_columns).contiguous());
+    parts.push_back(gather_indices(part, {{0, own_rows}, {1, own_columns}}));
     kept_rows += static_cast<int64_t>(own_rows.size());
     if (parts.back().size(1) != parts.front().size(1))
       throw Error("the groups of a weight keep different numbers of channels");
@@ -69,12 +71,13 @@ Tensor cut_tensor(const Tensor& data, const std::vector<const BindingAxis*>& axe
     }
     result = cut_groups(data, (*grouped)->groups, rows, alive[static_cast<size_t>(grouped - axes.begin())]);
   }
+  std::vector<Selection> selections;
   for (size_t i = 0; i < axes.size(); ++i) {
     if (axes[i]->groups > 1 || (grouped != axes.end() && axes[i]->dim == 0)) continue;
     if (std::find(alive[i].begin(), alive[i].end(), false) == alive[i].end()) continue;
-    result = result.index_select(axes[i]->dim, indices_of(alive[i], 0, alive[i].size()));
+    selections.push_back({axes[i]->dim, indices_of(alive[i], 0, alive[i].size())});
   }
-  return result;
+  return gather_indices(result, std::move(selections));
 }
 
 Tensor mask_tensor(const Tensor& data, const std::vector<const BindingAxis*>& axes,

@@ -367,3 +367,20 @@ def test_the_same_config_gives_the_same_plan() -> None:
             pruner.prune()
         plans.append(pruner.plan.to_json())
     assert plans[0] == plans[1]
+
+
+def test_forks_prune_copies() -> None:
+    model, x = make("CrossingCats")
+    model(x).sum().backward()
+    first = OneShotChannelPruner(model, x)
+    before = model(x)
+    taylor = first.fork({"metrics": "taylor", "sparsity": 0.5})
+    taylor.prune()
+    again = OneShotChannelPruner(copy.deepcopy(model), x)
+    for mine, theirs in zip(model.parameters(), again.model.parameters(), strict=True):
+        theirs.grad = mine.grad
+    assert taylor.plan.to_json() == again.fork({"metrics": "taylor"}).make_plan().to_json()
+    assert_equal(model(x), before, 1e-9)
+    assert_equal(taylor.model(x), masked(model, taylor.plan)(x), 1e-9)
+    with pytest.raises(Error, match="fork a pruner before that"):
+        taylor.fork()

@@ -134,6 +134,23 @@ def test_netadapt_takes_the_best_candidate() -> None:
         NetAdaptPruner(make(), DUMMY, config, train=trainer)
 
 
+def test_netadapt_reaches_a_twentieth() -> None:
+    """Where no layer alone can give a whole step, smaller steps follow."""
+    model = ZOO["resnet8"].build()
+    config = {"target": {"flops": 0.05}, "first_reduction": 0.2, "decay": 0.9}
+    qualities = torch.rand(500, generator=torch.Generator().manual_seed(0)).tolist()
+    pruner = NetAdaptPruner(
+        model,
+        ZOO["resnet8"].example_input(full=True),
+        config,
+        train=lambda model, segment: None,
+        evaluate=lambda model: qualities.pop(),
+    )
+    pruner.prune()
+    cost = pruner.calc_flops()
+    assert 0.04 < cost.after.macs / cost.before.macs <= 0.05
+
+
 @pytest.mark.parametrize("pruner_class", [ProgressivePruner, ADMMPruner])
 @pytest.mark.parametrize("stop_at", [1, 3])
 def test_resumes_after_a_kill(pruner_class, stop_at: int, tmp_path) -> None:
@@ -166,9 +183,7 @@ def test_configurations_are_checked() -> None:
     with pytest.raises(Error, match="unknown key 'iterations'"):
         GradualPruner(model, DUMMY, {"iterations": 2}, train=trainer)
     with pytest.raises(Error, match="'steps' must be"):
-        GradualPruner(
-            model, DUMMY, {"steps": 0, "target": {"flops": 0.5}}, train=trainer
-        ).prune()
+        GradualPruner(model, DUMMY, {"steps": 0, "target": {"flops": 0.5}}, train=trainer).prune()
     assert trainer.segments == []
 
 

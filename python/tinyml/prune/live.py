@@ -63,11 +63,11 @@ class LiveModel:
         self.dependencies = _core.analyze_dependencies(graph, self.whole_heads)
         self._inference = None
 
-    def fit(self, plan: PruningPlan) -> None:
-        """Find the dependencies that a plan made elsewhere was made with."""
-        if plan.whole_heads != self.whole_heads:
-            self.whole_heads = plan.whole_heads
-            self._set_graph(self.graph)
+    def find_dependencies(self, whole_heads: bool) -> None:
+        """Have the dependencies that plans with this setting are made with."""
+        if whole_heads != self.whole_heads:
+            self.whole_heads = whole_heads
+            self.dependencies = _core.analyze_dependencies(self.graph, whole_heads)
 
     def fork(self) -> LiveModel:
         """A copy whose module can be trained and cut on its own."""

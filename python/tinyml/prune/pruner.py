@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import warnings
@@ -255,12 +256,33 @@ class ChannelPruner:
             return self.make_plan(batches)
         self._live.refresh()
         chosen = plan if isinstance(plan, PruningPlan) else PruningPlan.load(os.fspath(plan))
-        self._live.fit(chosen)
+        self._live.find_dependencies(chosen.whole_heads)
         return chosen
 
 
 class OneShotChannelPruner(ChannelPruner):
     """Removes the least important channels of every layer, at once."""
+
+    def fork(
+        self, config: Config = None, *, latency: Latency | None = None
+    ) -> OneShotChannelPruner:
+        """A pruner of a copy of the model, gradients included, with another configuration.
+
+        The model is not captured anew, so trying many configurations costs little more than one.
+        """
+        if self.plan is not None or self._masks is not None:
+            raise Error("this model has been pruned: fork a pruner before that")
+        other = copy.copy(self)
+        other._metric, other._config = _read_config(config)
+        _core.check_pruning_config(other._config)
+        other._latency = _latency_of(latency, other._config)
+        self._live.refresh()
+        other._live = self._live.fork()
+        other._live.find_dependencies(_core.prunes_whole_heads(other._config))
+        other.model = other._live.module
+        for mine, theirs in zip(self.model.parameters(), other.model.parameters(), strict=True):
+            theirs.grad = None if mine.grad is None else mine.grad.clone()
+        return other
 
     def prune(
         self,
