@@ -71,6 +71,9 @@ struct OptimizeOptions {
   bool types_where_possible = false;  ///< An input or output that cannot have its type keeps FLOAT32, noted.
   WeightOptions weights;
   int max_transpose_rank = 0;  ///< No TRANSPOSE has more dimensions (3 or more); 0: any number.
+  /// Equal numbers in `shape` are equal sizes at all sizes of the inputs, as the lowering sets them; in a file, dynamic
+  /// sizes are often all 1, and passes work at others.
+  bool sizes_are_generic = false;
   /// Hears, in a sentence, of what could not be done as asked.
   std::function<void(const std::string&)> note;
   /// Called after every pass that changed something, with its name: for dumps and checks.

@@ -9,6 +9,8 @@
 #include "lower/convert_report.h"
 #include "lower/dynamic/dynamic_model.h"
 #include "lower/pass_dump.h"
+#include "tflite/dynamic/example_sizes.h"
+#include "tflite/dynamic/reshape_operands.h"
 #include "tinyml/functionalize.h"
 #include "tinyml/lower.h"
 #include "tinyml/tflite_passes.h"
@@ -86,6 +88,7 @@ ConvertResult convert(const Graph& graph, const ConvertOptions& options) {
   optimization.input_types = std::move(types.inputs);
   optimization.output_types = std::move(types.outputs);
   optimization.target = options.target;
+  optimization.sizes_are_generic = dynamic;
   optimization.forms = options.forms;
   optimization.integers = options.integers;
   optimization.weights = weights_of(options, graph);
@@ -99,9 +102,9 @@ ConvertResult convert(const Graph& graph, const ConvertOptions& options) {
   }
   const tflite::LayoutReport orders = tflite::optimize(result.model, optimization);
   if (dynamic) {
-    lowering::make_reshape_operands(result.model);
+    tflite::make_reshape_operands(result.model);
     tflite::verify(result.model);  // at the sizes of the sample too
-    lowering::set_example_sizes(result.model, examples);
+    tflite::set_example_sizes(result.model, examples);
     dump.write("set_example_sizes", result.model);
   }
   tflite::verify(result.model);

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "lower/dynamic/dynamic_model.h"
+#include "tflite/dynamic/example_sizes.h"
 #include "lower/input_statistics.h"
 #include "lower/lower_graph.h"
 #include "lower/prepare.h"
@@ -200,7 +201,7 @@ tflite::Model lower(const Graph& graph, const LowerOptions& options) {
     return std::move(lowered.model);
   }
   lowering::DynamicModel dynamic = lowering::lower_dynamic(graph, options);
-  lowering::set_example_sizes(dynamic.model, dynamic.examples);
+  tflite::set_example_sizes(dynamic.model, dynamic.examples);
   return std::move(dynamic.model);
 }
 

@@ -1,7 +1,11 @@
 // The order of the passes.
 #include <algorithm>
+#include <map>
 #include <string_view>
 
+#include "tflite/dynamic/example_sizes.h"
+#include "tflite/dynamic/generic_sizes.h"
+#include "tflite/dynamic/reshape_operands.h"
 #include "tflite/options_codec.h"
 #include "tflite/passes/forms/forms.h"
 #include "tflite/passes/make_unsigned.h"
@@ -151,6 +155,8 @@ LayoutReport optimize(Model& model, const OptimizeOptions& options) {
   if (auto misfits = find_misfits(model); !misfits.empty()) {
     throw Error("the model cannot be optimised, it is not sound:", std::move(misfits));
   }
+  std::map<int32_t, int32_t> examples;
+  if (!options.sizes_are_generic) examples = set_generic_sizes(model, true);
   Placeholders placeholders(model);
   Pipeline pipeline(model, options);
   pipeline.run("remove_dead_code", remove_dead_code);
@@ -197,6 +203,10 @@ LayoutReport optimize(Model& model, const OptimizeOptions& options) {
   pipeline.run("protect_shared_memory", protect_shared_memory);
   placeholders.remove();
   drop_unused_tensors(model);
+  if (!examples.empty()) {
+    make_reshape_operands(model);
+    set_example_sizes(model, examples);
+  }
   pipeline.report("drop_unused_tensors");
   return layout;
 }

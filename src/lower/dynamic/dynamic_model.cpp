@@ -6,16 +6,17 @@
 #include <optional>
 #include <utility>
 
-#include "lower/dynamic/size_source.h"
 #include "lower/lower_graph.h"
 #include "lower/signature.h"
+#include "tflite/dynamic/size_source.h"
 #include "tinyml/functionalize.h"
 
 namespace tinyml::lowering {
 namespace {
 
-using tflite::kNoTensor;
-using tflite::Op;
+using tflite::find_formula;
+using tflite::is_constant;
+using tflite::Samples;
 
 constexpr int kAttempts = 12;
 
@@ -90,30 +91,6 @@ bool have_equal_tensor_counts(const std::vector<Lowered>& samples) {
   });
 }
 
-int32_t example_size(int32_t size, const std::map<int32_t, int32_t>& examples) {
-  const auto find = [&](int32_t x) {
-    const auto found = examples.find(x);
-    return found == examples.end() ? -1 : found->second;
-  };
-  if (const int32_t known = find(size); known >= 0) return known;
-  int32_t result = -1;
-  for (const auto& [sample, example] : examples) {  // merged with another size, or split by a constant
-    if (sample <= 1 || size <= 0) continue;
-    if (size % sample == 0) {
-      const int32_t other = find(size / sample);
-      if (other >= 0) return example * other;
-      result = example * (size / sample);
-    } else if (sample % size == 0 && example % (sample / size) == 0 && result < 0) {
-      result = example / (sample / size);
-    }
-  }
-  return result;
-}
-
-}  // namespace
-
-namespace {
-
 // The sizes are set before the graph is normalized, which works with them (views into slices).
 Lowered lower_at(const Graph& graph, const LowerOptions& options, const Assignment& assignment) {
   Lowered lowered = lower_graph(normalize(with_sizes(graph, assignment)), options, assignment);
@@ -146,74 +123,6 @@ DynamicModel lower_dynamic(const Graph& graph, const LowerOptions& options) {
   }
   throw Error("the dynamic sizes of the model cannot be told apart",
               "this is a defect of the converter; please report it");
-}
-
-void make_reshape_operands(tflite::Model& model) {
-  for (tflite::Subgraph& subgraph : model.subgraphs) {
-    SizeSource source(subgraph);
-    const auto add = [&](int id) {
-      const tflite::Tensor& tensor = subgraph.tensors[static_cast<size_t>(id)];
-      if (tensor.shape_signature.empty()) return;
-      std::vector<Samples> dims;
-      for (size_t i = 0; i < tensor.shape.size(); ++i) {
-        // A second, made-up sample tells dynamic sizes from constant ones.
-        const int64_t size = tensor.shape[i];
-        dims.push_back({size, tensor.shape_signature[i] < 0 ? size + 1 : size});
-      }
-      source.add(id, dims);
-    };
-    for (const int id : subgraph.inputs) add(id);
-    std::vector<tflite::Operator> operators = std::move(subgraph.operators);
-    subgraph.operators.clear();
-    for (tflite::Operator& op : operators) {
-      if (op.op == Op::RESHAPE && op.inputs.size() == 1) {
-        const tflite::Tensor out = subgraph.tensors[static_cast<size_t>(op.outputs[0])];
-        if (std::count(out.shape_signature.begin(), out.shape_signature.end(), -1) > 1) {
-          // One of them may be left to the runtime: the one hardest to compute, so try each.
-          int shape = kNoTensor;
-          for (size_t free = 0; free < out.shape.size() && shape == kNoTensor; ++free) {
-            if (out.shape_signature[free] >= 0) continue;
-            std::vector<Samples> elements;
-            for (size_t i = 0; i < out.shape.size(); ++i) {
-              const int64_t size = out.shape[i];
-              if (i == free) {
-                elements.push_back({-1, -1});
-              } else {
-                elements.push_back({size, out.shape_signature[i] < 0 ? size + 1 : size});
-              }
-            }
-            shape = source.vector_of(elements);
-          }
-          if (shape == kNoTensor) {
-            throw Error(fmt::format("the sizes of '{}' do not follow from those of tensors computed before", out.name),
-                        "keep all but one of its dimensions constant");
-          }
-          op.inputs.push_back(shape);
-        }
-      }
-      const std::vector<int> outputs = op.outputs;
-      subgraph.operators.push_back(std::move(op));
-      for (const int id : outputs) add(id);
-    }
-  }
-}
-
-void set_example_sizes(tflite::Model& model, const std::map<int32_t, int32_t>& examples) {
-  for (tflite::Subgraph& subgraph : model.subgraphs) {
-    for (tflite::Tensor& tensor : subgraph.tensors) {
-      if (tensor.shape_signature.empty()) continue;
-      for (size_t i = 0; i < tensor.shape.size(); ++i) {
-        if (tensor.shape_signature[i] >= 0) continue;
-        const int32_t size = example_size(tensor.shape[i], examples);
-        if (size < 0) {
-          throw Error(
-              fmt::format("the size {} of '{}' follows from no size of the model", tensor.shape[i], tensor.name),
-              "this is a defect of the converter; please report it");
-        }
-        tensor.shape[i] = size;
-      }
-    }
-  }
 }
 
 }  // namespace tinyml::lowering

@@ -8,7 +8,7 @@
 #include <set>
 
 #include "lower/dynamic/runtime_operand.h"
-#include "lower/dynamic/size_source.h"
+#include "tflite/dynamic/size_source.h"
 
 namespace tinyml::lowering {
 namespace {

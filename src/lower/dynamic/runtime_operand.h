@@ -2,10 +2,14 @@
 
 #include <vector>
 
-#include "lower/dynamic/size_source.h"
+#include "tflite/dynamic/size_source.h"
 #include "tinyml/tflite.h"
 
 namespace tinyml::lowering {
+
+using tflite::is_constant;
+using tflite::Samples;
+using tflite::SizeSource;
 
 /// A constant operand that differs from size to size.
 struct RuntimeOperand {

@@ -133,4 +133,15 @@ std::optional<Buffer> evaluate_creation(const Editor& editor, const Operator& op
   }
 }
 
+std::optional<Shape> strided_slice_shape(const Editor& editor, const Operator& op) {
+  const auto taken = taken_by(editor, op, editor.tensor(op.inputs[0]).shape);
+  if (!taken) return std::nullopt;
+  const int32_t shrunk = std::get<StridedSliceOptions>(op.options).shrink_axis_mask;
+  Shape shape;
+  for (size_t i = 0; i < taken->size(); ++i) {
+    if (i >= 31 || (shrunk >> i & 1) == 0) shape.push_back(static_cast<int32_t>((*taken)[i].count));
+  }
+  return shape;
+}
+
 }  // namespace tinyml::tflite

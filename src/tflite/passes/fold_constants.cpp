@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <functional>
@@ -10,6 +11,7 @@
 #include "tflite/passes/evaluate_choice.h"
 #include "tflite/passes/evaluate_creation.h"
 #include "tflite/passes/evaluate_movement.h"
+#include "tflite/passes/evaluate_operator.h"
 #include "tflite/passes/evaluate_reduction.h"
 #include "tflite/passes/passes.h"
 #include "tflite/quantized_values.h"
@@ -161,13 +163,28 @@ std::optional<Buffer> integer_arithmetic(const Operator& op, const Tensor& x, co
       return run([](U a, U b) { return a - b; });
     case Op::MUL:
       return run([](U a, U b) { return a * b; });
+    case Op::MAXIMUM:
+      return Buffer::of(broadcast<T>(x, y, out, [](T a, T b) { return std::max(a, b); }));
+    case Op::MINIMUM:
+      return Buffer::of(broadcast<T>(x, y, out, [](T a, T b) { return std::min(a, b); }));
+    case Op::FLOOR_DIV: {
+      const auto divisors = y.buffer.as<T>();
+      if (std::any_of(divisors.begin(), divisors.end(), [](T value) { return value == 0 || value == -1; })) {
+        return std::nullopt;
+      }
+      return Buffer::of(broadcast<T>(x, y, out, [](T a, T b) {
+        const T quotient = a / b;
+        return static_cast<T>(a % b != 0 && (a < 0) != (b < 0) ? quotient - 1 : quotient);
+      }));
+    }
     default:
       return std::nullopt;
   }
 }
 
-// The contents of the operator's only output, if this file knows how.
-std::optional<Buffer> evaluate(const Editor& editor, const Operator& op, bool dequantize) {
+}  // namespace
+
+std::optional<Buffer> evaluate_operator(const Editor& editor, const Operator& op, bool dequantize) {
   const Tensor& x = editor.tensor(op.inputs[0]);
   const Tensor& out = editor.tensor(op.outputs[0]);
   const bool is_float = x.type == Type::FLOAT32 && out.type == Type::FLOAT32;
@@ -221,8 +238,6 @@ std::optional<Buffer> evaluate(const Editor& editor, const Operator& op, bool de
   return evaluate_movement(editor, op);
 }
 
-}  // namespace
-
 int fold_constants(Subgraph& subgraph, bool dequantize) {
   Editor editor(subgraph);
   // Files of other origin need not say of every tensor that its size is dynamic.
@@ -238,7 +253,7 @@ int fold_constants(Subgraph& subgraph, bool dequantize) {
     for (int id : op.inputs) constant = constant && id != kNoTensor && editor.tensor(id).is_constant();
     constant = constant || (op.op == Op::SHAPE && is_static);
     if (!constant || editor.is_output(op.outputs[0]) || editor.tensor(op.outputs[0]).is_variable) continue;
-    auto contents = evaluate(editor, op, dequantize);
+    auto contents = evaluate_operator(editor, op, dequantize);
     if (!contents) continue;
     const int out = op.outputs[0];
     editor.remove(o);

@@ -309,11 +309,15 @@ const std::map<Op, Rule>& rules() {
         {Op::SPACE_TO_DEPTH, space_to_depth},
     };
     for (Op op : {Op::AVERAGE_POOL_2D, Op::MAX_POOL_2D, Op::L2_POOL_2D}) rows[op] = pooling;
-    for (Op op : {Op::MEAN, Op::SUM, Op::REDUCE_MAX, Op::REDUCE_MIN, Op::REDUCE_PROD}) rows[op] = reduction;
-    for (Op op : {Op::PAD, Op::PADV2}) rows[op] = pad;
+    for (Op op : {Op::MEAN, Op::SUM, Op::REDUCE_MAX, Op::REDUCE_MIN, Op::REDUCE_PROD, Op::REDUCE_ANY, Op::REDUCE_ALL})
+      rows[op] = reduction;
+    for (Op op : {Op::PAD, Op::PADV2, Op::MIRROR_PAD}) rows[op] = pad;
     for (Op op : {Op::RESIZE_BILINEAR, Op::RESIZE_NEAREST_NEIGHBOR}) rows[op] = resize;
-    for (Op op : {Op::ADD, Op::SUB, Op::MUL, Op::DIV, Op::MAXIMUM, Op::MINIMUM, Op::POW, Op::SQUARED_DIFFERENCE,
-                  Op::PRELU, Op::LESS, Op::LESS_EQUAL, Op::GREATER, Op::GREATER_EQUAL, Op::EQUAL, Op::NOT_EQUAL}) {
+    for (Op op : {Op::ADD,           Op::SUB,       Op::MUL,        Op::DIV,
+                  Op::MAXIMUM,       Op::MINIMUM,   Op::POW,        Op::SQUARED_DIFFERENCE,
+                  Op::PRELU,         Op::LESS,      Op::LESS_EQUAL, Op::GREATER,
+                  Op::GREATER_EQUAL, Op::EQUAL,     Op::NOT_EQUAL,  Op::LOGICAL_AND,
+                  Op::LOGICAL_OR,    Op::FLOOR_DIV, Op::FLOOR_MOD,  Op::ATAN2}) {
       rows[op] = elementwise;
     }
     for (Op op : {Op::RELU,        Op::RELU6,      Op::RELU_N1_TO_1,
@@ -324,7 +328,10 @@ const std::map<Op, Rule>& rules() {
                   Op::EXP,         Op::LOG,        Op::SQRT,
                   Op::RSQRT,       Op::ABS,        Op::NEG,
                   Op::FLOOR,       Op::SIN,        Op::COS,
-                  Op::SQUARE,      Op::CUMSUM,     Op::L2_NORMALIZATION}) {
+                  Op::SQUARE,      Op::CUMSUM,     Op::L2_NORMALIZATION,
+                  Op::CEIL,        Op::ROUND,      Op::SIGN,
+                  Op::LOGICAL_NOT, Op::ZEROS_LIKE, Op::FAKE_QUANT,
+                  Op::REVERSE_V2}) {
       rows[op] = same_as_input;
     }
     return rows;

@@ -1,22 +1,49 @@
 #include <algorithm>
+#include <optional>
 
 #include "graph/mapped_file.h"
+#include "tflite/dynamic/generic_sizes.h"
 #include "tflite/options_codec.h"
 #include "tflite/verify/checker.h"
 #include "tflite/versions.h"
 #include "tinyml/tflite_verify.h"
 
 namespace tinyml::tflite {
+namespace {
+
+// A file may give every dynamic size as 1, where windows and parts do not fit: such a model at other sizes.
+std::optional<Model> at_fitting_sizes(const Model& model) {
+  bool has_ones = false;
+  for (const Subgraph& subgraph : model.subgraphs) {
+    std::vector<Diagnostic> found;
+    check_structure({model, subgraph, found, true});
+    if (!found.empty()) return std::nullopt;
+    for (const Tensor& tensor : subgraph.tensors) {
+      for (size_t i = 0; i < tensor.shape_signature.size(); ++i) {
+        has_ones = has_ones || (tensor.shape_signature[i] < 0 && tensor.shape[i] == 1);
+      }
+    }
+  }
+  if (!has_ones) return std::nullopt;
+  Model other = model;
+  set_generic_sizes(other, false);
+  return other;
+}
+
+}  // namespace
 
 std::vector<Diagnostic> find_violations(const Model& model) {
   std::vector<Diagnostic> violations;
-  for (const Subgraph& subgraph : model.subgraphs) {
-    const Checker checker{model, subgraph, violations};
+  const std::optional<Model> other = at_fitting_sizes(model);
+  const Model& sized = other ? *other : model;
+  for (size_t s = 0; s < model.subgraphs.size(); ++s) {
+    const Checker checker{model, model.subgraphs[s], violations};
     const size_t before = violations.size();
     check_structure(checker);
     if (violations.size() != before) continue;
-    check_shapes(checker);
-    check_dynamic_sizes(checker);
+    const Checker sizes{sized, sized.subgraphs[s], violations};
+    check_shapes(sizes);
+    check_dynamic_sizes(sizes);
     check_quantization(checker);
     check_precision(checker);
   }
@@ -26,11 +53,13 @@ std::vector<Diagnostic> find_violations(const Model& model) {
 std::vector<Diagnostic> find_misfits(const Model& model) {
   std::vector<Diagnostic> misfits;
   if (model.subgraphs.empty()) misfits.push_back({"the model has no subgraph", "", {}, ""});
-  for (const Subgraph& subgraph : model.subgraphs) {
-    const Checker checker{model, subgraph, misfits, true};
+  const std::optional<Model> other = at_fitting_sizes(model);
+  for (size_t s = 0; s < model.subgraphs.size(); ++s) {
+    const Checker checker{model, model.subgraphs[s], misfits, true};
     const size_t before = misfits.size();
     check_structure(checker);
-    if (misfits.size() == before) check_shapes(checker);
+    const Model& sized = other ? *other : model;
+    if (misfits.size() == before) check_shapes({sized, sized.subgraphs[s], misfits, true});
   }
   return misfits;
 }

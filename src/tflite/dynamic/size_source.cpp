@@ -1,15 +1,12 @@
-#include "lower/dynamic/size_source.h"
+#include "tflite/dynamic/size_source.h"
 
 #include <algorithm>
 #include <string>
 
 #include "tinyml/error.h"
 
-namespace tinyml::lowering {
+namespace tinyml::tflite {
 namespace {
-
-using tflite::kNoTensor;
-using tflite::Op;
 
 constexpr int64_t kLargestDivisor = 64;
 constexpr int64_t kLargestOffset = 16;  // of a division: half a window
@@ -100,21 +97,21 @@ void SizeSource::add(int tensor, const std::vector<Samples>& dims) {
   }
 }
 
-int SizeSource::emit(Op op, std::vector<int> inputs, tflite::Shape shape, tflite::Options options) {
+int SizeSource::emit(Op op, std::vector<int> inputs, Shape shape, Options options) {
   const std::string name = "size_" + std::to_string(subgraph_.tensors.size());
-  const int output = subgraph_.add_tensor(name, tflite::Type::INT32, std::move(shape));
+  const int output = subgraph_.add_tensor(name, Type::INT32, std::move(shape));
   subgraph_.add_operator(op, std::move(inputs), {output}, std::move(options));
   return output;
 }
 
 int SizeSource::constant(std::vector<int32_t> values) {
   const auto count = static_cast<int32_t>(values.size());
-  return subgraph_.add_constant("size", std::move(values), tflite::Shape{count});
+  return subgraph_.add_constant("size", std::move(values), Shape{count});
 }
 
 int SizeSource::binary(Op op, int a, int b) {
-  tflite::Options options;
-  if (op != Op::FLOOR_DIV) options = tflite::ArithmeticOptions{};
+  Options options;
+  if (op != Op::FLOOR_DIV) options = ArithmeticOptions{};
   return emit(op, {a, b}, {1}, options);
 }
 
@@ -122,11 +119,11 @@ int SizeSource::from_dimension(int tensor, int axis) {
   auto [entry, is_new] = shapes_.try_emplace(tensor, kNoTensor);
   if (is_new) {
     const int rank = subgraph_.tensors[static_cast<size_t>(tensor)].rank();
-    entry->second = emit(Op::SHAPE, {tensor}, {rank}, tflite::ShapeOptions{tflite::Type::INT32});
+    entry->second = emit(Op::SHAPE, {tensor}, {rank}, ShapeOptions{Type::INT32});
   }
   const int shape = entry->second;
   return emit(Op::STRIDED_SLICE, {shape, constant({axis}), constant({axis + 1}), constant({1})}, {1},
-              tflite::StridedSliceOptions{});
+              StridedSliceOptions{});
 }
 
 int SizeSource::element(const Samples& value) {
@@ -169,16 +166,16 @@ int SizeSource::vector_of(const std::vector<Samples>& elements) {
   flush();
   if (parts.size() == 1) return parts[0];
   return emit(Op::CONCATENATION, std::move(parts), {static_cast<int32_t>(elements.size())},
-              tflite::ConcatenationOptions{0, tflite::Activation::NONE});
+              ConcatenationOptions{0, Activation::NONE});
 }
 
 int SizeSource::scalar_of(const Samples& value) {
   if (const auto found = scalars_.find(value); found != scalars_.end()) return found->second;
   const int vector = element(value);
   if (vector == kNoTensor) return kNoTensor;
-  tflite::StridedSliceOptions options;
+  StridedSliceOptions options;
   options.shrink_axis_mask = 1;
   return scalars_[value] = emit(Op::STRIDED_SLICE, {vector, constant({0}), constant({1}), constant({1})}, {}, options);
 }
 
-}  // namespace tinyml::lowering
+}  // namespace tinyml::tflite

@@ -1,8 +1,8 @@
-#include "lower/dynamic/size_source.h"
+#include "tflite/dynamic/size_source.h"
 
 #include <gtest/gtest.h>
 
-namespace tinyml::lowering {
+namespace tinyml::tflite {
 namespace {
 
 const std::vector<Samples> kPool = {{11, 14, 17, 23}, {31, 40, 53, 61}};
@@ -31,19 +31,19 @@ TEST(FindFormula, GivesEverySampleBack) {
 TEST(FindFormula, RefusesWhatFollowsFromNothing) { EXPECT_FALSE(find_formula({5, 900, 3, 71}, kPool).has_value()); }
 
 TEST(SizeSource, ReadsSizesOnceAndMergesConstants) {
-  tflite::Subgraph graph;
-  const int x = graph.add_tensor("x", tflite::Type::FLOAT32, {11, 31, 3});
+  Subgraph graph;
+  const int x = graph.add_tensor("x", Type::FLOAT32, {11, 31, 3});
   SizeSource source(graph);
   source.add(x, {kPool[0], kPool[1], {3, 3, 3, 3}});
   const int first = source.vector_of({{1, 1, 1, 1}, {8, 8, 8, 8}, kPool[0]});
   const size_t operators = graph.operators.size();
   EXPECT_EQ(operators, 3U);  // SHAPE, STRIDED_SLICE, CONCATENATION of {1, 8} and the size
   EXPECT_EQ(graph.operators.back().inputs.size(), 2U);
-  EXPECT_EQ(graph.tensors[static_cast<size_t>(first)].shape, tflite::Shape{3});
+  EXPECT_EQ(graph.tensors[static_cast<size_t>(first)].shape, Shape{3});
   source.vector_of({kPool[0], {2, 2, 2, 2}});
   EXPECT_EQ(graph.operators.size(), operators + 1);
-  EXPECT_EQ(source.vector_of({{5, 900, 3, 71}}), tflite::kNoTensor);
+  EXPECT_EQ(source.vector_of({{5, 900, 3, 71}}), kNoTensor);
 }
 
 }  // namespace
-}  // namespace tinyml::lowering
+}  // namespace tinyml::tflite

@@ -8,7 +8,7 @@
 
 #include "tinyml/tflite.h"
 
-namespace tinyml::lowering {
+namespace tinyml::tflite {
 
 /// One number at every sample.
 using Samples = std::vector<int64_t>;
@@ -32,7 +32,7 @@ std::optional<SizeFormula> find_formula(const Samples& wanted, const std::vector
 /// depends on them has a known shape; ADD and FLOOR_DIV are not.
 class SizeSource {
  public:
-  explicit SizeSource(tflite::Subgraph& subgraph) : subgraph_(subgraph) {}
+  explicit SizeSource(Subgraph& subgraph) : subgraph_(subgraph) {}
 
   /// The tensor is computed from here on; `dims`: each of its sizes at every sample.
   void add(int tensor, const std::vector<Samples>& dims);
@@ -45,19 +45,19 @@ class SizeSource {
  private:
   int element(const Samples& value);  ///< int32[1].
   int from_dimension(int tensor, int axis);
-  int binary(tflite::Op op, int a, int b);
-  int emit(tflite::Op op, std::vector<int> inputs, tflite::Shape shape, tflite::Options options);
+  int binary(Op op, int a, int b);
+  int emit(Op op, std::vector<int> inputs, Shape shape, Options options);
   int constant(std::vector<int32_t> values);
 
   struct Dimension {
     int tensor;
     int axis;
   };
-  tflite::Subgraph& subgraph_;
+  Subgraph& subgraph_;
   std::vector<Samples> pool_;
   std::vector<Dimension> dimensions_;
   std::map<Samples, int> elements_, scalars_;
   std::map<int, int> shapes_;
 };
 
-}  // namespace tinyml::lowering
+}  // namespace tinyml::tflite
