@@ -14,6 +14,7 @@
 #include "tinyml/archive.h"
 #include "tinyml/calibration.h"
 #include "tinyml/equalize.h"
+#include "tinyml/layer_config.h"
 #include "tinyml/refine.h"
 
 namespace tinyml::cli {
@@ -24,6 +25,7 @@ Post-training quantization, without Python: finds the range of every activation 
 writes a model with FakeQuants that can be finetuned or converted:
   tinyml quantize model.pt2 --calibration images.npy -o q.pt2
   tinyml quantize model.pt2 --calibration images.npy -c quantization.yaml -o q.pt2
+  tinyml quantize model.pt2 --calibration images.npy --layers layers.yaml -o q.pt2   writes layers.yaml; edit it, run again
   tinyml quantize model.pt2 --calibration a.npy --calibration b.npy -o q.pt2     one file for each input
   tinyml quantize model.pt2 --calibration x.npz -o q.pt2                         numpy.savez("x.npz", image=a, mask=b)
   tinyml convert q.pt2 -o model_q.tflite
@@ -33,7 +35,7 @@ size is plenty. A model that has FakeQuants already, from quantization-aware tra
 give --calibration to find its ranges anew. Training with quantization is done in Python: tinyml.QATQuantizer.)";
 
 struct Options {
-  std::string input, output, config;
+  std::string input, output, config, layers;
   std::vector<std::string> calibration;
   size_t limit = 0;
 };
@@ -48,6 +50,7 @@ std::string read_text(const std::string& path) {
 
 void run(const Options& options, const Common& common) {
   require_suffix("--output", options.output, {".pt2"});
+  if (!options.layers.empty()) require_suffix("--layers", options.layers, {".yaml", ".yml"});
   Progress progress(common.quiet);
   Graph graph = load_graph(options.input, progress);
   const bool had_fake_quant = is_quantized(graph);
@@ -61,14 +64,18 @@ void run(const Options& options, const Common& common) {
   }
   const std::vector<std::vector<Tensor>> samples = read_samples(graph, options.calibration, options.limit);
   QuantizationReport report;
-  const QuantizationScheme scheme = parse_scheme(options.config.empty() ? "algorithm: mse" : read_text(options.config));
+  QuantizationScheme scheme = parse_scheme(options.config.empty() ? "algorithm: mse" : read_text(options.config));
   if (!had_fake_quant) {
     if (scheme.cross_layer_equalization) {
       std::vector<std::pair<std::string, std::string>> pairs;
       graph = equalize_layers(graph, &pairs);
       progress.done(fmt::format("equalized {} pairs of layers", pairs.size()));
     }
-    graph = quantize(fuse(graph), scheme, &report);
+    graph = fuse(graph);
+    if (!options.layers.empty() && !scheme.ignore_layerwise_config) {
+      scheme = sync_layer_config(options.layers, graph, scheme);
+    }
+    graph = quantize(graph, scheme, &report);
     progress.done(fmt::format("inserted FakeQuants: {} operators on integers, {} stay float",
                               report.quantized_operators, report.float_operators.size()));
   }
@@ -100,6 +107,8 @@ void add_quantize(CLI::App& app, const Common& common) {
                    "Example inputs: a .npy file for each input of the model, or one .npz file")
       ->allow_extra_args(false);
   command->add_option("-c,--config", options->config, "YAML or JSON file; see docs/quantization.md");
+  command->add_option("--layers", options->layers,
+                      "The precision of every layer, a .yaml file: written where there is none, else read; edit it");
   command->add_option("--limit", options->limit, "Use so many runs at most");
   command->callback([options, &common] { run(*options, common); });
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -64,16 +65,21 @@ struct QuantizationScheme {
   /// Post-training: equalize_layers() is to run on the float model first.
   bool cross_layer_equalization = false;
   std::vector<LayerRule> layers;
+  /// Exceptions for single operators, by the name of their first result; they have the last word, also over
+  /// float_residual. Written by a layer-wise configuration (tinyml/layer_config.h).
+  std::map<std::string, LayerRule> by_result;
+  /// Quantizers are to leave the layer-wise configuration alone.
+  bool ignore_layerwise_config = false;
 };
 
 /// Reads a configuration: YAML, of which JSON is a part. Keys: backend, asymmetric, per_tensor, bits, algorithm (or
 /// observer), momentum, percentile, residual (float or int8), adaptive_rounding, bias_correction,
-/// cross_layer_equalization, quantized_input_stats, quantize_op_action (pattern -> float, int8 or int16), ignore (a
-/// list of patterns), layers (pattern -> {ignore, bits, asymmetric, per_tensor, observer, momentum}). `bits` and
-/// `asymmetric` are for both kinds of tensors or a mapping {activation: ..., weight: ...}. quantized_input_stats lists
-/// for each input null or [mean, std] as TensorFlow Lite defines them: the real number is (q - mean) / std for q in [0,
-/// 255]. `force_overwrite` and `remove_weights_after_load` are for whoever writes files. Throws Error listing every
-/// unknown key (with the nearest known one) and every bad value.
+/// cross_layer_equalization, ignore_layerwise_config, quantized_input_stats, quantize_op_action (pattern -> float, int8
+/// or int16), ignore (a list of patterns), layers (pattern -> {ignore, bits, asymmetric, per_tensor, observer,
+/// momentum}). `bits` and `asymmetric` are for both kinds of tensors or a mapping {activation: ..., weight: ...}.
+/// quantized_input_stats lists for each input null or [mean, std] as TensorFlow Lite defines them: the real number is
+/// (q - mean) / std for q in [0, 255]. `force_overwrite` and `remove_weights_after_load` are for whoever writes files.
+/// Throws Error listing every unknown key (with the nearest known one) and every bad value.
 QuantizationScheme parse_scheme(const std::string& text);
 
 /// An operator that stays float, and why.
@@ -118,9 +124,11 @@ Graph fuse(const Graph& graph);
 /// the only reader of a convolution, linear layer, batch norm, addition, subtraction or multiplication is part of it. A
 /// concatenation's result has its own scale; an input that is computed for it alone has no FakeQuant (it takes the
 /// result's scale), any other keeps its own and is requantized. Concatenations whose values another one joins too
-/// (dense blocks) share the scale of that one. Biases are int32 and need none. Between layers, normalizations and
-/// attention's products a transformer computes in float unless the scheme says otherwise; a value computed in float is
-/// read as it is by operators that stay float, its FakeQuant by the others.
+/// (dense blocks) share the scale of that one. An operator of more than 8 bits runs on int16: it reads 16-bit values
+/// and makes one, so where it meets operators of 8 bits the value between them has a second FakeQuant, for those that
+/// read it in the other width. Biases are int32 and need none. Between layers, normalizations and attention's products
+/// a transformer computes in float unless the scheme says otherwise; a value computed in float is read as it is by
+/// operators that stay float, its FakeQuant by the others.
 ///
 /// Scales of weights are computed from the weights; those of activations are 1 until calibrated. Operators without a
 /// rule and those the scheme ignores stay float and are listed in `report`. Throws Error when the graph has FakeQuants

@@ -11,6 +11,7 @@
 #include "bindings.h"
 #include "tinyml/calibration.h"
 #include "tinyml/equalize.h"
+#include "tinyml/layer_config.h"
 #include "tinyml/quantize.h"
 #include "tinyml/refine.h"
 #include "tinyml/remove_fake_quants.h"
@@ -36,11 +37,15 @@ Observer resolve_observer(const std::string& name) {
   return *found;
 }
 
-std::pair<Graph, QuantizationReport> quantize_graph(const Graph& graph, const std::string& config, bool weights_only) {
+std::pair<Graph, QuantizationReport> quantize_graph(const Graph& graph, const std::string& config, bool weights_only,
+                                                    const std::string& layers) {
   QuantizationReport report;
-  const QuantizationScheme scheme = parse_scheme(config);
-  Graph quantized =
-      weights_only ? quantize_weights(fuse(graph), scheme, &report) : quantize(fuse(graph), scheme, &report);
+  QuantizationScheme scheme = parse_scheme(config);
+  const Graph fused = fuse(graph);
+  if (!layers.empty() && !scheme.ignore_layerwise_config) {
+    scheme = sync_layer_config(layers, fused, scheme, weights_only);
+  }
+  Graph quantized = weights_only ? quantize_weights(fused, scheme, &report) : quantize(fused, scheme, &report);
   return {std::move(quantized), std::move(report)};
 }
 
@@ -120,7 +125,9 @@ void bind_quantize(nb::module_& module) {
   module.def("is_quantized", &is_quantized, nb::arg("graph"), "Whether a graph has a FakeQuant.");
   module.def("fuse", &fuse, nb::arg("graph"), "Fold batch norms into the layers before them.");
   module.def("quantize", &quantize_graph, nb::arg("graph"), nb::arg("config") = "", nb::arg("weights_only") = false,
-             "Fuse, then add FakeQuants, of weights alone if so asked. Returns (graph, report).");
+             nb::arg("layers") = "",
+             "Fuse, then add FakeQuants, of weights alone if so asked. layers: path of the layer-wise configuration, "
+             "which is written where there is none. Returns (graph, report).");
   module.def(
       "observe_histogram",
       [](const ConstFloats& values, const Floats& counts, const Floats& low, const Floats& high) {

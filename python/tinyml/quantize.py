@@ -56,6 +56,9 @@ class _Quantizer:
         stem = file_stem(model)
         self.py_path = self.work_dir / f"{stem}_q.py"
         self.weights_path = self.work_dir / f"{stem}_q.pth"
+        kind = "dynamic_layers" if self.weights_only else "layers"
+        self.layers_path = self.work_dir / f"{stem}_{kind}.yaml"
+        """The precision of every layer: written by the first run, edited by hand, then read."""
         self.report: _core.QuantizationReport | None = None
         """What was quantized and what was not, and why; set by quantize()."""
         self.equalized: list[tuple[str, str]] = []
@@ -67,7 +70,10 @@ class _Quantizer:
         original = trace(self.model, self.dummy_input)
         if self.config.get("cross_layer_equalization"):
             original, _, self.equalized = _core.equalize_layers(original)
-        graph, self.report = _core.quantize(original, json.dumps(self.config), self.weights_only)
+        self.work_dir.mkdir(parents=True, exist_ok=True)
+        graph, self.report = _core.quantize(
+            original, json.dumps(self.config), self.weights_only, os.fspath(self.layers_path)
+        )
         module, written = make_module(
             graph, self.py_path, self.weights_path, self.class_name, self.force_overwrite
         )
@@ -86,9 +92,10 @@ class QATQuantizer(_Quantizer):
     "l2", "percentile", "kl"), ``percentile``, ``momentum``, ``residual`` of transformers ("float",
     "int8"), ``ignore`` (patterns of module paths, classes and operators that stay float),
     ``layers`` (pattern -> settings for some), ``quantize_op_action``, ``quantized_input_stats``,
-    ``override_qconfig_func``, ``remove_weights_after_load`` and ``force_overwrite``. The generated
-    code lies in ``work_dir``; with ``force_overwrite: False`` the file that is there, which may
-    have been edited, is used.
+    ``override_qconfig_func``, ``remove_weights_after_load``, ``ignore_layerwise_config`` and
+    ``force_overwrite``. ``work_dir/<model>_layers.yaml`` lists the precision of every layer; edit
+    it, and the next run follows. The generated code lies in ``work_dir``; with
+    ``force_overwrite: False`` the file that is there, which may have been edited, is used.
     """
 
     def quantize(self) -> nn.Module:

@@ -113,14 +113,14 @@ Graph calibrate(const Graph& graph, const std::vector<std::vector<Tensor>>& samp
   std::vector<Observation> observations = find_observations(graph);
   if (observations.empty()) throw Error("the model has no FakeQuant to calibrate", "quantize it first");
 
+  const Graph plain = without_activation_rounding(graph);
   // FakeQuants with one scale, of a module that is called several times, observe together.
   std::map<ValueId, Observation*> by_scale;
   std::multimap<ValueId, Observation*> by_value;
   for (Observation& observation : observations) {
     Observation* whole = by_scale.try_emplace(observation.scale, &observation).first->second;
-    by_value.emplace(graph.node(observation.node).arg("self").as_value(), whole);
+    by_value.emplace(plain.node(observation.node).arg("self").as_value(), whole);
   }
-  const Graph plain = without_activation_rounding(graph);
   EvaluateOptions options;
   options.on_value = [&](ValueId id, const Tensor& value) {
     const auto [begin, end] = by_value.equal_range(id);

@@ -53,11 +53,50 @@ class ActivationInserter {
     node.outputs = {placeholder};
     if (producer != kNoNode) node.metadata.stack_trace = graph_.node(producer).metadata.stack_trace;
     node.metadata.module_stack = stack;
+    rounded_[site.value] = placeholder;
     if (site.kind == Site::Kind::kObserved) note_settings(node.metadata, site.scheme, margin);
     graph_.add_node(std::move(node), before);
   }
 
+  /// After the FakeQuant of the value, if it has one of its own (what is moved has not).
+  void insert(const WidthSite& site) {
+    const auto found = rounded_.find(site.value);
+    const ValueId from = found == rounded_.end() ? site.value : found->second;
+    const NodeId maker = graph_.value(from).producer;
+    const NodeId producer = graph_.value(site.value).producer;
+    const char* prefix = site.scheme.quant_max > 127 ? "fq_wide_" : "fq_narrow_";
+    std::vector<ModuleCall> stack = producer == kNoNode
+                                        ? names_.call_in_root(prefix + graph_.value(site.value).name, kFakeQuantize)
+                                        : names_.call_after(graph_.node(producer), prefix, kFakeQuantize);
+    const Buffers& buffers = own_buffers(stack.back().path);
+    const ValueId to = graph_.add_value("fake_quantize", graph_.tensor_type(from));
+    for (const NodeId reader : site.readers) replace_in(reader, from, to);
+    Node node;
+    node.op = kPerTensor;
+    node.args = make_args(node.op, {{"self", from},
+                                    {"scale", buffers.scale},
+                                    {"zero_point", buffers.zero_point},
+                                    {"quant_min", site.scheme.quant_min},
+                                    {"quant_max", site.scheme.quant_max}});
+    node.outputs = {to};
+    if (producer != kNoNode) node.metadata.stack_trace = graph_.node(producer).metadata.stack_trace;
+    node.metadata.module_stack = std::move(stack);
+    note_settings(node.metadata, site.scheme, mask_margin(graph_, site.value));
+    graph_.add_node(std::move(node), maker == kNoNode ? graph_.first_node() : graph_.next_node(maker));
+  }
+
  private:
+  void replace_in(NodeId reader, ValueId from, ValueId to) {
+    std::vector<NamedArgument> args = graph_.node(reader).args;
+    for (NamedArgument& arg : args) replace_in(arg.value, from, to);
+    graph_.set_args(reader, std::move(args));
+  }
+  static void replace_in(Argument& argument, ValueId from, ValueId to) {
+    if (argument.is_value() && argument.as_value() == from) argument = to;
+    if (!argument.is_list()) return;
+    for (Argument& item : std::get<Argument::List>(argument.data)) replace_in(item, from, to);
+  }
+
   std::vector<ModuleCall> stack_of(const Site& site, NodeId producer) {
     const bool shares = site.source != kNoValue;
     const std::string_view type = shares ? kRequantize : kFakeQuantize;
@@ -89,11 +128,12 @@ class ActivationInserter {
   ModuleNames names_;
   std::map<std::string, Buffers> by_path_;
   std::map<ValueId, Buffers> buffers_;
+  std::map<ValueId, ValueId> rounded_;  ///< A value -> the result of its FakeQuant.
 };
 
 }  // namespace
 
-void insert_activations(Graph& graph, const std::vector<Site>& sites) {
+void insert_activations(Graph& graph, const std::vector<Site>& sites, const std::vector<WidthSite>& widths) {
   ActivationInserter inserter(graph);
   // A scale may be taken from a value that is computed later.
   for (const bool shares : {false, true}) {
@@ -101,6 +141,7 @@ void insert_activations(Graph& graph, const std::vector<Site>& sites) {
       if ((site.source != kNoValue) == shares) inserter.insert(site);
     }
   }
+  for (const WidthSite& site : widths) inserter.insert(site);
 }
 
 }  // namespace tinyml::quantization

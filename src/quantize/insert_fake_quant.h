@@ -7,7 +7,7 @@
 namespace tinyml::quantization {
 
 /// Adds the nodes, buffers and module calls of every site; weights get their scales.
-void insert_activations(Graph& graph, const std::vector<Site>& sites);
+void insert_activations(Graph& graph, const std::vector<Site>& sites, const std::vector<WidthSite>& widths);
 void insert_weights(Graph& graph, const std::vector<WeightSite>& sites);
 
 /// Data of a value that depends on no input.

@@ -14,7 +14,14 @@ bool rule_matches(const LayerRule& rule, const Node& node) {
   return false;
 }
 
-bool is_ignored(const QuantizationScheme& scheme, const Node& node) {
+const LayerRule* own_rule(const Graph& graph, const QuantizationScheme& scheme, const Node& node) {
+  if (scheme.by_result.empty() || node.outputs.empty() || node.outputs[0] == kNoValue) return nullptr;
+  const auto found = scheme.by_result.find(graph.value(node.outputs[0]).name);
+  return found == scheme.by_result.end() ? nullptr : &found->second;
+}
+
+bool is_ignored(const Graph& graph, const QuantizationScheme& scheme, const Node& node) {
+  if (const LayerRule* own = own_rule(graph, scheme, node)) return own->ignore;
   bool ignored = false;
   for (const LayerRule& rule : scheme.layers) {
     if (rule_matches(rule, node)) ignored = rule.ignore;
@@ -22,7 +29,8 @@ bool is_ignored(const QuantizationScheme& scheme, const Node& node) {
   return ignored;
 }
 
-TensorScheme activation_scheme(const QuantizationScheme& scheme, const Node& node) {
+TensorScheme activation_scheme(const Graph& graph, const QuantizationScheme& scheme, const Node& node) {
+  if (const LayerRule* own = own_rule(graph, scheme, node); own != nullptr && own->activation) return *own->activation;
   TensorScheme chosen = scheme.activation;
   for (const LayerRule& rule : scheme.layers) {
     if (rule.activation && rule_matches(rule, node)) chosen = *rule.activation;
@@ -30,7 +38,8 @@ TensorScheme activation_scheme(const QuantizationScheme& scheme, const Node& nod
   return chosen;
 }
 
-TensorScheme weight_scheme(const QuantizationScheme& scheme, const Node& node) {
+TensorScheme weight_scheme(const Graph& graph, const QuantizationScheme& scheme, const Node& node) {
+  if (const LayerRule* own = own_rule(graph, scheme, node); own != nullptr && own->weight) return *own->weight;
   TensorScheme chosen = scheme.weight;
   for (const LayerRule& rule : scheme.layers) {
     if (rule.weight && rule_matches(rule, node)) chosen = *rule.weight;

@@ -8,8 +8,10 @@ namespace tinyml::quantization {
 
 /// Whether the pattern names this node, its module (or one around it), its operator or its module's class.
 bool rule_matches(const LayerRule& rule, const Node& node);
-bool is_ignored(const QuantizationScheme& scheme, const Node& node);
-TensorScheme activation_scheme(const QuantizationScheme& scheme, const Node& node);
-TensorScheme weight_scheme(const QuantizationScheme& scheme, const Node& node);
+/// The exception for this node alone, or nullptr.
+const LayerRule* own_rule(const Graph& graph, const QuantizationScheme& scheme, const Node& node);
+bool is_ignored(const Graph& graph, const QuantizationScheme& scheme, const Node& node);
+TensorScheme activation_scheme(const Graph& graph, const QuantizationScheme& scheme, const Node& node);
+TensorScheme weight_scheme(const Graph& graph, const QuantizationScheme& scheme, const Node& node);
 
 }  // namespace tinyml::quantization

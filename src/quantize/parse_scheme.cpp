@@ -57,6 +57,10 @@ class SchemeReader {
                scheme.cross_layer_equalization = read_bool(node, "cross_layer_equalization");
              }},
             {"force_overwrite", [&](const YAML::Node& node) { read_bool(node, "force_overwrite"); }},
+            {"ignore_layerwise_config",
+             [&](const YAML::Node& node) {
+               scheme.ignore_layerwise_config = read_bool(node, "ignore_layerwise_config");
+             }},
         });
     if (actions_.IsDefined() && !actions_.IsNull()) read_actions(scheme);
     if (layers_.IsDefined() && !layers_.IsNull()) read_layers(scheme);  // last: they start from the settings above

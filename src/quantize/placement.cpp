@@ -52,8 +52,11 @@ class Solver {
     find_needed();
     cover_concatenations();
     pull_into_concatenations();
+    find_read_widths();
     collect_input_sites();
     for (const NodeId id : graph_.nodes()) collect(id);
+    match_widths();
+    list_choices();
     return std::move(placement_);
   }
 
@@ -105,7 +108,6 @@ class Solver {
           std::any_of(node.outputs.begin(), node.outputs.end(), [&](ValueId v) { return is_dynamic(v); });
       if (!makes_data) continue;
       TieRule found = tie_rule(graph_, node);
-      if (is_ignored(scheme_, node)) found = stays_float("the configuration ignores it");
       if (found.tie == Tie::kLayer && is_dynamic(weight_of(node))) {
         found = stays_float("its weight is computed from the model's input");
       }
@@ -113,12 +115,15 @@ class Solver {
       if (found.tie != Tie::kFloat && data_inputs(id).empty()) {
         rules_[id] = stays_float("none of its operands is a float tensor");
       }
+      natural_.emplace(id, rules_[id]);
+      if (is_ignored(graph_, scheme_, node)) rules_[id] = stays_float("the configuration ignores it");
     }
   }
 
   void leave_stream_float() {
     if (!scheme_.float_residual) return;
     for (const NodeId id : find_float_stream(graph_, rules_, dynamic_)) {
+      if (own_rule(graph_, scheme_, graph_.node(id)) != nullptr) continue;  // asked for by name
       rules_[id] = stays_float("what attention's products and normalizations read is computed in float with them");
     }
   }
@@ -138,6 +143,7 @@ class Solver {
       if (input.users.size() != 1 || graph_.is_output(inputs[0])) continue;
       const TieRule* producer = find_tie_rule(graph_.node(input.producer).op);
       if (producer == nullptr || !producer->fuses_activation) continue;
+      attached_.emplace(id, input.producer);
       if (!is_quantized(input.producer)) {
         rules_[id] = rule(input.producer);  // it stays with its layer
       } else if (is_quantized(id)) {
@@ -225,12 +231,12 @@ class Solver {
     }
     for (const auto& [id, own] : parts) {
       if (own.empty() || !is_needed(graph_.node(id).output())) continue;
-      const TensorScheme scheme = activation_scheme(scheme_, graph_.node(id));
+      const TensorScheme scheme = result_scheme(id);
       NodeId best = id;
       for (const NodeId other : joined.at(*own.begin())) {
         const std::set<ValueId>& more = parts.at(other);
         if (more.size() <= parts.at(best).size() || !is_needed(graph_.node(other).output())) continue;
-        if (activation_scheme(scheme_, graph_.node(other)) != scheme) continue;
+        if (result_scheme(other) != scheme) continue;
         if (std::includes(more.begin(), more.end(), own.begin(), own.end())) best = other;
       }
       if (best != id) cover_.emplace(id, best);
@@ -249,7 +255,9 @@ class Solver {
       if (!has_concatenation_scale(id)) continue;
       for (const ValueId input : data_inputs(id)) {
         const ValueId computed = computed_for(id, input);
-        if (computed != kNoValue) pulled_[index_of(computed)] = true;
+        if (computed == kNoValue) continue;
+        if (is_wide(result_scheme(graph_.value(computed).producer)) == is_wide(result_scheme(id)))
+          pulled_[index_of(computed)] = true;
       }
     }
   }
@@ -280,13 +288,85 @@ class Solver {
     return readers;
   }
 
+  static bool is_wide(const TensorScheme& scheme) { return scheme.quant_max > 127; }
+
+  /// Of what the operator makes; an exception for a layer holds for the result of the activation that is part of it.
+  TensorScheme result_scheme(NodeId id) const {
+    const auto attached = attached_.find(id);
+    const TensorScheme own = activation_scheme(graph_, scheme_, graph_.node(id));
+    if (attached == attached_.end()) return own;
+    const Node& layer = graph_.node(attached->second);
+    if (own != scheme_.activation && own_rule(graph_, scheme_, layer) == nullptr) return own;
+    return activation_scheme(graph_, scheme_, layer);
+  }
+
+  /// The scheme of the operator's integers: of the value that it makes, its activation included.
+  TensorScheme operator_scheme(NodeId id) const {
+    const auto merged = merged_.find(graph_.node(id).outputs.at(0));
+    return result_scheme(merged == merged_.end() ? id : merged->second);
+  }
+
+  /// Calls visit(operator, value) for each value that an integer operator computes with.
+  template <typename Visit>
+  void for_each_read(Visit visit) const {
+    for (const NodeId id : graph_.nodes()) {
+      if (!is_quantized(id) || is_move(id) || is_merged_activation(id)) continue;
+      for (const ValueId value : data_inputs(id)) visit(id, value);
+    }
+  }
+
+  void find_read_widths() {
+    for_each_read([&](NodeId id, ValueId value) {
+      const TensorScheme scheme = operator_scheme(id);
+      const auto [entry, first] = readers_scheme_.try_emplace(classes_.find(value), scheme);
+      if (!first && is_wide(entry->second) && !is_wide(scheme)) entry->second = scheme;
+    });
+  }
+
+  /// The scheme of a value that no integer operator makes: 16 bits where all that read it have them.
+  TensorScheme scheme_for_readers(ValueId value) {
+    const auto found = readers_scheme_.find(classes_.find(value));
+    return found != readers_scheme_.end() && is_wide(found->second) ? found->second : scheme_.activation;
+  }
+
+  void match_widths() {
+    std::map<size_t, bool> made_wide;
+    for (const Site& site : placement_.sites) made_wide.emplace(classes_.find(site.value), is_wide(site.scheme));
+    for_each_read([&](NodeId id, ValueId value) {
+      const TensorScheme scheme = operator_scheme(id);
+      const auto made = made_wide.find(classes_.find(value));
+      if (made == made_wide.end() || made->second == is_wide(scheme)) return;
+      std::vector<WidthSite>& widths = placement_.widths;
+      auto same = std::find_if(widths.begin(), widths.end(),
+                               [&](const WidthSite& site) { return site.value == value && site.scheme == scheme; });
+      if (same == widths.end()) same = widths.insert(same, WidthSite{value, scheme, {}});
+      if (std::find(same->readers.begin(), same->readers.end(), id) == same->readers.end()) same->readers.push_back(id);
+    });
+  }
+
+  void list_choices() {
+    for (const NodeId id : graph_.nodes()) {
+      const auto found = natural_.find(id);
+      if (found == natural_.end() || attached_.contains(id)) continue;
+      const TieRule& natural = found->second;
+      const TieRule* named = find_tie_rule(graph_.node(id).op);
+      if (natural.tie == Tie::kMove || natural.tie == Tie::kRound) continue;
+      if (natural.tie == Tie::kFloat && named != nullptr && named->tie == Tie::kMove) continue;
+      LayerChoice choice{id, false, {}, {}, natural.tie == Tie::kFloat ? natural.reason : nullptr};
+      choice.integer = is_quantized(id) && is_needed(graph_.node(id).outputs.at(0));
+      choice.activation = operator_scheme(id);
+      if (natural.tie == Tie::kLayer) choice.weight = weight_scheme(graph_, scheme_, graph_.node(id));
+      placement_.layers.push_back(choice);
+    }
+  }
+
   void collect_input_sites() {
     size_t index = 0;  // among the inputs that hold data
     for (const Input& input : graph_.inputs()) {
       if (input.value == kNoValue || !is_data(input.value)) continue;
       const size_t own = index++;
       if (!is_needed(input.value)) continue;
-      Site site{input.value, Site::Kind::kObserved, {}, kNoValue, scheme_.activation, {}};
+      Site site{input.value, Site::Kind::kObserved, {}, kNoValue, scheme_for_readers(input.value), {}};
       if (own < scheme_.inputs.size() && scheme_.inputs[own]) {
         site.kind = Site::Kind::kFixed;
         site.fixed = *scheme_.inputs[own];
@@ -334,12 +414,10 @@ class Solver {
   }
 
   void add_site(NodeId id, ValueId output) {
-    Site site{output, Site::Kind::kObserved, {}, kNoValue, activation_scheme(scheme_, graph_.node(id)), {}};
-    if (!is_quantized(id)) site.float_readers = float_readers(output);
-    if (site.scheme == scheme_.activation) {  // an exception for the layer holds for its activation's result
-      for (const auto& [value, activation] : merged_) {
-        if (activation == id) site.scheme = activation_scheme(scheme_, graph_.node(graph_.value(value).producer));
-      }
+    Site site{output, Site::Kind::kObserved, {}, kNoValue, result_scheme(id), {}};
+    if (!is_quantized(id)) {
+      site.float_readers = float_readers(output);
+      if (site.scheme == scheme_.activation) site.scheme = scheme_for_readers(output);
     }
     if (rule(id).tie == Tie::kFixed && site.scheme.quant_min == -128 && site.scheme.quant_max == 127) {
       site.kind = Site::Kind::kFixed;
@@ -370,7 +448,7 @@ class Solver {
 
   void collect_constants(NodeId id) {
     const Node& node = graph_.node(id);
-    const TensorScheme scheme = weight_scheme(scheme_, node);
+    const TensorScheme scheme = weight_scheme(graph_, scheme_, node);
     if (rule(id).tie == Tie::kLayer) {
       placement_.weights.push_back(
           {id, node.arg_index("weight"), scheme.per_channel ? channel_axis(node) : -1, scheme});
@@ -399,9 +477,12 @@ class Solver {
   std::vector<bool> needed_;
   std::vector<bool> pulled_;  ///< Takes the scale of the concatenation that reads it.
   std::map<NodeId, TieRule> rules_;
-  std::map<ValueId, NodeId> merged_;  ///< Results read only by an activation -> that activation.
-  std::map<NodeId, NodeId> cover_;    ///< Concatenations -> one of the same values and more, whose scale they share.
-  std::set<NodeId> tied_cats_;        ///< Concatenations of values that share a scale already.
+  std::map<NodeId, TieRule> natural_;  ///< Without exceptions.
+  std::map<NodeId, NodeId> attached_;  ///< Activations -> the operator that they are part of, integer or float.
+  std::map<size_t, TensorScheme> readers_scheme_;  ///< By class: what reads it; the narrowest where they differ.
+  std::map<ValueId, NodeId> merged_;               ///< Results read only by an activation -> that activation.
+  std::map<NodeId, NodeId> cover_;  ///< Concatenations -> one of the same values and more, whose scale they share.
+  std::set<NodeId> tied_cats_;      ///< Concatenations of values that share a scale already.
   Placement placement_;
 };
 

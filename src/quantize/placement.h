@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "tinyml/graph.h"
@@ -28,9 +29,27 @@ struct WeightSite {
   TensorScheme scheme;
 };
 
+/// A second FakeQuant of a value, for those that read it in another width than it is made in.
+struct WidthSite {
+  ValueId value = kNoValue;
+  TensorScheme scheme;
+  std::vector<NodeId> readers;
+};
+
+/// An operator whose precision can be chosen, or that is float whatever is asked.
+struct LayerChoice {
+  NodeId node = kNoNode;
+  bool integer = false;
+  TensorScheme activation;             ///< Of its result.
+  std::optional<TensorScheme> weight;  ///< Layers only.
+  const char* reason = nullptr;        ///< Why it has no integer form.
+};
+
 struct Placement {
   std::vector<Site> sites;  ///< In the order of the values' definition.
   std::vector<WeightSite> weights;
+  std::vector<WidthSite> widths;
+  std::vector<LayerChoice> layers;  ///< In execution order; activations that are part of a layer are not listed.
   QuantizationReport report;
 };
 

@@ -72,9 +72,10 @@ std::vector<NodeId> readers_of_matrices(const Graph& graph) {
 
 FloatOperator float_weight(const Graph& graph, const QuantizationScheme& scheme, const Node& node) {
   return {graph.value(node.outputs.at(0)).name, node.op, node.module_path(), node.source(),
-          is_ignored(scheme, node) ? "the configuration says so"
-                                   : "no FakeQuant for these weights; the converter's precision dynamic_range stores "
-                                     "those of recurrent layers and embeddings as int8"};
+          is_ignored(graph, scheme, node)
+              ? "the configuration says so"
+              : "no FakeQuant for these weights; the converter's precision dynamic_range stores "
+                "those of recurrent layers and embeddings as int8"};
 }
 
 }  // namespace
@@ -85,7 +86,7 @@ Graph quantize(const Graph& graph, const QuantizationScheme& scheme, Quantizatio
   Placement placement = solve_placement(graph, scheme);
   Graph quantized = graph;
   insert_weights(quantized, placement.weights);
-  insert_activations(quantized, placement.sites);
+  insert_activations(quantized, placement.sites, placement.widths);
   if (report != nullptr) *report = std::move(placement.report);
   return quantized;
 }

@@ -206,5 +206,45 @@ TEST(Placement, ConstantOperandsAreWeights) {
   EXPECT_EQ(placement.weights[0].axis, -1);
 }
 
+/// A chain of three layers, the middle one of 16 bits, a pooling before the last.
+TEST(Placement, LayersOfAnotherWidthGetValuesOfTheirs) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {1, 4, 8, 8});
+  const ValueId first = b.relu(b.conv(x, "first", 4));
+  const ValueId second = b.conv(first, "second", 4);
+  const ValueId pooled = b.max_pool(second);
+  b.output(b.conv(pooled, "third", 4));
+  QuantizationScheme scheme = parse_scheme("quantize_op_action: {second: int16}");
+  Placement placement = solve_placement(b.graph, scheme);
+  ASSERT_EQ(placement.widths.size(), 2u);
+  EXPECT_EQ(placement.widths[0].value, first);
+  EXPECT_EQ(placement.widths[0].scheme.quant_max, 32767);
+  EXPECT_EQ(placement.widths[1].value, pooled);
+  EXPECT_EQ(placement.widths[1].scheme.quant_max, 127);
+  // What nobody makes on integers has the width of its readers.
+  scheme = parse_scheme("quantize_op_action: {first: int16}");
+  placement = solve_placement(b.graph, scheme);
+  EXPECT_EQ(placement.sites[0].scheme.quant_max, 32767);
+  ASSERT_EQ(placement.widths.size(), 1u);
+  const Graph quantized = quantize(b.graph, scheme);
+  verify(quantized);
+  size_t fake_quants = 0;
+  for (const NodeId id : quantized.nodes())
+    fake_quants += quantized.node(id).op.find("per_tensor") != std::string::npos;
+  EXPECT_EQ(fake_quants, 5u);  // input, three results, one of them in both widths
+}
+
+TEST(Placement, AConcatenationOfAnotherWidthPullsNothing) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {1, 4, 8, 8});
+  const ValueId left = b.conv(x, "left", 4);
+  const ValueId right = b.conv(x, "right", 4);
+  b.output(b.cat({left, right}));
+  const Placement placement = solve_placement(b.graph, parse_scheme("quantize_op_action: {left: int16}"));
+  EXPECT_TRUE(sites_of(placement).contains(left));
+  EXPECT_FALSE(sites_of(placement).contains(right));
+  ASSERT_EQ(placement.widths.size(), 2u);  // the input for the one, its result for the other
+}
+
 }  // namespace
 }  // namespace tinyml::quantization
