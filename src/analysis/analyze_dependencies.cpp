@@ -159,8 +159,9 @@ class UnitBuilder {
       if (!found) pinned.pinned = pinned.size;
       if (const auto& fixed = state.fixed[dim]; !found && fixed) reason = &*fixed;
       if (pinned.pinned == 0) continue;
-      pinned.reason.what =
-          reason == nullptr ? "it has one channel or meets a dimension that cannot shrink" : reason->what;
+      pinned.reason.what = reason != nullptr  ? reason->what
+                           : pinned.size == 1 ? "it has one channel"
+                                              : "it meets a dimension that cannot shrink";
       if (reason != nullptr && reason->node != kNoNode) {
         const Node& node = graph_.node(reason->node);
         pinned.reason.what += fmt::format(" ({})", node.op);

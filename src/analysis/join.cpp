@@ -32,6 +32,30 @@ class DimSets {
 
 }  // namespace
 
+std::string Propagation::meets_fixed(ValueId value, int64_t dim) const {
+  constexpr int kFarthest = 8;  // Operators to look back; what they made has the labels of what they read.
+  for (int i = 0; i < kFarthest; ++i) {
+    const auto known = fixed_.find(std::pair(canonical(value), dim));
+    if (known != fixed_.end()) {
+      return known->second.starts_with(kMeetsFixed) ? known->second : kMeetsFixed + (": " + known->second);
+    }
+    const NodeId producer = graph_.value(value).producer;
+    if (producer == kNoNode) {
+      return is_binding(value) ? kMeetsFixed : std::string(kMeetsFixed) + ": it is an input of the network";
+    }
+    ValueId before = kNoValue;
+    for (const NamedArgument& arg : graph_.node(producer).args) {
+      arg.value.for_each_value([&](ValueId read) {
+        if (before != kNoValue || !is_tensor(read) || rank(read) != rank(value)) return;
+        if (sizes(read)[static_cast<size_t>(dim)] == sizes(value)[static_cast<size_t>(dim)]) before = read;
+      });
+    }
+    if (before == kNoValue) return kMeetsFixed;
+    value = before;
+  }
+  return kMeetsFixed;
+}
+
 Blocks Propagation::join(const std::vector<Operand>& operands, const std::vector<int64_t>& space, ZeroRule rule,
                          bool constant) {
   // Whether the operand really spans that dimension of the space (not by broadcasting).
@@ -60,14 +84,18 @@ Blocks Propagation::join(const std::vector<Operand>& operands, const std::vector
 
   // 1. A dimension that is fixed in one operand is fixed in all.
   std::vector<bool> fixed(space.size(), false);
+  std::vector<std::string> reasons(space.size());
   each_span([&](const Operand& operand, size_t dim, size_t at) {
     TINYML_CHECK(sizes(operand.value)[dim] == space[at]);
     const auto state = bindings_.find(canonical(operand.value));
     if (state != bindings_.end() && state->second.groups > 1 && dim == 1) fix(operand.value, 1, kMeetsFixed);
-    if (!is_untouched(operand.value, static_cast<int64_t>(dim)) && block_of(operand, dim) == nullptr) fixed[at] = true;
+    if (!is_untouched(operand.value, static_cast<int64_t>(dim)) && block_of(operand, dim) == nullptr) {
+      if (!fixed[at]) reasons[at] = meets_fixed(operand.value, static_cast<int64_t>(dim));
+      fixed[at] = true;
+    }
   });
   each_span([&](const Operand& operand, size_t dim, size_t at) {
-    if (fixed[at]) fix(operand.value, static_cast<int64_t>(dim), kMeetsFixed);
+    if (fixed[at]) fix(operand.value, static_cast<int64_t>(dim), reasons[at]);
   });
 
   // 2. Dimensions that some operand's block spans together belong together in all operands, which have one block there.

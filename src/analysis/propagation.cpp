@@ -183,6 +183,7 @@ void Propagation::fix(Blocks& blocks, int64_t dim, const std::string& why) {
 
 void Propagation::fix(ValueId value, int64_t dim, const std::string& why) {
   value = canonical(value);
+  fixed_.emplace(std::pair(value, dim), why);
   if (const auto state = bindings_.find(value); state != bindings_.end()) {
     auto& fixed = state->second.fixed[static_cast<size_t>(dim)];
     if (!fixed) fixed = PinReason{node_, why};

@@ -60,6 +60,8 @@ class Propagation {
   int64_t rank(ValueId value) const { return static_cast<int64_t>(sizes(value).size()); }
   bool is_tensor(ValueId value) const { return graph_.value(value).kind == ValueKind::kTensor; }
   bool is_binding(ValueId value) const { return bindings_.contains(canonical(value)); }
+  /// Whether it is a dimension of a parameter, buffer or constant that no rule has met yet.
+  bool is_untouched(ValueId value, int64_t dim) const;
   /// Labelled dimensions; a parameter's untouched dimensions get fresh labels.
   const Blocks& blocks(ValueId value);
   void set(ValueId value, Blocks blocks);
@@ -117,9 +119,10 @@ class Propagation {
   void settle();
 
  private:
+  /// "it meets a dimension that cannot shrink", with the reason for that one where it is known.
+  std::string meets_fixed(ValueId value, int64_t dim) const;
   uint32_t reason(const std::string& why) { return labels_.add_reason({node_, why}); }
   Block* find(Blocks& blocks, int64_t dim);
-  bool is_untouched(ValueId value, int64_t dim) const;
   void touch(ValueId value, int64_t dim, LabelList labels);
   bool settle(Rectangle& rectangle);
 
@@ -132,6 +135,7 @@ class Propagation {
   std::vector<Blocks> blocks_;
   std::map<ValueId, BindingState> bindings_;
   std::vector<Rectangle> rectangles_;
+  std::map<std::pair<ValueId, int64_t>, std::string> fixed_;  ///< Why dimensions were fixed, the first reason of each.
 };
 
 /// The block with indices `indices` of dimension `dim` (in that order, perhaps repeated) in place of its own.

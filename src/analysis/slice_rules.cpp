@@ -118,19 +118,23 @@ void propagate_slice(Propagation& p, const Node& node) {
   if (step == 1)
     return propagate_pieces(
         p, input, dim, {{kNoValue, 0, start}, {output, start, count}, {kNoValue, start + count, size - start - count}});
-  // Every step-th index: a run of `step` goes as a whole, so that the others stay where they are looked for.
-  const LabelList labels = p.isolate(input, dim);
-  Blocks result;
-  if (labels != nullptr && size % step == 0 && start < step && count > 1) {
-    const LabelList runs = p.unite_runs(labels, step);
-    result.push_back({{dim}, {count}, runs, false});
-    for (const Block& block : p.blocks(input))
-      result.back().zero = result.back().zero || (block.dims[0] == dim && block.zero);
-  } else {
-    p.fix(input, dim, "a slice with a step does not divide it evenly");
-  }
-  for (const Block& block : p.blocks(input)) {
-    if (std::find(block.dims.begin(), block.dims.end(), dim) == block.dims.end()) result.push_back(block);
+  // One index is a piece of its own.
+  if (count <= 1) return propagate_pieces(p, input, dim, {{output, start, count}});
+  // Every step-th index: a run of `step` goes as a whole, so that the others stay where they are looked for. Runs begin
+  // at multiples of the step, so that slices with other starts ask for the same ones.
+  p.isolate(input, dim);
+  Blocks result = p.blocks(input);
+  for (Block& block : result) {
+    if (block.dims[0] != dim) continue;
+    std::vector<int64_t> taken;
+    for (int64_t i = 0; i < count; ++i) {
+      taken.push_back(start + i * step);
+      const int64_t run = taken.back() - start % step;
+      for (int64_t j = run; j < std::min(run + step, size); ++j) {
+        p.labels().unite((*block.labels)[static_cast<size_t>(run)], (*block.labels)[static_cast<size_t>(j)]);
+      }
+    }
+    block = take_indices(block, dim, taken);
   }
   p.set(output, std::move(result));
 }

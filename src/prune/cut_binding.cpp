@@ -83,6 +83,7 @@ Tensor cut_tensor(const Tensor& data, const std::vector<const BindingAxis*>& axe
 Tensor mask_tensor(const Tensor& data, const std::vector<const BindingAxis*>& axes,
                    const std::vector<std::vector<bool>>& alive) {
   Tensor result = data.contiguous();
+  if (result.numel() == 0) return result;
   std::byte* bytes = nullptr;
   for (size_t i = 0; i < axes.size(); ++i) {
     const BindingAxis& axis = *axes[i];

@@ -90,14 +90,20 @@ void update_slice(const Update& u) {
   const int64_t dim = u.dim("dim", u.input());
   const int64_t size = u.before(u.input())[static_cast<size_t>(dim)];
   if (u.after(u.input())[static_cast<size_t>(dim)] == size) return;
-  for (const char* name : {"start", "end"}) {
-    const Argument& bound = u.node().arg(name);
-    if (!bound.is_int() || bound.as_int() >= size) continue;
-    const int64_t index = bound.as_int() < 0 ? std::max<int64_t>(bound.as_int() + size, 0) : bound.as_int();
-    const bool strided = u.node().arg("step").as_int() > 1;
-    if (strided && std::string_view(name) == "start") continue;  // Runs of `step` go as a whole.
-    u.set(name, u.shapes.count_before(u.input(), dim, index));
+  // Runs of `step` from its multiples go as a whole; only the one that the dimension's end cuts off is shorter.
+  const int64_t step = u.node().arg("step").as_int();
+  const Argument &begin = u.node().arg("start"), &end = u.node().arg("end");
+  const auto wrap = [size](int64_t index) { return std::clamp<int64_t>(index < 0 ? index + size : index, 0, size); };
+  const int64_t start = begin.is_int() ? wrap(begin.as_int()) : 0;
+  const int64_t first_run = start - start % step;
+  const int64_t count = u.before(u.node().outputs[0])[static_cast<size_t>(dim)];
+  const bool has_end = end.is_int() && end.as_int() < size;
+  if (begin.is_int() && begin.as_int() < size) {
+    u.set("start",
+          u.shapes.count_before(u.input(), dim, count > 1 ? first_run : start) + (count > 1 ? start % step : 0));
   }
+  if (has_end)
+    u.set("end", u.shapes.count_before(u.input(), dim, count > 1 ? first_run + count * step : start + count));
 }
 
 void update_narrow(const Update& u) {
@@ -115,6 +121,34 @@ void update_select(const Update& u) {
   if (!u.node().arg("index").is_int() || u.after(u.input())[static_cast<size_t>(dim)] == size) return;
   const int64_t index = u.node().arg("index").as_int();
   u.set("index", u.shapes.count_before(u.input(), dim, index < 0 ? index + size : index));
+}
+
+/// Indices that the model holds follow what they look up; those of removed channels are cut from them afterwards.
+void update_indices(const Update& u, int64_t dim, ValueId index) {
+  const std::vector<bool> alive = u.shapes.alive(u.input(), dim);
+  if (std::find(alive.begin(), alive.end(), false) == alive.end()) return;
+  std::vector<int64_t> renumbered(alive.size() + 1, 0);
+  for (size_t i = 0; i < alive.size(); ++i) renumbered[i + 1] = renumbered[i] + (alive[i] ? 1 : 0);
+  const Tensor before = u.graph.binding_of(index)->data;
+  Tensor data(ScalarType::kInt64, before.shape());
+  int64_t* out = data.mutable_data<int64_t>();
+  for (const int64_t each : before.to(ScalarType::kInt64).data<int64_t>()) {
+    *out++ = renumbered[static_cast<size_t>(each < 0 ? each + static_cast<int64_t>(alive.size()) : each)];
+  }
+  u.graph.set_binding_data(index, data.to(before.type()));
+}
+
+void update_index(const Update& u) {
+  const std::vector<ValueId> indices = u.node().arg("indices").as_values();
+  for (size_t dim = 0; dim < indices.size(); ++dim) {
+    if (indices[dim] == kNoValue || u.graph.binding_of(indices[dim]) == nullptr) continue;
+    update_indices(u, static_cast<int64_t>(dim), indices[dim]);
+  }
+}
+
+void update_index_select(const Update& u) {
+  const ValueId index = u.node().arg("index").as_value();
+  if (u.graph.binding_of(index) != nullptr) update_indices(u, u.dim("dim", u.input()), index);
 }
 
 /// Input channels are groups times the weight's second dimension (output channels, if transposed).
@@ -177,6 +211,8 @@ const std::unordered_map<std::string, Updater>& updaters() {
       {"aten.slice.Tensor", update_slice},
       {"aten.narrow.default", update_narrow},
       {"aten.select.int", update_select},
+      {"aten.index.Tensor", update_index},
+      {"aten.index_select.default", update_index_select},
       {"aten.conv1d.default", update_groups},
       {"aten.conv2d.default", update_groups},
       {"aten.conv3d.default", update_groups},

@@ -140,5 +140,18 @@ TEST(Cost, TransposedConvolutionCountsInputs) {
   EXPECT_EQ(count_cost(b.graph).total.macs, 3 * 16 * 8 * 4);
 }
 
+TEST(Dependencies, AMetDimensionSaysWhyItStays) {
+  GraphBuilder b;
+  const ValueId x =
+      b.op("aten.layer_norm.default",
+           {{"input", b.linear("a", b.input({2, 3}), 4)}, {"normalized_shape", Argument::ints({4})}}, {2, 4});
+  b.output(b.linear("c", b.relu(b.add(b.relu(x), b.linear("b", x, 4))), 1));
+  std::map<std::string, std::string> reasons;
+  for (const PinnedAxis& pinned : analyze_dependencies(b.graph).pinned) reasons[pinned.fqn] = pinned.reason.what;
+  EXPECT_NE(reasons.at("b.weight").find("cannot shrink: layer normalisation takes its statistics"), std::string::npos)
+      << reasons.at("b.weight");
+  EXPECT_EQ(reasons.at("c.weight"), "it has one channel");
+}
+
 }  // namespace
 }  // namespace tinyml

@@ -162,6 +162,38 @@ TEST(Exactness, Slices) {
   expect_pruned(b.graph);
 }
 
+TEST(Exactness, StridedSlicesThatDoNotDivideEvenly) {
+  GraphBuilder b;
+  const ValueId x = b.conv("a", b.input({1, 3, 4, 4}), 13);
+  b.output(b.conv("c", b.cat({b.slice(x, 1, 0, INT64_MAX, 2), b.slice(x, 1, 1, 13, 2)}), 4));
+  b.output(b.conv("d", b.slice(b.conv("e", x, 14), 1, 4, 12, 3), 4));
+  const DependencyGraph dependencies = analyze_dependencies(b.graph);
+  ASSERT_EQ(dependencies.subgraphs.size(), 2u);
+  EXPECT_EQ(dependencies.subgraphs[0].units.size(), 7u);  // Pairs, and the last one alone.
+  // 0, 1, 2 | 3-5, 6-8, 9-11 (one of each is read) | 12, 13
+  EXPECT_EQ(dependencies.subgraphs[1].units.size(), 8u);
+  expect_pruned(b.graph);
+}
+
+TEST(Exactness, IndicesThatTheModelHolds) {
+  GraphBuilder b;
+  const ValueId x = b.conv("a", b.input({1, 3, 4, 4}), 6);
+  Tensor order(ScalarType::kInt64, {7});
+  const std::vector<int64_t> places = {5, 1, 0, -3, 5, 2, 1};
+  std::copy(places.begin(), places.end(), order.mutable_data<int64_t>());
+  const ValueId index = b.graph.add_binding(BindingKind::kBuffer, "order", order);
+  const ValueId y =
+      b.op("aten.index.Tensor", {{"self", x}, {"indices", Argument::List{Argument(), index}}}, {1, 7, 4, 4});
+  b.output(b.conv("c", y, 4));
+  expect_pruned(b.graph);
+  const DependencyGraph dependencies = analyze_dependencies(b.graph);
+  std::vector<bool> kept(6, true);
+  kept[0] = kept[1] = false;
+  const Graph pruned = apply_plan(b.graph, dependencies, plan_from_units(dependencies, kept, "none"));
+  const Tensor left = pruned.find_binding("order")->data;
+  EXPECT_EQ(left.to_doubles(), (std::vector<double>{3, 1, 3, 0}));  // Of 5, 3, 5, 2.
+}
+
 TEST(Exactness, ConstantAddedToEachChannel) {
   GraphBuilder b;
   const ValueId x = b.add(b.conv("a", b.input({1, 3, 4, 4}), 8), b.parameter("shift", {1, 8, 1, 1}));

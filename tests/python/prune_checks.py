@@ -38,8 +38,8 @@ def scaled(model: nn.Module, cut) -> bool:
 
 
 def masked(model: nn.Module, plan) -> nn.Module:
-    """A copy with removed entries zeroed; divisors and variances keep theirs, and the directions of
-    normalised weights their length."""
+    """A copy with removed entries zeroed; divisors, variances and indices keep theirs, and the
+    directions of normalised weights their length."""
     model = copy.deepcopy(model)
     with torch.no_grad():
         for cut in plan.cuts:
@@ -48,7 +48,9 @@ def masked(model: nn.Module, plan) -> nn.Module:
             if cut.parameter.endswith("original1") and scaled(model, cut):
                 continue
             owner, _, name = cut.parameter.rpartition(".")
-            tensor = getattr(model.get_submodule(owner), name)
+            tensor = getattr(model.get_submodule(owner), name, None)
+            if tensor is None or not tensor.is_floating_point():
+                continue  # Indices of channels (in the code, or a buffer) say which, not how much.
             for index in set(range(cut.size)) - set(cut.kept):
                 if cut.groups == 1:
                     tensor.select(cut.dimension, index).zero_()

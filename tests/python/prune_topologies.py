@@ -8,26 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-IMAGE = (2, 3, 8, 8)
-
-
-def conv(inp: int, out: int, kernel: int = 3, **kwargs) -> nn.Conv2d:
-    return nn.Conv2d(inp, out, kernel, padding=kernel // 2, **kwargs)
-
-
-class Body(nn.Module):
-    """A stem, what the subclass does with it, and a head: subclasses set `width` and `out`."""
-
-    def __init__(self, width: int = 12, out: int = 12) -> None:
-        super().__init__()
-        self.stem = nn.Sequential(conv(3, width), nn.BatchNorm2d(width), nn.ReLU())
-        self.head = conv(out, 5)
-
-    def body(self, x: torch.Tensor) -> torch.Tensor:
-        raise NotImplementedError
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.head(self.body(self.stem(x)))
+import prune_rearranging as rearranging
+from prune_body import IMAGE, TOKENS, Body, conv
 
 
 class Plain(Body):
@@ -43,38 +25,6 @@ class Residual(Body):
     def body(self, x):
         x = x + self.a(x)
         return F.relu(x + self.b(F.relu(x)))
-
-
-class DenseConcat(Body):
-    def __init__(self):
-        super().__init__(12, 28)
-        self.a, self.b = conv(12, 8), conv(20, 8)
-        self.norm = nn.BatchNorm2d(28)
-
-    def body(self, x):
-        x = torch.cat([x, self.a(x)], 1)
-        x = torch.cat([x, self.b(x)], 1)
-        return F.relu(self.norm(x))
-
-
-class Shuffle(Body):
-    def __init__(self):
-        super().__init__()
-        self.a = conv(12, 12, groups=3)
-
-    def body(self, x):
-        x = self.a(x)
-        n, c, h, w = x.shape
-        return x.view(n, 3, c // 3, h, w).transpose(1, 2).reshape(n, c, h, w)
-
-
-class ShuffleModule(Body):
-    def __init__(self):
-        super().__init__()
-        self.shuffle = nn.ChannelShuffle(4)
-
-    def body(self, x):
-        return self.shuffle(x)
 
 
 class SqueezeExcite(Body):
@@ -153,48 +103,6 @@ class TransposedGrouped(Body):
         return self.b(F.relu(self.a(x)))
 
 
-class ChunkHalves(Body):
-    def __init__(self):
-        super().__init__()
-        self.a = conv(6, 6)
-
-    def body(self, x):
-        left, right = x.chunk(2, dim=1)
-        return torch.cat([right, self.a(left)], dim=1)
-
-
-class GatedChunk(Body):
-    def __init__(self):
-        super().__init__(12, 6)
-
-    def body(self, x):
-        value, gate = x.chunk(2, dim=1)
-        return value * torch.sigmoid(gate)
-
-
-class UnevenSplit(Body):
-    """The sizes are in the code: the live module cannot follow."""
-
-    def body(self, x):
-        a, b, c = torch.split(x, [2, 7, 3], dim=1)
-        return torch.cat([c, a, b], dim=1)
-
-
-class SplitBySize(Body):
-    def body(self, x):
-        parts = torch.split(x, x.shape[1] // 3, dim=1)
-        return torch.cat([parts[2], parts[0] + parts[1], parts[1]], dim=1)
-
-
-class Slices(Body):
-    def __init__(self):
-        super().__init__(12, 6)
-
-    def body(self, x):
-        half = x.shape[1] // 2
-        return x[:, :half] - x[:, half:]
-
-
 class FlattenLinear(nn.Module):
     def __init__(self):
         super().__init__()
@@ -242,24 +150,6 @@ class TiedWeights(Body):
         return self.b(F.relu(self.a(x)))
 
 
-class SameTensorTwice(Body):
-    def __init__(self):
-        super().__init__(12, 36)
-        self.a = conv(12, 12)
-
-    def body(self, x):
-        return torch.cat([x, self.a(x), x], dim=1)
-
-
-class CrossingCats(Body):
-    def __init__(self):
-        super().__init__(12, 24)
-        self.a, self.b, self.c = conv(12, 6), conv(12, 18), conv(12, 12)
-
-    def body(self, x):
-        return torch.cat([self.a(x), self.b(x)], 1) + torch.cat([x, self.c(x)], 1)
-
-
 class PReLU(Body):
     def __init__(self):
         super().__init__()
@@ -267,24 +157,6 @@ class PReLU(Body):
 
     def body(self, x):
         return self.a(self.one(-x))
-
-
-class PixelShuffle(Body):
-    def __init__(self):
-        super().__init__(16, 4)
-        self.a = nn.PixelShuffle(2)
-
-    def body(self, x):
-        return self.a(x)
-
-
-class PixelUnshuffle(Body):
-    def __init__(self):
-        super().__init__(6, 24)
-        self.a = nn.PixelUnshuffle(2)
-
-    def body(self, x):
-        return self.a(x)
 
 
 class BroadcastScale(Body):
@@ -318,16 +190,6 @@ class SpatialAttention(Body):
         x = self.a(F.relu(x))
         pooled = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], dim=1)
         return x * torch.sigmoid(self.mix(pooled))
-
-
-class MergeBatch(Body):
-    def __init__(self):
-        super().__init__()
-        self.blur = nn.Conv2d(1, 1, 3, padding=1)
-
-    def body(self, x):
-        n, c, h, w = x.shape
-        return torch.tanh(x.view(n * c, 1, h, w)).view(n, c, h, w)
 
 
 class GroupNorm(Body):
@@ -369,17 +231,6 @@ class Decoder(nn.Module):
         return self.c(F.relu(self.b(x)))
 
 
-class PadShortcut(Body):
-    def __init__(self):
-        super().__init__(8, 12)
-        self.a = conv(8, 12)
-
-    def body(self, x):
-        y = self.a(x)
-        extra = y.shape[1] - x.shape[1]
-        return y + F.pad(x, (0, 0, 0, 0, extra // 2, extra - extra // 2))
-
-
 class Permuted(Body):
     """Linear layers over channels-last maps."""
 
@@ -400,15 +251,6 @@ class Upsample(Body):
     def body(self, x):
         y = F.max_pool2d(self.a(x), 2)
         return torch.cat([x, F.interpolate(y, scale_factor=2.0)], 1)
-
-
-class StackedMean(Body):
-    def __init__(self):
-        super().__init__()
-        self.a, self.b = conv(12, 12), conv(12, 12)
-
-    def body(self, x):
-        return torch.stack([self.a(x), self.b(x), x]).sum(0)
 
 
 class ParameterMatrix(nn.Module):
@@ -505,19 +347,18 @@ class TiedEmbedding(nn.Module):
         return F.linear(F.relu(self.a(self.tokens(ids))), self.tokens.weight)
 
 
-TOKENS = (2, 8, 8)
 TOPOLOGIES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     cls.__name__: (cls, IMAGE if issubclass(cls, Body | FlattenLinear) else TOKENS)
     for cls in (
-        Plain, Residual, DenseConcat, Shuffle, ShuffleModule, SqueezeExcite, SqueezeExciteLinear,
-        Grouped, GroupedResidual, Depthwise, DepthwiseMultiplier, Transposed, TransposedGrouped,
-        ChunkHalves, GatedChunk, UnevenSplit, SplitBySize, Slices, FlattenLinear, ViewLinear,
-        SharedConv, SharedHead, TiedWeights, SameTensorTwice, CrossingCats, PReLU, PixelShuffle,
-        PixelUnshuffle, BroadcastScale, ChannelConstant, SpatialAttention, MergeBatch, GroupNorm,
-        InstanceNorm, LayerNorm, Decoder, PadShortcut, Permuted, Upsample, StackedMean,
-        ParameterMatrix, ListOutput, Conv1d, UnflattenModule, WeightNorm, WeightNormColumns,
-        Embedding, TiedEmbedding,
+        Plain, Residual, SqueezeExcite, SqueezeExciteLinear, Grouped, GroupedResidual, Depthwise,
+        DepthwiseMultiplier, Transposed, TransposedGrouped, FlattenLinear, ViewLinear, SharedConv,
+        SharedHead, TiedWeights, PReLU, BroadcastScale, ChannelConstant, SpatialAttention,
+        GroupNorm, InstanceNorm, LayerNorm, Decoder, Permuted, Upsample, ParameterMatrix,
+        ListOutput, Conv1d, UnflattenModule, WeightNorm, WeightNormColumns, Embedding,
+        TiedEmbedding,
+        *(each for each in vars(rearranging).values() if isinstance(each, type)),
     )
+    if cls is not Body
 }  # fmt: skip
-GENERATED = {"UnevenSplit", "PadShortcut"}
+GENERATED = {"UnevenSplit", "PadShortcut", "LateStride", "ListedIndices"}
 """Those whose code says how many channels go where."""

@@ -17,8 +17,9 @@ import torch.nn.functional as F
 from models import ZOO, randomize
 from torch import nn
 
+from prune_body import conv
 from prune_checks import assert_equal, build, masked, prune_and_compare
-from prune_topologies import GENERATED, TOPOLOGIES, conv
+from prune_topologies import GENERATED, TOPOLOGIES
 from tinyml import Error, IdentityChannelPruner, OneShotChannelPruner
 
 METRICS = ["random", "l1_norm", "fpgm", "bn_scale", "lamp", "taylor", "hrank"]

@@ -117,7 +117,7 @@ class LiveModel:
         surgery = Surgery(self.module, plan)
         removed = surgery.indices()
         try:
-            surgery.cut(_core.module_sizes(self.graph), _core.module_sizes(pruned))
+            self._cut_module(surgery, pruned)
             problem = self._follow(surgery, _core.size_arguments(self.graph, pruned), inference)
         except BaseException:
             surgery.restore()
@@ -140,10 +140,14 @@ class LiveModel:
         inference = self._cut_inference(plan) if self._trains_more else pruned
         surgery = Surgery(self.module, plan)
         try:
-            surgery.cut(_core.module_sizes(self.graph), _core.module_sizes(pruned))
+            self._cut_module(surgery, pruned)
             return self._follow(surgery, _core.size_arguments(self.graph, pruned), inference)
         finally:
             surgery.restore()
+
+    def _cut_module(self, surgery: Surgery, pruned: Graph) -> None:
+        sizes = (_core.module_sizes(self.graph), _core.module_sizes(pruned))
+        surgery.cut(*sizes, pruned.buffers())
 
     def _follow(
         self, surgery: Surgery, sizes: list[tuple[str, int, int]], pruned: Graph

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -46,12 +46,23 @@ class Surgery:
         self,
         before: list[tuple[str, dict[str, int]]],
         after: list[tuple[str, dict[str, int]]],
+        buffers: Mapping[str, Any],
     ) -> None:
-        """Replace tensors and the attributes that repeat their sizes."""
+        """Replace tensors and the attributes that repeat their sizes.
+
+        before, after: _core.module_sizes(). buffers: of the pruned graph; indices of channels are
+        taken from there, since what is left of the channels has other numbers.
+        """
         made: dict[int, torch.Tensor] = {}  # Shared tensors stay shared.
         for module, name, tensor in list(self._slots()):
             if id(tensor) not in made:
-                made[id(tensor)] = _cut_tensor(tensor, self._cuts[id(tensor)])
+                cuts = self._cuts[id(tensor)]
+                known = None if tensor.is_floating_point() else buffers.get(cuts[0].parameter)
+                made[id(tensor)] = (
+                    _cut_tensor(tensor, cuts)
+                    if known is None
+                    else torch.from_dlpack(known).clone().to(tensor.device)
+                )
             self._set(module, name, made[id(tensor)])
         sizes = dict(after)
         for path, attributes in before:
