@@ -57,7 +57,7 @@ Tensor attention(const OperatorCall& call) {
   Tensor key = call.tensor("key");
   Tensor value = call.tensor("value");
   if (query.rank() < 2 || key.rank() < 2 || value.rank() < 2) throw Error("sequences of vectors are expected");
-  if (call.boolean("enable_gqa")) {
+  if (call.node().has_arg("enable_gqa") && call.boolean("enable_gqa")) {
     key = repeat_heads(key, query.size(-3));
     value = repeat_heads(value, query.size(-3));
   }
@@ -78,8 +78,18 @@ Tensor attention(const OperatorCall& call) {
       .to(query.type());
 }
 
+/// The fused forms' second result is for the backward pass.
+std::vector<Tensor> attention_with_statistics(const OperatorCall& call) {
+  if (call.wants_output(1)) throw Error("the second result of attention has no use in inference");
+  Tensor result = attention(call);
+  const ScalarType type = result.type();
+  return {std::move(result), Tensor(type, {0})};
+}
+
 constexpr OperatorEntry kOperators[] = {
     {"aten.scaled_dot_product_attention.default", attention},
+    {"aten._scaled_dot_product_attention_math.default", attention_with_statistics},
+    {"aten._scaled_dot_product_flash_attention_for_cpu.default", attention_with_statistics},
 };
 
 }  // namespace

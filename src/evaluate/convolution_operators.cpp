@@ -84,6 +84,26 @@ Tensor convolution(const OperatorCall& call) { return run(call, false); }
 Tensor transposed_convolution(const OperatorCall& call) { return run(call, true); }
 Tensor general_convolution(const OperatorCall& call) { return run(call, call.boolean("transposed")); }
 
+/// Input [T, N, C], weight [taps, C, O], output [T', N, O].
+Tensor conv_tbc(const OperatorCall& call) {
+  const Tensor self = call.tensor("self");
+  const Tensor weight = call.tensor("weight");
+  if (self.rank() != 3 || weight.rank() != 3) throw Error("conv_tbc: three dimensions are expected");
+  const Sizes input_order{1, 2, 0};
+  const Sizes weight_order{2, 1, 0};
+  const Tensor x = with_three_dims(self.permuted(input_order), 1, true);
+  const Tensor w = with_three_dims(weight.permuted(weight_order), 1, true);
+  Window window;
+  window.kernel[2] = weight.size(0);
+  window.before[2] = window.after[2] = call.integer("pad");
+  const Tensor result = dispatch_floating(self.type(), [&](auto zero) {
+    constexpr ScalarType kCompute = scalar_type_of<decltype(zero)>();
+    return convolve<decltype(zero)>(x.to(kCompute), w.to(kCompute), call.tensor("bias").to(kCompute), window, 1);
+  });
+  const Sizes order{2, 0, 1};
+  return without_added_dims(result.to(self.type()), 1, true).permuted(order);
+}
+
 constexpr OperatorEntry kOperators[] = {
     {"aten.conv1d.default", convolution},
     {"aten.conv1d.padding", convolution},
@@ -94,6 +114,7 @@ constexpr OperatorEntry kOperators[] = {
     {"aten.conv_transpose1d.default", transposed_convolution},
     {"aten.conv_transpose2d.input", transposed_convolution},
     {"aten.conv_transpose3d.input", transposed_convolution},
+    {"aten.conv_tbc.default", conv_tbc},
     {"aten.convolution.default", general_convolution},
     {"aten._convolution.default", general_convolution},
 };

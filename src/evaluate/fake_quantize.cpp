@@ -71,6 +71,19 @@ Tensor per_channel(const OperatorCall& call) {
                                 call.integer("axis"), levels_of(call));
 }
 
+/// (the result, where it was not clamped)
+std::vector<Tensor> per_tensor_masked(const OperatorCall& call) {
+  const Tensor self = call.tensor("self");
+  const bool on = !call.node().has_arg("fake_quant_enabled") || call.boolean("fake_quant_enabled");
+  if (call.wants_output(1)) throw Error("the mask of clamped elements is for the backward pass");
+  return {on ? per_tensor(call) : self, Tensor(ScalarType::kBool, {0})};
+}
+
+std::vector<Tensor> per_channel_masked(const OperatorCall& call) {
+  if (call.wants_output(1)) throw Error("the mask of clamped elements is for the backward pass");
+  return {per_channel(call), Tensor(ScalarType::kBool, {0})};
+}
+
 /// A learnt zero point is rounded and clamped to the levels first.
 double rounded(double zero_point, Levels levels) { return clamp_level(std::nearbyint(zero_point), levels); }
 
@@ -145,6 +158,16 @@ Tensor observed(const OperatorCall& call) {
   return fake_quantize(self, scale.data<double>()[0], zero_point.data<double>()[0], levels);
 }
 
+/// (the result, the mask for the backward pass, and in the functional form the ranges, which inference keeps)
+std::vector<Tensor> observed_with_ranges(const OperatorCall& call) {
+  if (call.wants_output(1)) throw Error("the mask of clamped elements is for the backward pass");
+  std::vector<Tensor> results{observed(call), Tensor(ScalarType::kBool, {0})};
+  for (const char* name : {"running_min", "running_max", "scale", "zero_point"}) {
+    if (results.size() < call.output_count()) results.push_back(call.tensor(name));
+  }
+  return results;
+}
+
 constexpr OperatorEntry kOperators[] = {
     {"aten.fake_quantize_per_tensor_affine.default", per_tensor},
     {"aten.fake_quantize_per_tensor_affine.tensor_qparams", per_tensor},
@@ -152,6 +175,12 @@ constexpr OperatorEntry kOperators[] = {
     {"aten._fake_quantize_learnable_per_tensor_affine.default", learnable_per_tensor},
     {"aten._fake_quantize_learnable_per_channel_affine.default", learnable_per_channel},
     {"aten.fused_moving_avg_obs_fake_quant.default", observed},
+    {"aten._fused_moving_avg_obs_fq_helper.default", observed_with_ranges},
+    {"aten._fused_moving_avg_obs_fq_helper_functional.default", observed_with_ranges},
+    {"aten._fused_moving_avg_obs_fq_helper.functional", observed_with_ranges},
+    {"aten.fake_quantize_per_tensor_affine_cachemask.default", per_tensor_masked},
+    {"aten._fake_quantize_per_tensor_affine_cachemask_tensor_qparams.default", per_tensor_masked},
+    {"aten.fake_quantize_per_channel_affine_cachemask.default", per_channel_masked},
 };
 
 }  // namespace

@@ -71,10 +71,7 @@ Tensor embedding(const OperatorCall& call) {
 }
 
 /// result[i][j][k] = self[i][index[i][j][k]][k] for dim 1.
-Tensor gather(const OperatorCall& call) {
-  const Tensor self = call.tensor("self").contiguous();
-  const Tensor index = call.tensor("index").to(ScalarType::kInt64);
-  const int64_t dim = normalize_dim(call.integer("dim"), self.rank());
+Tensor gather_from(const Tensor& self, const Tensor& index, int64_t dim) {
   Tensor result(self.type(), index.shape());
   const size_t element = size_of(self.type());
   std::byte* out = result.mutable_bytes();
@@ -82,6 +79,32 @@ Tensor gather(const OperatorCall& call) {
     std::memcpy(out + static_cast<size_t>(at) * element, self.bytes() + static_cast<size_t>(from) * element, element);
   });
   return result;
+}
+
+Tensor gather(const OperatorCall& call) {
+  const Tensor self = call.tensor("self").contiguous();
+  return gather_from(self, call.tensor("index").to(ScalarType::kInt64),
+                     normalize_dim(call.integer("dim"), self.rank()));
+}
+
+/// gather whose index and tensor are broadcast to each other elsewhere; without a dimension, from the flattened tensor.
+Tensor take_along_dim(const OperatorCall& call) {
+  const Tensor self = call.tensor("self");
+  const Tensor index = call.tensor("indices");
+  const auto given = call.optional_integer("dim");
+  if (!given) {
+    return self.reshaped({self.numel()}).index_select(0, to_indices(index.reshaped({index.numel()}), self.numel()));
+  }
+  const int64_t dim = normalize_dim(*given, self.rank());
+  if (index.rank() != self.rank()) throw Error("take_along_dim: an index of the tensor's rank is expected");
+  Sizes shape;
+  for (int64_t i = 0; i < self.rank(); ++i) shape.push_back(i == dim ? 1 : std::max(self.size(i), index.size(i)));
+  const auto spread = [&](const Tensor& tensor) {
+    Sizes own = shape;
+    own[static_cast<size_t>(dim)] = tensor.size(dim);
+    return broadcast_to(tensor, own).contiguous();
+  };
+  return gather_from(spread(self), spread(index.to(ScalarType::kInt64)), dim);
 }
 
 Tensor take(const OperatorCall& call) {
@@ -115,6 +138,7 @@ constexpr OperatorEntry kOperators[] = {
     {"aten.embedding.default", embedding},
     {"aten.gather.default", gather},
     {"aten.take.default", take},
+    {"aten.take_along_dim.default", take_along_dim},
     {"aten.one_hot.default", one_hot},
 };
 

@@ -207,6 +207,9 @@ Tensor rms_norm(const OperatorCall& call) {
       .to(input.type());
 }
 
+/// The reciprocal of the root mean square is for the backward pass: empty here.
+std::vector<Tensor> fused_rms_norm(const OperatorCall& call) { return with_empty_statistics(call, rms_norm(call)); }
+
 constexpr OperatorEntry kOperators[] = {
     {"aten.batch_norm.default", batch_norm},
     {"aten.native_batch_norm.default", native_batch_norm},
@@ -217,6 +220,7 @@ constexpr OperatorEntry kOperators[] = {
     {"aten.group_norm.default", group_norm},
     {"aten.instance_norm.default", instance_norm},
     {"aten.rms_norm.default", rms_norm},
+    {"aten._fused_rms_norm.default", fused_rms_norm},
 };
 
 }  // namespace

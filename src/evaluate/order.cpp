@@ -40,6 +40,12 @@ std::vector<Tensor> sort(const OperatorCall& call) {
   return {take_rows(self, positions, dim), positions};
 }
 
+/// Along the first dimension.
+Tensor msort(const OperatorCall& call) {
+  const Tensor self = call.tensor("self");
+  return self.rank() == 0 ? self : take_rows(self, sorted_positions(self, 0, false), 0);
+}
+
 Tensor argsort(const OperatorCall& call) {
   const Tensor self = call.tensor("self");
   return sorted_positions(self, normalize_dim(call.integer("dim"), self.rank()), call.boolean("descending"));
@@ -58,7 +64,7 @@ std::vector<Tensor> topk(const OperatorCall& call) {
 
 constexpr OperatorEntry kOperators[] = {
     {"aten.sort.default", sort},      {"aten.sort.stable", sort},  {"aten.argsort.default", argsort},
-    {"aten.argsort.stable", argsort}, {"aten.topk.default", topk},
+    {"aten.argsort.stable", argsort}, {"aten.topk.default", topk}, {"aten.msort.default", msort},
 };
 
 }  // namespace

@@ -41,9 +41,15 @@ Tensor pad_copying(Tensor tensor, const Sizes& pads, PadMode mode) {
   check_pads(tensor, pads);
   for (size_t i = 0; i < pads.size() / 2; ++i) {
     const int64_t dim = tensor.rank() - 1 - static_cast<int64_t>(i);
+    int64_t before = pads[2 * i];
+    int64_t after = pads[2 * i + 1];
+    if (mode == PadMode::kCircular && std::min(before, after) < 0) {  // what wraps around is what a crop leaves
+      const int64_t end = tensor.size(dim) + std::min<int64_t>(after, 0);
+      tensor = slice(tensor, dim, std::max<int64_t>(-before, 0), std::max<int64_t>(end, 0), 1);
+      before = std::max<int64_t>(before, 0);
+      after = std::max<int64_t>(after, 0);
+    }
     const int64_t size = tensor.size(dim);
-    const int64_t before = pads[2 * i];
-    const int64_t after = pads[2 * i + 1];
     const int64_t most = mode == PadMode::kReflect ? size - 1 : size;
     if (size + before + after <= 0 || (mode != PadMode::kReplicate && std::max(before, after) > most)) {
       throw Error(fmt::format("padding {}, {} does not fit size {}", before, after, size));

@@ -17,20 +17,25 @@ using Family = std::span<const OperatorEntry> (*)();
 constexpr Family kFamilies[] = {
     activation_operators,    adaptive_pooling_operators,
     arithmetic_operators,    attention_operators,
-    cast_operators,          comparison_operators,
-    convolution_operators,   creation_operators,
-    einsum_operators,        embedding_bag_operators,
-    fake_quantize_operators, grid_sample_operators,
-    index_operators,         join_operators,
-    matrix_operators,        normalization_operators,
-    order_operators,         pad_operators,
-    patch_operators,         pooling_operators,
-    recurrent_operators,     reduction_operators,
-    scatter_operators,       sequence_operators,
-    shuffle_operators,       softmax_operators,
-    split_operators,         symbolic_operators,
-    unary_operators,         upsample_operators,
-    vector_operators,        view_operators,
+    arrange_operators,       class_loss_operators,
+    distance_operators,      loss_operators,
+    product_operators,       search_operators,
+    special_operators,       statistics_operators,
+    reduce_into_operators,   cast_operators,
+    comparison_operators,    convolution_operators,
+    creation_operators,      einsum_operators,
+    embedding_bag_operators, fake_quantize_operators,
+    grid_sample_operators,   index_operators,
+    join_operators,          matrix_operators,
+    normalization_operators, order_operators,
+    pad_operators,           patch_operators,
+    pooling_operators,       recurrent_operators,
+    reduction_operators,     scatter_operators,
+    sequence_operators,      shuffle_operators,
+    softmax_operators,       split_operators,
+    symbolic_operators,      unary_operators,
+    upsample_operators,      vector_operators,
+    view_operators,
 };
 
 Table make_table() {
@@ -38,6 +43,8 @@ Table make_table() {
   for (const auto family : kFamilies) {
     for (const OperatorEntry& entry : family()) TINYML_CHECK(table.emplace(entry.op, &entry).second);
   }
+  for (const OperatorAlias& alias : operator_aliases())
+    TINYML_CHECK(table.emplace(alias.name, table.at(alias.op)).second);
   return table;
 }
 

@@ -21,6 +21,14 @@ struct OperatorEntry {
   constexpr OperatorEntry(std::string_view name, MultiEvaluator evaluator) : op(name), multiple(evaluator) {}
 };
 
+/// A second name of an operator with the same arguments.
+struct OperatorAlias {
+  std::string_view name;
+  std::string_view op;
+};
+
+std::span<const OperatorAlias> operator_aliases();
+
 /// nullptr if there is none.
 const OperatorEntry* find_operator(std::string_view op);
 
@@ -29,6 +37,15 @@ std::vector<Tensor> run_operator(const OperatorCall& call);
 
 // One table a family; registry.cpp joins them.
 std::span<const OperatorEntry> arithmetic_operators();
+std::span<const OperatorEntry> arrange_operators();
+std::span<const OperatorEntry> class_loss_operators();
+std::span<const OperatorEntry> distance_operators();
+std::span<const OperatorEntry> loss_operators();
+std::span<const OperatorEntry> product_operators();
+std::span<const OperatorEntry> reduce_into_operators();
+std::span<const OperatorEntry> search_operators();
+std::span<const OperatorEntry> special_operators();
+std::span<const OperatorEntry> statistics_operators();
 std::span<const OperatorEntry> comparison_operators();
 std::span<const OperatorEntry> unary_operators();
 std::span<const OperatorEntry> activation_operators();

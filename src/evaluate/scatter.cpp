@@ -79,10 +79,6 @@ Tensor scatter_combine(const OperatorCall& call) {
 Tensor scatter_value_combine(const OperatorCall& call) {
   return scatter_into(call, call.tensor("value"), parse_combine(call.string("reduce")));
 }
-Tensor scatter_reduce(const OperatorCall& call) {
-  if (!call.boolean("include_self")) throw Error("scatter_reduce without the tensor's own values is not supported");
-  return scatter_combine(call);
-}
 
 /// Rewrites slices of `dim` at the listed indices: f(tensor's slice, source's slice or value).
 Tensor write_indices(const OperatorCall& call, const Tensor& source, Combine how, double scale) {
@@ -150,13 +146,72 @@ Tensor select_scatter(const OperatorCall& call) {
                     [&](const Tensor& tensor) { return select(tensor, call.integer("dim"), call.integer("index")); });
 }
 
+Tensor diagonal_scatter(const OperatorCall& call) {
+  return write_view(call, [&](const Tensor& t) {
+    return diagonal(t, call.integer("offset"), call.integer("dim1"), call.integer("dim2"));
+  });
+}
+
+/// At positions of the flattened tensor.
+Tensor put(const OperatorCall& call) {
+  const Tensor self = call.tensor("self");
+  const Tensor index = call.tensor("index").to(ScalarType::kInt64).contiguous();
+  const Combine how = call.boolean("accumulate") ? Combine::kAdd : Combine::kReplace;
+  return dispatch_compute(self.type(),
+                          [&](auto zero) {
+                            using T = decltype(zero);
+                            constexpr ScalarType kCompute = scalar_type_of<T>();
+                            const Tensor source = call.tensor("source").to(kCompute);
+                            if (source.numel() != index.numel())
+                              throw Error("put: one value for each index is expected");
+                            Tensor result = self.to(kCompute);
+                            const T* from = source.data<T>().data();
+                            T* out = result.mutable_data<T>();
+                            for (size_t i = 0; i < index.data<int64_t>().size(); ++i) {
+                              const int64_t to = checked_index(index.data<int64_t>()[i], self.numel());
+                              out[to] = combine(how, out[to], from[i]);
+                            }
+                            return result;
+                          })
+      .to(self.type());
+}
+
+/// The source's elements in order, one for each place where the mask is true.
+Tensor masked_scatter(const OperatorCall& call) {
+  const Tensor self = call.tensor("self");
+  const Tensor mask = call.tensor("mask");
+  const Sizes shapes[] = {self.shape(), mask.shape()};
+  const Sizes shape = broadcast_shapes(shapes);
+  const Tensor flags = broadcast_to(mask.to(ScalarType::kBool), shape).contiguous();
+  const Tensor source = call.tensor("source").to(self.type());
+  Tensor result = broadcast_to(self, shape).contiguous();
+  const size_t element = size_of(self.type());
+  std::byte* out = result.mutable_bytes();
+  int64_t used = 0;
+  for (int64_t i = 0; i < flags.numel(); ++i) {
+    if (!flags.data<bool>()[static_cast<size_t>(i)]) continue;
+    if (used == source.numel()) throw Error("masked_scatter: the source has too few elements");
+    std::memcpy(out + static_cast<size_t>(i) * element, source.bytes() + static_cast<size_t>(used++) * element,
+                element);
+  }
+  return result;
+}
+
 constexpr OperatorEntry kOperators[] = {
-    {"aten.scatter.src", scatter_source},          {"aten.scatter.value", scatter_value},
-    {"aten.scatter.reduce", scatter_combine},      {"aten.scatter.value_reduce", scatter_value_combine},
-    {"aten.scatter_add.default", scatter_add},     {"aten.scatter_reduce.two", scatter_reduce},
-    {"aten.index_add.default", index_add},         {"aten.index_copy.default", index_copy},
-    {"aten.index_fill.int_Scalar", index_fill},    {"aten.index_fill.int_Tensor", index_fill},
-    {"aten.slice_scatter.default", slice_scatter}, {"aten.select_scatter.default", select_scatter},
+    {"aten.scatter.src", scatter_source},
+    {"aten.scatter.value", scatter_value},
+    {"aten.scatter.reduce", scatter_combine},
+    {"aten.scatter.value_reduce", scatter_value_combine},
+    {"aten.scatter_add.default", scatter_add},
+    {"aten.diagonal_scatter.default", diagonal_scatter},
+    {"aten.put.default", put},
+    {"aten.masked_scatter.default", masked_scatter},
+    {"aten.index_add.default", index_add},
+    {"aten.index_copy.default", index_copy},
+    {"aten.index_fill.int_Scalar", index_fill},
+    {"aten.index_fill.int_Tensor", index_fill},
+    {"aten.slice_scatter.default", slice_scatter},
+    {"aten.select_scatter.default", select_scatter},
 };
 
 }  // namespace

@@ -64,6 +64,35 @@ std::vector<Tensor> tensor_split(const OperatorCall& call) {
   return split_at(self, dim, sizes);
 }
 
+/// Cut in front of the listed indices, which are clamped as those of slices.
+std::vector<Tensor> cut_in_front(const Tensor& tensor, int64_t dim, const Sizes& indices) {
+  std::vector<Tensor> parts;
+  int64_t start = 0;
+  for (int64_t index : indices) {
+    parts.push_back(slice(tensor, dim, start, index, 1));
+    start = index;
+  }
+  parts.push_back(slice(tensor, dim, start, tensor.size(dim), 1));
+  return parts;
+}
+
+std::vector<Tensor> tensor_split_at(const OperatorCall& call) {
+  const Tensor self = call.tensor("self");
+  return cut_in_front(self, normalize_dim(call.integer("dim"), self.rank()), call.integers("indices"));
+}
+
+/// Along dimension kDim; hsplit cuts vectors along their only dimension.
+template <int64_t kDim>
+std::vector<Tensor> split_dim(const OperatorCall& call) {
+  const Tensor self = call.tensor("self");
+  const int64_t dim = kDim == 1 && self.rank() == 1 ? 0 : kDim;
+  if (self.rank() <= dim) throw Error(fmt::format("a tensor of rank {} has no dimension {}", self.rank(), dim));
+  if (call.node().has_arg("indices")) return cut_in_front(self, dim, call.integers("indices"));
+  const int64_t sections = call.integer("sections");
+  if (sections <= 0 || self.size(dim) % sections != 0) throw Error("the parts must be of one size");
+  return split_at(self, dim, Sizes(static_cast<size_t>(sections), self.size(dim) / sections));
+}
+
 std::vector<Tensor> unbind(const OperatorCall& call) {
   const Tensor self = call.tensor("self");
   const int64_t dim = normalize_dim(call.integer("dim"), self.rank());
@@ -78,6 +107,13 @@ constexpr OperatorEntry kOperators[] = {
     {"aten.split_with_sizes.default", split_with_sizes<kSplitSizes>},
     {"aten.chunk.default", chunk},
     {"aten.tensor_split.sections", tensor_split},
+    {"aten.tensor_split.indices", tensor_split_at},
+    {"aten.vsplit.int", split_dim<0>},
+    {"aten.vsplit.array", split_dim<0>},
+    {"aten.hsplit.int", split_dim<1>},
+    {"aten.hsplit.array", split_dim<1>},
+    {"aten.dsplit.int", split_dim<2>},
+    {"aten.dsplit.array", split_dim<2>},
     {"aten.unbind.int", unbind},
 };
 

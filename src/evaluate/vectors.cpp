@@ -43,6 +43,13 @@ Tensor weight_norm(const OperatorCall& call) {
       .to(v.type());
 }
 
+/// (the weight, its norm)
+std::vector<Tensor> weight_norm_interface(const OperatorCall& call) {
+  if (call.wants_output(1)) throw Error("the norm that weight norm keeps for the backward pass has no use here");
+  const Tensor result = weight_norm(call);
+  return {result, Tensor(result.type(), {0})};
+}
+
 Tensor cosine_similarity(const OperatorCall& call) {
   const Tensor a = call.tensor("x1");
   const Tensor b = call.tensor("x2");
@@ -123,6 +130,7 @@ Tensor bilinear(const OperatorCall& call) {
 
 constexpr OperatorEntry kOperators[] = {
     {"aten._weight_norm.default", weight_norm},
+    {"aten._weight_norm_interface.default", weight_norm_interface},
     {"aten.cosine_similarity.default", cosine_similarity},
     {"aten.pairwise_distance.default", pairwise_distance},
     {"aten.vdot.default", vdot},

@@ -48,6 +48,26 @@ Tensor select(const Tensor& tensor, int64_t dim, int64_t index) {
   return Tensor(tensor.type(), std::move(shape), std::move(strides), offset, tensor.storage());
 }
 
+Tensor diagonal(const Tensor& self, int64_t shift, int64_t dim1, int64_t dim2) {
+  const auto first = static_cast<size_t>(normalize_dim(dim1, self.rank()));
+  const auto second = static_cast<size_t>(normalize_dim(dim2, self.rank()));
+  if (first == second) throw Error("diagonal: two different dimensions are expected");
+  const int64_t row = std::max<int64_t>(-shift, 0);
+  const int64_t column = std::max<int64_t>(shift, 0);
+  const int64_t length = std::max<int64_t>(std::min(self.shape()[first] - row, self.shape()[second] - column), 0);
+  Sizes shape;
+  Sizes strides;
+  for (size_t i = 0; i < self.shape().size(); ++i) {
+    if (i == first || i == second) continue;
+    shape.push_back(self.shape()[i]);
+    strides.push_back(self.strides()[i]);
+  }
+  shape.push_back(length);
+  strides.push_back(self.strides()[first] + self.strides()[second]);
+  const int64_t start = length == 0 ? 0 : row * self.strides()[first] + column * self.strides()[second];
+  return Tensor(self.type(), std::move(shape), std::move(strides), self.offset() + start, self.storage());
+}
+
 Tensor unsqueeze(const Tensor& tensor, int64_t dim) {
   const int64_t axis = normalize_dim(dim, tensor.rank() + 1);
   Sizes shape = tensor.shape();

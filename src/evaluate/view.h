@@ -15,6 +15,9 @@ Tensor slice(const Tensor& tensor, int64_t dim, int64_t start, int64_t end, int6
 /// One index of one dimension, which disappears.
 Tensor select(const Tensor& tensor, int64_t dim, int64_t index);
 
+/// Elements (i, i + offset) of two dimensions, which disappear, in a new last one.
+Tensor diagonal(const Tensor& tensor, int64_t offset, int64_t dim1, int64_t dim2);
+
 /// A new dimension of size 1 at `dim` of the result.
 Tensor unsqueeze(const Tensor& tensor, int64_t dim);
 

@@ -176,26 +176,25 @@ Tensor unfold(const OperatorCall& call) {
   return Tensor(self.type(), std::move(shape), std::move(strides), self.offset(), self.storage());
 }
 
-Tensor diagonal(const OperatorCall& call) {
+/// Strides count elements of the tensor's own storage, which it must fill in row-major order.
+Tensor as_strided(const OperatorCall& call) {
   const Tensor self = call.tensor("self");
-  const auto first = static_cast<size_t>(normalize_dim(call.integer("dim1"), self.rank()));
-  const auto second = static_cast<size_t>(normalize_dim(call.integer("dim2"), self.rank()));
-  if (first == second) throw Error("diagonal: two different dimensions are expected");
-  const int64_t shift = call.integer("offset");
-  const int64_t row = std::max<int64_t>(-shift, 0);
-  const int64_t column = std::max<int64_t>(shift, 0);
-  const int64_t length = std::max<int64_t>(std::min(self.shape()[first] - row, self.shape()[second] - column), 0);
-  Sizes shape;
-  Sizes strides;
-  for (size_t i = 0; i < self.shape().size(); ++i) {
-    if (i == first || i == second) continue;
-    shape.push_back(self.shape()[i]);
-    strides.push_back(self.strides()[i]);
+  if (!self.is_contiguous()) throw Error("as_strided of a tensor that is not row-major depends on its memory");
+  return Tensor(self.type(), call.integers("size"), call.integers("stride"),
+                self.offset() + call.optional_integer("storage_offset").value_or(0), self.storage());
+}
+
+Tensor diagonal_operator(const OperatorCall& call) {
+  return diagonal(call.tensor("self"), call.integer("offset"), call.integer("dim1"), call.integer("dim2"));
+}
+
+/// Only the type that the elements have: no bits are read as something else.
+Tensor view_as_type(const OperatorCall& call) {
+  const Tensor self = call.tensor("self");
+  if (call.effective(call.node().arg("dtype").as_scalar_type()) != self.type()) {
+    throw Error("reading the bits of elements as another type is not supported");
   }
-  shape.push_back(length);
-  strides.push_back(self.strides()[first] + self.strides()[second]);
-  const int64_t start = length == 0 ? 0 : row * self.strides()[first] + column * self.strides()[second];
-  return Tensor(self.type(), std::move(shape), std::move(strides), self.offset() + start, self.storage());
+  return self;
 }
 
 constexpr OperatorEntry kOperators[] = {
@@ -231,7 +230,9 @@ constexpr OperatorEntry kOperators[] = {
     {"aten.select.int", select_operator},
     {"aten.narrow.default", narrow},
     {"aten.unfold.default", unfold},
-    {"aten.diagonal.default", diagonal},
+    {"aten.as_strided.default", as_strided},
+    {"aten.view.dtype", view_as_type},
+    {"aten.diagonal.default", diagonal_operator},
 };
 
 }  // namespace

@@ -92,6 +92,18 @@ def check_generated(graph: tinyml.Graph, inputs: Sequence[Any], expected: Any) -
             assert value == reference
 
 
+def check_evaluated(
+    graph: tinyml.Graph, inputs: Sequence[torch.Tensor], expected: Sequence[torch.Tensor]
+) -> None:
+    """The library's own evaluator computes the same types and numbers."""
+    results = graph.evaluate(*(x.numpy() for x in inputs))
+    actual = [torch.as_tensor(value) for value in results]
+    assert len(actual) == len(expected)
+    for value, reference in zip(actual, expected, strict=True):
+        assert value.dtype == reference.dtype
+        torch.testing.assert_close(value, reference, rtol=1e-4, atol=1e-4, equal_nan=True)
+
+
 def _run(kernel: str, content: bytes, inputs: Sequence[torch.Tensor], result: Any) -> list:
     def run(kernels: str) -> list:
         return run_tflite(
@@ -132,10 +144,11 @@ def check_conversion(
     tolerance: float = 1e-4,
     kernels: tuple[str, ...] = ("xnnpack", "reference"),
     generated: bool = True,
+    evaluated: bool = True,
     **options: Any,
 ):
-    """Convert, run on every kernel set, compare each output; the same for the generated Python
-    code. Returns the ConvertResult."""
+    """Convert, run on every kernel set, compare each output; the same for the evaluator and
+    the generated Python code. Returns the ConvertResult."""
     module = model if isinstance(model, nn.Module) else Call(model)
     graph = capture(module, *inputs)
     result = _core.convert(graph, **options)
@@ -145,6 +158,8 @@ def check_conversion(
     for index, error in enumerate(run_all(result, inputs, expected, kernels)):
         exact = not expected[index % len(expected)].is_floating_point()
         assert error.relative <= (0 if exact else tolerance), error
+    if evaluated:
+        check_evaluated(graph, inputs, expected)
     if generated:
         check_generated(graph, inputs, value)
     return result
