@@ -180,7 +180,10 @@ LayoutReport optimize(Model& model, const OptimizeOptions& options) {
   pipeline.report("fold_quantization");
   pipeline.run("fuse_padding", fuse_padding);
   pipeline.run("flatten_into_linear", flatten_into_linear);
-  pipeline.run("carry_channel_orders", carry_channel_orders);
+  if (pipeline.run("carry_channel_orders", carry_channel_orders) > 0) {
+    pipeline.run("remove_dead_code", remove_dead_code);
+    pipeline.run("merge_common_subexpressions", merge_common_subexpressions);  // Parts that several readers take.
+  }
   pipeline.run("expand_shuffles", expand_shuffles);
   write_forms(model, FormPolicy(options.target, options.forms));
   pipeline.report("write_forms");

@@ -338,6 +338,46 @@ def test_split():
     assert "SPLIT" not in formed
 
 
+class Parts(nn.Module):
+    """Disjoint channels of one convolution: 29 + 14 + (8 + 7) of 58, four tiles of 16."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x):
+        y = self.layer(x)
+        middle = y[:, 15:29].amax((2, 3))
+        return y[:, 29:].mean((2, 3)), middle, y[:, 8:15].amax((2, 3)), y[:, :8].sum((2, 3))
+
+
+@pytest.mark.parametrize("quantized", [False, True])
+def test_parts_read_by_slices(quantized):
+    conv, x = nn.Conv2d(6, 58, 1), random_input(1, 6, 5, 6)
+    model = Parts(Quantized(conv) if quantized else conv)
+    usual, formed = compare(model, "split", x, step=3.0 if quantized else None)
+    assert (usual["CONV_2D"], usual["SLICE"]) == (1, 4)
+    assert (formed["CONV_2D"], formed["SLICE"]) == (3, 2)
+
+
+def test_parts_that_overlap_or_are_read_whole_stay():
+    conv, x = nn.Conv2d(6, 32, 1), random_input(1, 6, 5, 6)
+
+    class Overlapping(Parts):
+        def forward(self, x):
+            y = self.layer(x)
+            return y[:, :17].amax((2, 3)), y[:, 15:].amax((2, 3))
+
+    class Whole(Parts):
+        def forward(self, x):
+            y = self.layer(x)
+            return y[:, :16].amax((2, 3)), y[:, 16:].amax((2, 3)), torch.tanh(y)
+
+    for model in (Overlapping(conv), Whole(conv)):
+        result = convert_module(model.eval(), x, forms=["+split"])
+        assert (result.operators["CONV_2D"], result.operators["SLICE"]) == (1, 2)
+
+
 SATURATING = {
     "relu": (F.relu, 0.03, -128),
     "relu6": (F.relu6, 6 / 255, -128),

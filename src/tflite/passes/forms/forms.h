@@ -43,7 +43,8 @@ int drop_half_pixels(Subgraph& subgraph, const FormPolicy& policy);
 /// INT8 MUL by one value a channel that the model computes -> DEQUANTIZE, MUL, QUANTIZE.
 int write_float_products(Subgraph& subgraph, const FormPolicy& policy);
 
-/// CONV_2D followed by SPLIT of its channels -> one CONV_2D a part.
+/// CONV_2D followed by SPLIT of its channels, or of which SLICEs read disjoint channels only -> one CONV_2D a part; of
+/// parts by SLICE as many as cost no additional tile of output channels.
 int split_convolutions(Subgraph& subgraph, const FormPolicy& policy);
 
 }  // namespace tinyml::tflite
