@@ -37,7 +37,7 @@ def measure(
     model = entry.build() if full else entry.small()
     batches = [entry.example_inputs(seed, full) for seed in range(samples)]
     with tempfile.TemporaryDirectory() as folder:
-        quantizer = PostQuantizer(model, batches[0], work_dir=folder)
+        quantizer = PostQuantizer(model, batches[0], folder, {"allow_float": True})
         simulation = quantizer.calibrate(batches)
     graph = tinyml.trace(simulation, batches[0])
     result = _core.convert(

@@ -71,7 +71,7 @@ void run(const Options& options, const Common& common) {
       graph = equalize_layers(graph, &pairs);
       progress.done(fmt::format("equalized {} pairs of layers", pairs.size()));
     }
-    graph = fuse(graph);
+    graph = rewrite(fuse(graph), scheme);
     if (!options.layers.empty() && !scheme.ignore_layerwise_config) {
       scheme = sync_layer_config(options.layers, graph, scheme);
     }

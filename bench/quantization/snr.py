@@ -84,7 +84,9 @@ def measure(
 ) -> tuple[float, float, float]:
     """(dB of the file, dB of the module, seconds to quantize and calibrate)."""
     start = time.process_time()
-    module = PostQuantizer(model, inputs[0], folder, config).calibrate(inputs[:32])
+    module = PostQuantizer(
+        model, inputs[0], folder, {**(config or {}), "allow_float": True}
+    ).calibrate(inputs[:32])
     seconds = time.process_time() - start
     file = _core.convert(tinyml.trace(module.eval(), inputs[0]))
     content = file.to_bytes()

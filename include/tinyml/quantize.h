@@ -64,6 +64,9 @@ struct QuantizationScheme {
   std::vector<std::optional<ScaleZeroPoint>> inputs;
   /// Post-training: equalize_layers() is to run on the float model first.
   bool cross_layer_equalization = false;
+  /// Whether more than a tenth of the multiply-accumulates may stay float though the configuration does not ask for it
+  /// (`float_residual` asks for attention's products).
+  bool allow_float = false;
   std::vector<LayerRule> layers;
   /// Exceptions for single operators, by the name of their first result; they have the last word, also over
   /// float_residual. Written by a layer-wise configuration (tinyml/layer_config.h).
@@ -89,12 +92,17 @@ struct FloatOperator {
   std::string module_path;
   SourceLocation where;
   std::string reason;
+  NodeId node = kNoNode;  ///< In the graph before FakeQuants.
+  int64_t macs = 0;       ///< Multiply-accumulates.
+  bool chosen = false;    ///< The configuration asks for it; a product of attention: `float_residual` does.
 };
 
 /// What became of a graph's operators; those that only move data or are folded into others do not count.
 struct QuantizationReport {
   size_t quantized_operators = 0;
   std::vector<FloatOperator> float_operators;
+  int64_t macs = 0;            ///< Multiply-accumulates of the model.
+  int64_t quantized_macs = 0;  ///< Of these, in operators on integers.
 
   /// Lines of text for people.
   std::string to_string() const;
@@ -107,6 +115,12 @@ struct QuantizationReport {
 /// become "<layer>.bn.<name>". The momentum is kept in the layer node's metadata.other["tinyml.bn_momentum"]. Inference
 /// results are equal up to rounding.
 Graph fuse(const Graph& graph);
+
+/// Replaces operators without an integer form by ones that have it: glu, addcmul and lerp by slices, sigmoid, products
+/// and sums; LSTM, GRU and RNN of a known number of steps by linear layers and the gates between them, step by step, in
+/// modules of class tinyml.nn.quant_recurrent.Quant*. Not those that the scheme ignores. The float model stays the same
+/// up to rounding.
+Graph rewrite(const Graph& graph, const QuantizationScheme& scheme = {});
 
 /// Adds FakeQuant nodes so that as much as possible can run on integers.
 ///
@@ -132,7 +146,8 @@ Graph fuse(const Graph& graph);
 ///
 /// Scales of weights are computed from the weights; those of activations are 1 until calibrated. Operators without a
 /// rule and those the scheme ignores stay float and are listed in `report`. Throws Error when the graph has FakeQuants
-/// already.
+/// already, and, unless `allow_float`, when less than 90 % of the multiply-accumulates run on integers, those the
+/// scheme ignores not counted.
 Graph quantize(const Graph& graph, const QuantizationScheme& scheme = {}, QuantizationReport* report = nullptr);
 
 /// Adds the FakeQuants of weights alone: for models whose activations are float, or quantized by the range of each

@@ -41,7 +41,8 @@ std::pair<Graph, QuantizationReport> quantize_graph(const Graph& graph, const st
                                                     const std::string& layers) {
   QuantizationReport report;
   QuantizationScheme scheme = parse_scheme(config);
-  const Graph fused = fuse(graph);
+  Graph fused = fuse(graph);
+  if (!weights_only) fused = rewrite(fused, scheme);
   if (!layers.empty() && !scheme.ignore_layerwise_config) {
     scheme = sync_layer_config(layers, fused, scheme, weights_only);
   }
@@ -84,10 +85,13 @@ void bind_quantize(nb::module_& module) {
       .def_ro("name", &FloatOperator::name)
       .def_ro("op", &FloatOperator::op)
       .def_ro("module_path", &FloatOperator::module_path)
-      .def_ro("reason", &FloatOperator::reason);
+      .def_ro("reason", &FloatOperator::reason)
+      .def_ro("macs", &FloatOperator::macs, "Multiply-accumulates.");
   nb::class_<QuantizationReport>(module, "QuantizationReport", "What became of a model's operators.")
       .def_ro("quantized_operators", &QuantizationReport::quantized_operators)
       .def_ro("float_operators", &QuantizationReport::float_operators)
+      .def_ro("macs", &QuantizationReport::macs, "Multiply-accumulates of the model.")
+      .def_ro("quantized_macs", &QuantizationReport::quantized_macs, "Of these, in operators on integers.")
       .def("__str__", &QuantizationReport::to_string);
   nb::class_<RefinedLayer>(module, "RefinedLayer", "What refinement did to one layer.")
       .def_ro("name", &RefinedLayer::name)

@@ -68,6 +68,8 @@ std::optional<ModuleForm> recurrent_form(const LeafGroup& group);
 std::optional<ModuleForm> upsample_form(const LeafGroup& group);
 /// tinyml.nn.FakeQuantize, WeightFakeQuantize, Requantize.
 std::optional<ModuleForm> fake_quantize_form(const LeafGroup& group);
+/// tinyml.nn.QuantLSTM, QuantGRU, QuantRNN, as quantize() made them.
+std::optional<ModuleForm> quantized_recurrent_form(const LeafGroup& group);
 /// tinyml.nn's layers with a fake-quantized weight: QuantConv2d, ConvBn2d and so on.
 std::optional<ModuleForm> quantized_layer_form(const LeafGroup& group);
 /// Modules of one operator without tensors, by a table of templates.

@@ -98,6 +98,12 @@ class ActivationInserter {
   }
 
   std::vector<ModuleCall> stack_of(const Site& site, NodeId producer) {
+    if (!site.quantizer.empty()) {
+      std::vector<ModuleCall> stack =
+          ModuleNames::call_inside(graph_.node(producer).metadata.module_stack, site.quantizer, kFakeQuantize);
+      stack.back().key += fmt::format("@{}", ++named_calls_);
+      return stack;
+    }
     const bool shares = site.source != kNoValue;
     const std::string_view type = shares ? kRequantize : kFakeQuantize;
     if (producer == kNoNode) return names_.call_in_root("fq_" + graph_.value(site.value).name, type);
@@ -127,6 +133,7 @@ class ActivationInserter {
   Graph& graph_;
   ModuleNames names_;
   std::map<std::string, Buffers> by_path_;
+  int named_calls_ = 0;
   std::map<ValueId, Buffers> buffers_;
   std::map<ValueId, ValueId> rounded_;  ///< A value -> the result of its FakeQuant.
 };

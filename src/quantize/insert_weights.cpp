@@ -4,6 +4,7 @@
 
 #include "quantize/insert_fake_quant.h"
 #include "quantize/module_names.h"
+#include "quantize/rewrite.h"
 #include "tinyml/schema.h"
 
 namespace tinyml::quantization {
@@ -34,6 +35,11 @@ class WeightInserter {
   void insert(const WeightSite& site) {
     const ValueId weight = graph_.node(site.node).args[site.arg].value.as_value();
     const std::vector<ModuleCall> stack = claim_module(site, weight);
+    const bool named = note_of(graph_.node(site.node), kWeightQuantizer) != nullptr;
+    if (const auto known = shared_.find({weight, stack.back().path}); named && known != shared_.end()) {
+      graph_.set_arg(site.node, site.arg, known->second);
+      return;
+    }
     const Buffers& buffers = buffers_of(site, weight, stack.back().path);
     std::vector<NamedArgument> args = {{"self", weight}, {"scale", buffers.scale}, {"zero_point", buffers.zero_point}};
     if (site.axis >= 0) args.push_back({"axis", site.axis});
@@ -47,6 +53,7 @@ class WeightInserter {
     metadata.module_stack = stack;
     metadata.other.clear();
     graph_.set_arg(site.node, site.arg, quantized);
+    if (named) shared_[{weight, stack.back().path}] = quantized;
   }
 
  private:
@@ -59,6 +66,9 @@ class WeightInserter {
   std::vector<ModuleCall> claim_module(const WeightSite& site, ValueId weight) {
     std::vector<ModuleCall>& stack = graph_.metadata(site.node).module_stack;
     const Node& node = graph_.node(site.node);
+    if (const std::string* name = note_of(node, kWeightQuantizer)) {
+      return ModuleNames::call_inside(stack, *name, kWeightFakeQuantize);
+    }
     if (!stack.empty() && node.args[site.arg].name == "weight") {
       ModuleCall& call = stack.back();
       const auto found = quantized_classes().find(call.type);
@@ -93,6 +103,7 @@ class WeightInserter {
   ModuleNames names_;
   std::map<std::string, int> nodes_in_;  ///< Key of a module call -> nodes whose innermost call it is.
   std::map<std::string, Buffers> by_path_;
+  std::map<std::pair<ValueId, std::string>, ValueId> shared_;  ///< Weight, path of a named FakeQuant -> its result.
 };
 
 }  // namespace

@@ -1,22 +1,40 @@
 #include "quantize/layer_rules.h"
 
 #include "quantize/module_names.h"
+#include "quantize/rewrite.h"
 #include "tinyml/suggest.h"
 
 namespace tinyml::quantization {
 
+namespace {
+
+/// "Conv2d" for the classes that quantization makes of it, QuantConv2d and ConvBn2d.
+std::string original_class(std::string_view type) {
+  std::string name{last_component(type)};
+  if (!type.starts_with("tinyml.nn.")) return name;
+  if (name.starts_with("Quant")) name.erase(0, 5);
+  if (const size_t bn = name.find("Bn"); bn != std::string::npos) name.erase(bn, name.starts_with("Linear") ? 4 : 2);
+  return name;
+}
+
+}  // namespace
+
 bool rule_matches(const LayerRule& rule, const Node& node) {
   if (matches_glob(rule.pattern, node.op) || matches_glob(rule.pattern, base_name(node.op))) return true;
+  if (const std::string* original = note_of(node, kRewrittenFrom)) {
+    if (matches_glob(rule.pattern, *original) || matches_glob(rule.pattern, base_name(*original))) return true;
+  }
   for (const ModuleCall& call : node.metadata.module_stack) {
     if (call.path.empty()) continue;
-    if (matches_glob(rule.pattern, call.path) || matches_glob(rule.pattern, last_component(call.type))) return true;
+    if (matches_glob(rule.pattern, call.path) || matches_glob(rule.pattern, original_class(call.type))) return true;
   }
   return false;
 }
 
 const LayerRule* own_rule(const Graph& graph, const QuantizationScheme& scheme, const Node& node) {
   if (scheme.by_result.empty() || node.outputs.empty() || node.outputs[0] == kNoValue) return nullptr;
-  const auto found = scheme.by_result.find(graph.value(node.outputs[0]).name);
+  const std::string* leader = note_of(node, kLeader);
+  const auto found = scheme.by_result.find(leader != nullptr ? *leader : graph.value(node.outputs[0]).name);
   return found == scheme.by_result.end() ? nullptr : &found->second;
 }
 

@@ -56,6 +56,7 @@ class SchemeReader {
              [&](const YAML::Node& node) {
                scheme.cross_layer_equalization = read_bool(node, "cross_layer_equalization");
              }},
+            {"allow_float", [&](const YAML::Node& node) { scheme.allow_float = read_bool(node, "allow_float"); }},
             {"force_overwrite", [&](const YAML::Node& node) { read_bool(node, "force_overwrite"); }},
             {"ignore_layerwise_config",
              [&](const YAML::Node& node) {

@@ -9,6 +9,7 @@
 #include "quantize/float_stream.h"
 #include "quantize/layer_rules.h"
 #include "quantize/module_names.h"
+#include "quantize/rewrite.h"
 #include "quantize/tie_rules.h"
 
 namespace tinyml::quantization {
@@ -95,6 +96,7 @@ class Solver {
       for (const NamedArgument& arg : graph_.node(id).args) {
         arg.value.for_each_value([&](ValueId value) { any = any || dynamic_[index_of(value)]; });
       }
+      any = any || note_of(graph_.node(id), kQuantizer) != nullptr;  // a state of zeros, like that of later steps
       for (const ValueId output : graph_.node(id).outputs) {
         if (output != kNoValue) dynamic_[index_of(output)] = any;
       }
@@ -108,6 +110,7 @@ class Solver {
           std::any_of(node.outputs.begin(), node.outputs.end(), [&](ValueId v) { return is_dynamic(v); });
       if (!makes_data) continue;
       TieRule found = tie_rule(graph_, node);
+      if (const std::string* reason = note_of(node, kKeptFloat)) found = stays_float(reason->c_str());
       if (found.tie == Tie::kLayer && is_dynamic(weight_of(node))) {
         found = stays_float("its weight is computed from the model's input");
       }
@@ -152,8 +155,19 @@ class Solver {
     }
   }
 
+  /// Results whose FakeQuant is one module share its scale.
+  void tie_named(NodeId id, std::map<std::string, ValueId>& first) {
+    const Node& node = graph_.node(id);
+    const std::string* name = note_of(node, kQuantizer);
+    if (name == nullptr) return;
+    const auto [entry, inserted] = first.emplace(node.module_path() + "." + *name, node.outputs.at(0));
+    if (!inserted) classes_.join(entry->second, node.outputs.at(0));
+  }
+
   void tie() {
+    std::map<std::string, ValueId> named;
     for (const NodeId id : graph_.nodes()) {
+      tie_named(id, named);
       if (!is_quantized(id)) continue;
       const Tie kind = rule(id).tie;
       const std::vector<ValueId> inputs = data_inputs(id);
@@ -270,6 +284,7 @@ class Solver {
         return user == reader || (has_concatenation_scale(user) && cover_of(user) == cover_of(concatenation));
       });
       if (!alone || graph_.is_output(input) || value.producer == kNoNode || !is_quantized(value.producer)) break;
+      if (note_of(graph_.node(value.producer), kQuantizer) != nullptr) break;  // others have its scale too
       const Tie tie = rule(value.producer).tie;
       if (tie == Tie::kLayer || tie == Tie::kCompute) return input;
       if (tie != Tie::kMove || graph_.node(value.producer).outputs.size() != 1) break;
@@ -344,10 +359,17 @@ class Solver {
     });
   }
 
+  /// Not the later steps of a recurrent layer, which follow the first, nor what is float between its products.
+  bool leads(NodeId id) const {
+    const Node& node = graph_.node(id);
+    const std::string* leader = note_of(node, kLeader);
+    return note_of(node, kKeptFloat) == nullptr && (leader == nullptr || *leader == graph_.value(node.output()).name);
+  }
+
   void list_choices() {
     for (const NodeId id : graph_.nodes()) {
       const auto found = natural_.find(id);
-      if (found == natural_.end() || attached_.contains(id)) continue;
+      if (found == natural_.end() || attached_.contains(id) || !leads(id)) continue;
       const TieRule& natural = found->second;
       const TieRule* named = find_tie_rule(graph_.node(id).op);
       if (natural.tie == Tie::kMove || natural.tie == Tie::kRound) continue;
@@ -366,7 +388,7 @@ class Solver {
       if (input.value == kNoValue || !is_data(input.value)) continue;
       const size_t own = index++;
       if (!is_needed(input.value)) continue;
-      Site site{input.value, Site::Kind::kObserved, {}, kNoValue, scheme_for_readers(input.value), {}};
+      Site site{input.value, Site::Kind::kObserved, {}, kNoValue, scheme_for_readers(input.value), "", {}};
       if (own < scheme_.inputs.size() && scheme_.inputs[own]) {
         site.kind = Site::Kind::kFixed;
         site.fixed = *scheme_.inputs[own];
@@ -381,9 +403,12 @@ class Solver {
                 "give one entry for each float input, null for those that calibration is to find");
   }
 
-  void report_float(const Node& node, const std::string& reason) {
+  void report_float(NodeId id, const std::string& reason) {
+    const Node& node = graph_.node(id);
+    if (note_of(node, kKeptFloat) != nullptr && !reported_.insert(node.module_path() + "\n" + reason).second) return;
+    const bool chosen = is_ignored(graph_, scheme_, node) || (scheme_.float_residual && rule(id).ends_float_stream);
     placement_.report.float_operators.push_back(
-        {graph_.value(node.outputs.at(0)).name, node.op, node.module_path(), node.source(), reason});
+        {graph_.value(node.outputs.at(0)).name, node.op, node.module_path(), node.source(), reason, id, 0, chosen});
   }
 
   void collect(NodeId id) {
@@ -393,7 +418,7 @@ class Solver {
     const bool moves = is_move(id);
     if (found.tie == Tie::kFloat) {
       const TieRule* natural = find_tie_rule(node.op);
-      if (natural == nullptr || natural->tie != Tie::kMove) report_float(node, found.reason);
+      if (natural == nullptr || natural->tie != Tie::kMove) report_float(id, found.reason);
     } else if (!moves && is_needed(node.outputs.at(0))) {
       if (!is_merged_activation(id)) ++placement_.report.quantized_operators;
       collect_constants(id);
@@ -414,7 +439,8 @@ class Solver {
   }
 
   void add_site(NodeId id, ValueId output) {
-    Site site{output, Site::Kind::kObserved, {}, kNoValue, result_scheme(id), {}};
+    Site site{output, Site::Kind::kObserved, {}, kNoValue, result_scheme(id), "", {}};
+    if (const std::string* name = note_of(graph_.node(id), kQuantizer)) site.quantizer = *name;
     if (!is_quantized(id)) {
       site.float_readers = float_readers(output);
       if (site.scheme == scheme_.activation) site.scheme = scheme_for_readers(output);
@@ -483,6 +509,7 @@ class Solver {
   std::map<ValueId, NodeId> merged_;               ///< Results read only by an activation -> that activation.
   std::map<NodeId, NodeId> cover_;  ///< Concatenations -> one of the same values and more, whose scale they share.
   std::set<NodeId> tied_cats_;      ///< Concatenations of values that share a scale already.
+  std::set<std::string> reported_;  ///< Modules whose operators are listed once.
   Placement placement_;
 };
 

@@ -18,6 +18,7 @@ struct Site {
   ScaleZeroPoint fixed;       ///< kFixed.
   ValueId source = kNoValue;  ///< kRequantized: the site whose scale it takes.
   TensorScheme scheme;
+  std::string quantizer;              ///< Name of the FakeQuant in the module of the value; "": any.
   std::vector<NodeId> float_readers;  ///< Read the value itself, which is computed in float.
 };
 

@@ -3,11 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "quantize/insert_fake_quant.h"
 #include "quantize/layer_rules.h"
 #include "quantize/placement.h"
+#include "quantize/rewrite.h"
+#include "tinyml/analysis.h"
 #include "tinyml/suggest.h"
 
 namespace tinyml {
@@ -71,11 +74,55 @@ std::vector<NodeId> readers_of_matrices(const Graph& graph) {
 }
 
 FloatOperator float_weight(const Graph& graph, const QuantizationScheme& scheme, const Node& node) {
-  return {graph.value(node.outputs.at(0)).name, node.op, node.module_path(), node.source(),
-          is_ignored(graph, scheme, node)
-              ? "the configuration says so"
-              : "no FakeQuant for these weights; the converter's precision dynamic_range stores "
-                "those of recurrent layers and embeddings as int8"};
+  const bool ignored = is_ignored(graph, scheme, node);
+  const char* reason = ignored ? "the configuration says so"
+                               : "no FakeQuant for these weights; the converter's precision dynamic_range stores those "
+                                 "of recurrent layers and embeddings as int8";
+  return {
+      graph.value(node.outputs.at(0)).name, node.op, node.module_path(), node.source(), reason, kNoNode, 0, ignored};
+}
+
+constexpr double kLeastQuantized = 0.9;
+constexpr size_t kMostListed = 8;
+
+void count_macs(const Graph& graph, QuantizationReport& report) {
+  std::map<NodeId, int64_t> macs;
+  for (const NodeCost& cost : count_cost(graph).nodes) {
+    macs[cost.node] = cost.cost.macs;
+    report.macs += cost.cost.macs;
+  }
+  report.quantized_macs = report.macs;
+  for (FloatOperator& item : report.float_operators) {
+    item.macs = macs[item.node];
+    report.quantized_macs -= item.macs;
+  }
+}
+
+/// What stays float by the configuration's own word is no surprise; the rest must not be much.
+void check_coverage(const QuantizationReport& report) {
+  int64_t total = report.macs;
+  std::vector<const FloatOperator*> surprises;
+  for (const FloatOperator& item : report.float_operators) {
+    if (item.chosen) total -= item.macs;
+    if (!item.chosen && item.macs > 0) surprises.push_back(&item);
+  }
+  const double share = total > 0 ? static_cast<double>(report.quantized_macs) / static_cast<double>(total) : 1.0;
+  if (share >= kLeastQuantized) return;
+  std::stable_sort(surprises.begin(), surprises.end(), [](const auto* a, const auto* b) { return a->macs > b->macs; });
+  std::vector<Diagnostic> listed;
+  for (const FloatOperator* item : surprises) {
+    if (listed.size() == kMostListed) break;
+    listed.push_back(
+        {fmt::format("'{}' ({}) stays float with {:.1f} % of the multiply-accumulates: {}", item->name, item->op,
+                     100.0 * static_cast<double>(item->macs) / static_cast<double>(total), item->reason),
+         item->module_path, item->where, ""});
+  }
+  listed.back().remedy =
+      "`allow_float: true` in the configuration accepts it; `ignore` names what is meant to stay float";
+  throw Error(
+      fmt::format("Only {:.1f} % of the multiply-accumulates would run on integers; at least {:.0f} % are wanted.",
+                  100 * share, 100 * kLeastQuantized),
+      std::move(listed));
 }
 
 }  // namespace
@@ -84,9 +131,12 @@ Graph quantize(const Graph& graph, const QuantizationScheme& scheme, Quantizatio
   check_not_quantized(graph);
   check_rules(graph, scheme);
   Placement placement = solve_placement(graph, scheme);
+  count_macs(graph, placement.report);
+  if (!scheme.allow_float) check_coverage(placement.report);
   Graph quantized = graph;
   insert_weights(quantized, placement.weights);
   insert_activations(quantized, placement.sites, placement.widths);
+  note_recurrent_modules(quantized);
   if (report != nullptr) *report = std::move(placement.report);
   return quantized;
 }
@@ -120,6 +170,10 @@ Graph quantize_weights(const Graph& graph, const QuantizationScheme& scheme, Qua
 std::string QuantizationReport::to_string() const {
   std::string text =
       fmt::format("{} operators quantized, {} stay float\n", quantized_operators, float_operators.size());
+  if (macs > 0) {
+    text += fmt::format("{:.1f} % of the multiply-accumulates run on integers\n",
+                        100.0 * static_cast<double>(quantized_macs) / static_cast<double>(macs));
+  }
   for (const FloatOperator& item : float_operators) {
     text += fmt::format("  {} ({}", item.name, item.op);
     if (!item.module_path.empty()) text += fmt::format(", {}", item.module_path);

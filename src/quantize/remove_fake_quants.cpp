@@ -85,7 +85,10 @@ class Remover {
 
   void restore_classes(NodeId id) {
     constexpr std::string_view kPrefix = "tinyml.nn.quant_layers.Quant";
+    constexpr std::string_view kRecurrent = "tinyml.nn.quant_recurrent.Quant";
     for (ModuleCall& call : graph_.metadata(id).module_stack) {
+      // Written out step by step: a class of that name, not torch's.
+      if (call.type.starts_with(kRecurrent)) call.type = "tinyml.rewritten." + call.type.substr(kRecurrent.size());
       if (!call.type.starts_with(kPrefix)) continue;
       const std::string name = call.type.substr(kPrefix.size());
       call.type = (name == "Linear" ? "torch.nn.modules.linear." : "torch.nn.modules.conv.") + name;

@@ -27,12 +27,17 @@ class BiasRounder {
       if (const auto grid = grid_of(graph_.node(id))) collect(id, *grid);
     }
     for (const auto& [binding, change] : changes_) {
-      if (change) add(binding, *change);
+      if (change.amount && graph_.value(binding).users.size() == change.layers) add(binding, *change.amount);
     }
     return std::move(graph_);
   }
 
  private:
+  struct Change {
+    std::optional<Numbers> amount;  ///< None: several layers want different ones.
+    size_t layers = 0;              ///< That want it (the steps of a recurrent one).
+  };
+
   /// The FakeQuant whose scale the value has; operators between only move it.
   const Node* scale_of(ValueId value) const {
     for (;;) {
@@ -88,8 +93,9 @@ class BiasRounder {
       const double step = grid[grid.size() == 1 ? 0 : i];
       change[i] = std::isfinite(change[i]) ? std::nearbyint(change[i] / step) * step - change[i] : 0.0;
     }
-    const auto [entry, inserted] = changes_.try_emplace(binding->value, change);
-    if (!inserted || graph_.value(binding->value).users.size() > 1) entry->second = std::nullopt;
+    const auto [entry, inserted] = changes_.try_emplace(binding->value, Change{change, 0});
+    if (!inserted && entry->second.amount != change) entry->second.amount = std::nullopt;
+    ++entry->second.layers;
   }
 
   void add(ValueId value, const Numbers& change) {
@@ -102,7 +108,7 @@ class BiasRounder {
   }
 
   Graph graph_;
-  std::map<ValueId, std::optional<Numbers>> changes_;  ///< None: several layers want different ones.
+  std::map<ValueId, Change> changes_;
 };
 
 }  // namespace

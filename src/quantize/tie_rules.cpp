@@ -25,7 +25,7 @@ void add(Table& table, const TieRule& rule, std::initializer_list<const char*> n
 
 constexpr const char* kFloatCore = "attention's products lose more accuracy than time in 8 bits; they stay float";
 constexpr const char* kNormalized = "normalization over the input's own statistics has no integer form";
-constexpr const char* kRecurrent = "recurrent layers are not quantized yet";
+constexpr const char* kRecurrent = "recurrent layers of an unknown number of steps, or of very many, are computed in float";
 constexpr const char* kLookup = "table lookup has no arithmetic to quantize";
 
 /// Keyed by the operator's name without namespace and overload.
@@ -39,6 +39,11 @@ Table make_table() {
       {"relu", "relu6", "hardtanh",  "clamp",  "clamp_min", "clamp_max",  "leaky_relu", "prelu", "elu",  "selu",
        "celu", "silu",  "hardswish", "gelu",   "mish",      "softplus",   "softsign",   "exp",   "sqrt", "rsqrt",
        "log",  "abs",   "neg",       "square", "pow",       "reciprocal", "rsub",       "mean",  "sum"});
+  // Functions of one number: tables of 256 entries in the file.
+  add(table, {.tie = Tie::kCompute},
+      {"log_sigmoid", "hardshrink", "softshrink", "threshold", "erf",   "sin",   "cos",   "tan",   "asin",
+       "acos",        "atan",       "sinh",       "cosh",      "expm1", "log1p", "log2",  "log10", "exp2",
+       "sign",        "floor",      "ceil",       "round",     "trunc", "frac",  "asinh", "acosh", "atanh"});
   add(table, {.tie = Tie::kFixed, .fixed = {1.0f / 256.0f, -128}}, {"sigmoid", "softmax"});
   add(table, {.tie = Tie::kFixed, .fixed = {1.0f / 255.0f, -128}}, {"hardsigmoid"});
   add(table, {.tie = Tie::kFixed, .fixed = {1.0f / 128.0f, 0}}, {"tanh"});

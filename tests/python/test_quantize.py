@@ -308,7 +308,7 @@ def test_masked_scores_do_not_set_the_range(masked, algorithm, tmp_path):
     model = MaskedAttention(masked).eval()
     keep = torch.tensor([[[1.0, 1, 1, 1, 0, 0]]])
     batches = [(2 * torch.randn(1, 6, 8), keep) for _ in range(8)]
-    config = {"residual": "int8", "algorithm": algorithm}
+    config = {"residual": "int8", "algorithm": algorithm, "allow_float": True}
     module = PostQuantizer(model, batches[0], tmp_path, config).calibrate(batches)
     assert module.fq_add.scale < 1
     with torch.no_grad():

@@ -13,6 +13,7 @@ from tinyml.nn.control import (
 from tinyml.nn.fake_quantize import FakeQuantize, Requantize, WeightFakeQuantize
 from tinyml.nn.qat_conv import ConvBn1d, ConvBn2d, ConvTransposeBn2d, LinearBn1d
 from tinyml.nn.quant_layers import QuantConv1d, QuantConv2d, QuantConvTranspose2d, QuantLinear
+from tinyml.nn.quant_recurrent import QuantGRU, QuantLSTM, QuantRNN
 from tinyml.nn.schedule import QATSchedule
 
 __all__ = [
@@ -25,7 +26,10 @@ __all__ = [
     "QuantConv1d",
     "QuantConv2d",
     "QuantConvTranspose2d",
+    "QuantGRU",
+    "QuantLSTM",
     "QuantLinear",
+    "QuantRNN",
     "Requantize",
     "WeightFakeQuantize",
     "calibrating",

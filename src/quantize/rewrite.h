@@ -1,0 +1,50 @@
+// Replaces operators that have no integer form by operators that have one. One file a rewrite; each changes the graph
+// in place where `wanted` agrees and returns how many nodes it replaced.
+#pragma once
+
+#include <functional>
+#include <string_view>
+
+#include "tinyml/graph.h"
+
+namespace tinyml::quantization {
+
+using Wanted = std::function<bool(const Node&)>;
+
+// Notes of rewrites in Metadata::other of the nodes they make, for the placement of FakeQuants.
+inline constexpr std::string_view kRewrittenFrom = "tinyml.rewritten_from";  ///< The operator that was replaced.
+inline constexpr std::string_view kKeptFloat = "tinyml.kept_float";          ///< Stays float; the value says why.
+/// The FakeQuant of the result has this name in the node's module. Results of one module and name share a scale.
+inline constexpr std::string_view kQuantizer = "tinyml.quantizer";
+inline constexpr std::string_view kWeightQuantizer = "tinyml.weight_quantizer";  ///< The same of the weight.
+
+/// The name of the result whose exception of a layer-wise configuration holds for this operator too.
+inline constexpr std::string_view kLeader = "tinyml.leader";
+/// The constructor's arguments of the module whose call the node is the first of, "name=value" separated by ';'.
+inline constexpr std::string_view kConstructor = "tinyml.recurrent_constructor";
+inline constexpr std::string_view kRecurrentOutput = "tinyml.recurrent_output";  ///< The index among the results.
+
+/// The note of that name, or nullptr.
+const std::string* note_of(const Node& node, std::string_view name);
+
+/// glu(x) = a * sigmoid(b), with a and b the halves of x. Exact.
+int rewrite_glu(Graph& graph, const Wanted& wanted);
+
+/// addcmul(x, a, b) = x + a * b (`value` 1); lerp(a, b, w) = a + w * (b - a). Exact but for float rounding; in 8 bits
+/// the product (and the difference) is rounded to a scale of its own, half a step at most.
+int rewrite_addcmul(Graph& graph, const Wanted& wanted);
+
+/// LSTM, GRU and RNN of a known number of steps, written out: the products of inputs and states run on integers, gates
+/// and cell state are computed in float between them. Exact but for float rounding; FakeQuants stand behind the
+/// products and the hidden state, each with one scale for all steps. A module of torch.nn becomes one of tinyml.nn
+/// (QuantLSTM, QuantGRU, QuantRNN), whose forward makes these nodes.
+int rewrite_recurrent(Graph& graph, const Wanted& wanted);
+
+/// Notes at the last node of each call of tinyml.nn's recurrent modules how code constructs the module
+/// ("tinyml.recurrent"), with a digest of the nodes that it holds for. After FakeQuants are in.
+void note_recurrent_modules(Graph& graph);
+
+/// The stack of a node that takes the place of part of `replaced`: that of the user's own module around it.
+Metadata metadata_inside(const Node& replaced);
+
+}  // namespace tinyml::quantization

@@ -1,0 +1,34 @@
+#include "quantize/rewrite.h"
+#include "tinyml/schema.h"
+
+namespace tinyml::quantization {
+
+int rewrite_glu(Graph& graph, const Wanted& wanted) {
+  int changes = 0;
+  for (const NodeId id : graph.nodes()) {
+    const Node node = graph.node(id);
+    if (node.op != "aten.glu.default" || !wanted(node)) continue;
+    const ValueId x = node.arg("self").as_value();
+    const TensorType half = graph.tensor_type(node.output());
+    const int64_t rank = static_cast<int64_t>(half.shape.size());
+    const int64_t dim = (node.arg("dim").as_int() + rank) % rank;
+    const int64_t count = half.sizes()[static_cast<size_t>(dim)];
+    const auto emit = [&](const char* op, std::vector<NamedArgument> args) {
+      const ValueId value = graph.add_operator(op, make_args(op, std::move(args)), half, id, id);
+      graph.metadata(graph.value(value).producer) = metadata_inside(node);
+      return value;
+    };
+    const auto part = [&](int64_t start) {
+      return emit("aten.slice.Tensor", {{"self", x}, {"dim", dim}, {"start", start}, {"end", start + count}});
+    };
+    const ValueId first = part(0);
+    const ValueId gate = emit("aten.sigmoid.default", {{"self", part(count)}});
+    const ValueId product = emit("aten.mul.Tensor", {{"self", first}, {"other", gate}});
+    graph.replace_all_uses(node.output(), product);
+    graph.erase_node(id);
+    ++changes;
+  }
+  return changes;
+}
+
+}  // namespace tinyml::quantization

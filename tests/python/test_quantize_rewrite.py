@@ -1,0 +1,98 @@
+"""Operators that are rewritten for integers, and how much of a model may stay float."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import tinyml
+from conversion import convert_module, run_all
+from tinyml import PostQuantizer, QATQuantizer
+from tinyml.nn import FakeQuantize
+
+
+class Between(nn.Module):
+    """A function between two convolutions."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 3, padding=1)
+        self.function = function
+        self.last = nn.LazyConv2d(4, 1)
+
+    def forward(self, x):
+        return self.last(self.function(self.first(x)))
+
+
+FUNCTIONS = {
+    "glu": nn.GLU(1),
+    "glu_negative": lambda x: F.glu(x, -3),
+    "addcmul": lambda x: torch.addcmul(x, x, x.sigmoid()),
+    "lerp": lambda x: torch.lerp(x, x.sigmoid(), 0.3),
+    "lerp_tensor": lambda x: torch.lerp(x, torch.relu(x), x.sigmoid()),
+    "log_sigmoid": F.logsigmoid,
+    "softshrink": F.softshrink,
+    "sin": torch.sin,
+    "erf": torch.erf,
+}
+
+
+def make(function, tmp_path):
+    torch.manual_seed(0)
+    batches = [torch.randn(1, 3, 8, 8) for _ in range(4)]
+    model = Between(function)
+    model(batches[0])
+    model.eval()
+    quantizer = PostQuantizer(model, batches[0], tmp_path)
+    return model, quantizer, quantizer.calibrate(batches), batches
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_nothing_stays_float(name, tmp_path):
+    model, quantizer, module, batches = make(FUNCTIONS[name], tmp_path)
+    assert not quantizer.report.float_operators, str(quantizer.report)
+    x = batches[0]
+    with torch.no_grad():
+        tinyml.nn.set_fake_quant(module, False)
+        assert torch.allclose(module(x), model(x), atol=2e-2)  # biases are rounded
+        tinyml.nn.set_fake_quant(module, True)
+        step = [m for m in module.modules() if isinstance(m, FakeQuantize)][-1].scale.item()
+        errors = run_all(convert_module(module, x), [x], [module(x)], kernels=("xnnpack",))
+    assert errors[0].max_abs <= 1.01 * step, errors
+
+
+def test_a_gated_linear_unit_runs_on_integers(tmp_path):
+    _, _, module, batches = make(nn.GLU(1), tmp_path)
+    operators = convert_module(module, batches[0]).operators
+    assert operators["LOGISTIC"] == 1
+    assert operators["DEQUANTIZE"] == 1  # of the output
+
+
+class HyperNetwork(nn.Module):
+    """A layer whose weight is computed from the input."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(8, 16)
+        self.maker = nn.Linear(16, 16)
+        self.last = nn.Linear(16, 4)
+
+    def forward(self, x):
+        x = self.first(x)
+        return self.last(F.linear(x, self.maker(x)))
+
+
+def test_a_model_that_stays_mostly_float_is_refused_unless_allowed(tmp_path):
+    model, x = HyperNetwork().eval(), torch.randn(16, 8)
+    with pytest.raises(
+        tinyml.Error, match="its weight is computed from the model's input"
+    ) as caught:
+        QATQuantizer(model, x, tmp_path).quantize()
+    assert "allow_float" in str(caught.value)
+    assert not list(tmp_path.glob("*.py"))
+    quantizer = QATQuantizer(model, x, tmp_path, {"allow_float": True})
+    quantizer.quantize()
+    assert quantizer.report.macs == 16 * (8 * 16 + 2 * 16 * 16 + 16 * 4)
+    assert quantizer.report.quantized_macs == quantizer.report.macs - 16 * 16 * 16
+    assert "% of the multiply-accumulates run on integers" in str(quantizer.report)
+    QATQuantizer(model, x, tmp_path, {"ignore": ["aten.linear.default"]}).quantize()  # asked for
