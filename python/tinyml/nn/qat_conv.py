@@ -1,9 +1,10 @@
 """Layers with a batch norm folded into their weights, as the integer layer will have it.
 
-Training rounds ``weight * gamma / sqrt(running_var + eps)``, undoes the factor after the
-convolution and normalizes with the batch's own statistics, so that the rounding error is the
-deployed one while batch norm learns as usual. Eval, and training after freeze_bn(), compute the
-folded layer directly; its export folds to one convolution with constant weight and bias.
+Training rounds ``weight * gamma / sqrt(running_var + eps)``, takes the factor out of the rounded
+weight again and normalizes with the batch's own statistics, so that the rounding error is the
+deployed one while batch norm learns as usual and no pass over activations is added. Eval, and
+training after freeze_bn(), compute the folded layer directly; its export folds to one convolution
+with constant weight and bias.
 """
 
 from __future__ import annotations
@@ -49,17 +50,18 @@ class FoldedBatchNorm(QuantizedWeight):
         inverse = torch.rsqrt(self.bn.running_var + self.bn.eps)
         return inverse if self.bn.weight is None else self.bn.weight * inverse
 
-    def _weight_times(self, factor: torch.Tensor) -> torch.Tensor:
+    def _per_channel(self, values: torch.Tensor) -> torch.Tensor:
+        """Values for each output channel, shaped to multiply the weight."""
         shape = [1] * self.weight.dim()
         shape[self._channel_axis()] = -1
-        return self.weight * factor.reshape(shape)
+        return values.reshape(shape)
 
     def effective_weight(self) -> torch.Tensor:
-        return self._weight_times(self.factor())
+        return self.weight * self._per_channel(self.factor())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         factor = self.factor()
-        weight = self._weight_times(factor)
+        weight = self.weight * self._per_channel(factor)
         if self.weight_fq is not None:
             weight = self.weight_fq(weight)
         if not self.bn.training:
@@ -70,11 +72,7 @@ class FoldedBatchNorm(QuantizedWeight):
                 bias = self.bn.bias + bias
             return self._apply_layer(x, weight, bias)
         safe = torch.where(factor.abs() < _SMALLEST_FACTOR, _SMALLEST_FACTOR, factor)
-        y = self._apply_layer(x, weight, None)
-        y = y / safe.reshape([1, -1] + [1] * (y.dim() - 2))
-        if self.bias is not None:
-            y = y + self.bias.reshape([1, -1] + [1] * (y.dim() - 2))
-        return self.bn(y)
+        return self.bn(self._apply_layer(x, weight / self._per_channel(safe), self.bias))
 
     def train(self, mode: bool = True) -> FoldedBatchNorm:
         super().train(mode)
