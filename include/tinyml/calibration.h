@@ -12,7 +12,8 @@ namespace tinyml {
 
 /// Adds values to a histogram of equal bins over [low, high] (low > high: empty). Values outside widen the range; the
 /// old counts move to the bins that now cover them. Not finite values are skipped. Zeros widen the range and are not
-/// counted: every scale represents them exactly.
+/// counted: every scale represents them exactly. Of more than 16,384 values all widen the range, those at the
+/// rare ends are counted, and of the others so many, evenly scattered, each for its neighbours as well.
 void observe_histogram(std::span<const float> values, std::span<float> counts, float& low, float& high);
 
 /// The part of [low, high] whose quantization has the least mean squared error over the histogram, rounding and

@@ -156,6 +156,18 @@ void bind_quantize(nb::module_& module) {
       nb::arg("symmetric"), nb::arg("observer"), nb::arg("percentile"),
       "The range (low, high) that an observer chooses from its histogram.");
   module.def(
+      "choose_scale",
+      [](double low, double high, int64_t quant_min, int64_t quant_max, bool symmetric) {
+        TensorScheme scheme;
+        scheme.quant_min = quant_min;
+        scheme.quant_max = quant_max;
+        scheme.symmetric = symmetric;
+        const ScaleZeroPoint chosen = choose_scale(low, high, scheme);
+        return std::pair(chosen.scale, chosen.zero_point);
+      },
+      nb::arg("low"), nb::arg("high"), nb::arg("quant_min"), nb::arg("quant_max"), nb::arg("symmetric"),
+      "(scale, zero point) for the range [low, high], widened to contain 0.");
+  module.def(
       "resolve_observer",
       [](const std::string& name) {
         const Observer observer = resolve_observer(name);

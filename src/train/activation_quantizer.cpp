@@ -76,7 +76,9 @@ void ActivationQuantizer::reset() {
 
 at::Tensor ActivationQuantizer::observe_and_round(const at::Tensor& values, bool rounding) {
   const TensorScheme& scheme = settings.scheme;
-  if (scheme.observer != Observer::kMovingAverage || scheme.symmetric || settings.mask_margin != 0) return {};
+  if (values.is_cpu() || scheme.observer != Observer::kMovingAverage || scheme.symmetric || settings.mask_margin != 0) {
+    return {};
+  }
   const at::Tensor on = at::ones({1}, values.options().dtype(at::kLong));
   return at::fused_moving_avg_obs_fake_quant(values, on, rounding ? on : at::zeros_like(on), running_min, running_max,
                                              scale, zero_point, scheme.momentum, scheme.quant_min, scheme.quant_max, -1,

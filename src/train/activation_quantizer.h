@@ -27,7 +27,7 @@ class ActivationQuantizer {
   /// Scale and zero point from the statistics, if there are any.
   void update_scale();
   void reset();
-  /// Observes and rounds in one operator of ATen's, if there is one for these settings; else undefined.
+  /// Off the CPU: observes and rounds in one operator of ATen's, if there is one for these settings; else undefined.
   at::Tensor observe_and_round(const at::Tensor& values, bool rounding);
 };
 

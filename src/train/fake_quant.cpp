@@ -8,6 +8,7 @@
 
 #include "tinyml/calibration.h"
 #include "train/activation_quantizer.h"
+#include "train/rounding.h"
 
 namespace tinyml::train {
 namespace {
@@ -33,6 +34,25 @@ std::string beside(const std::string& scale, const std::string& name) {
   return (plain ? scale.substr(0, scale.size() - suffix.size()) : scale + "_") + name;
 }
 
+/// What the node computes. Numbers in place of the scale and zero point are those of a fixed FakeQuant.
+std::function<at::Tensor(const Frame&)> rounding_of(const Node& node) {
+  const ValueId self = node.arg("self").as_value();
+  const RoundingLimits limits{node.arg("quant_min").as_int(), node.arg("quant_max").as_int()};
+  if (is_fixed(node)) {
+    const at::Tensor scale = at::full({1}, node.arg("scale").as_double(), at::kFloat);
+    const at::Tensor zero_point = at::full({1}, node.arg("zero_point").as_int(), at::kInt);
+    return [=](const Frame& frame) {
+      const c10::Device device = frame.mode().device;
+      return fake_quantize(frame.tensor(self), scale.to(device), zero_point.to(device), limits);
+    };
+  }
+  std::optional<int64_t> axis;
+  if (is_per_channel(node)) axis = node.arg("axis").as_int();
+  return [=, scale = node.arg("scale").as_value(), zero_point = node.arg("zero_point").as_value()](const Frame& frame) {
+    return fake_quantize(frame.tensor(self), frame.tensor(scale), frame.tensor(zero_point), limits, axis);
+  };
+}
+
 }  // namespace
 
 FakeQuantizers::FakeQuantizers() = default;
@@ -51,8 +71,9 @@ void FakeQuantizers::attach(Program& program, TensorsByName& tensors, const AddB
     } else if (owns_scale && is_per_tensor(node)) {
       attach_activation(step, node, graph, tensors, add_buffer);
     } else if (is_per_tensor(node) || is_per_channel(node) || is_fixed(node)) {
-      step.replacement = [this, self = node.arg("self").as_value()](Frame& frame) -> std::optional<at::Tensor> {
-        return switches.rounds() ? std::nullopt : std::optional(frame.tensor(self));
+      step.replacement = [this, self = node.arg("self").as_value(),
+                          round = rounding_of(node)](Frame& frame) -> std::optional<at::Tensor> {
+        return switches.rounds() ? round(frame) : frame.tensor(self);
       };
     } else if (is_fused(node)) {
       const size_t observer = node.arg_index("observer_on");
@@ -99,8 +120,8 @@ void FakeQuantizers::attach_activation(Program::Step& step, const Node& node, co
       quantizer->histogram = statistic("histogram", at::zeros({kHistogramBins}, options));
     }
   }
-  step.replacement = [this, quantizer = quantizer.get(),
-                      self = node.arg("self").as_value()](Frame& frame) -> std::optional<at::Tensor> {
+  step.replacement = [this, quantizer = quantizer.get(), self = node.arg("self").as_value(),
+                      round = rounding_of(node)](Frame& frame) -> std::optional<at::Tensor> {
     const at::Tensor x = frame.tensor(self);
     if (switches.calibrating) {
       quantizer->observe(x);
@@ -112,7 +133,7 @@ void FakeQuantizers::attach_activation(Program::Step& step, const Node& node, co
       quantizer->observe(x);
       quantizer->update_scale();
     }
-    return switches.quantizing ? std::nullopt : std::optional(x);
+    return switches.quantizing ? round(frame) : x;
   };
 }
 
@@ -124,10 +145,11 @@ void FakeQuantizers::attach_weight(Program::Step& step, const Node& node, const 
   weight->axis = is_per_channel(node) ? node.arg("axis").as_int() : -1;
   weight->quant_min = node.arg("quant_min").as_int();
   weight->quant_max = node.arg("quant_max").as_int();
-  step.replacement = [this, weight = weight.get()](Frame& frame) -> std::optional<at::Tensor> {
+  step.replacement = [this, weight = weight.get(),
+                      round = rounding_of(node)](Frame& frame) -> std::optional<at::Tensor> {
     const at::Tensor x = frame.tensor(weight->value);
     if (frame.mode().training && switches.observing) weight->observe(x);
-    return switches.rounds() ? std::nullopt : std::optional(x);
+    return switches.rounds() ? round(frame) : x;
   };
   weights_.push_back(std::move(weight));
 }

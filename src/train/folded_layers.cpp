@@ -13,25 +13,26 @@ constexpr double kSmallestFactor = 1e-12;
 
 struct FoldedLayer {
   size_t bias_index = 0;
-  ValueId factor = kNoValue;  ///< gamma / sqrt(running_var + eps), one for each output channel.
+  size_t weight_index = 0;
+  ValueId weight = kNoValue;            ///< Rounded.
+  std::vector<int64_t> channels_shape;  ///< In which values for each output channel multiply the weight.
+  ValueId factor = kNoValue;            ///< gamma / sqrt(running_var + eps), one for each output channel.
   at::Tensor bias, gamma, beta, mean, variance, count;  ///< The first three and the last may be undefined.
   double eps = 0;
   double momentum = 0.1;  ///< 0: the cumulative average.
 
   at::Tensor run(Frame& frame, const Program::Step& step) const {
-    at::Tensor y = frame.call_with(step, {{bias_index, c10::IValue()}});
-    std::vector<int64_t> row(static_cast<size_t>(y.dim()), 1);
-    row[1] = -1;
     const at::Tensor scale = frame.tensor(factor);
     const at::Tensor safe = at::where(scale.abs() < kSmallestFactor, at::full_like(scale, kSmallestFactor), scale);
-    y = y / safe.reshape(row);
-    if (bias.defined()) y = y + bias.reshape(row);
-    double weight = momentum;
+    const at::Tensor unfolded = frame.tensor(weight) / safe.reshape(channels_shape);
+    const c10::IValue own_bias = bias.defined() ? c10::IValue(bias) : c10::IValue();
+    const at::Tensor y = frame.call_with(step, {{weight_index, unfolded}, {bias_index, own_bias}});
+    double share = momentum;
     if (count.defined()) {
       count.add_(1);
-      if (momentum == 0) weight = 1.0 / static_cast<double>(count.item<int64_t>());
+      if (momentum == 0) share = 1.0 / static_cast<double>(count.item<int64_t>());
     }
-    return at::batch_norm(y, gamma, beta, mean, variance, true, weight, eps, true);
+    return at::batch_norm(y, gamma, beta, mean, variance, true, share, eps, true);
   }
 };
 
@@ -41,14 +42,14 @@ const Node* producer_of(const Graph& graph, const Argument& argument) {
   return id == kNoNode ? nullptr : &graph.node(id);
 }
 
-/// The factor by which the layer's weight has been multiplied.
-std::optional<ValueId> find_factor(const Graph& graph, const Node& layer) {
+/// The node that shapes the factor by which the layer's weight has been multiplied.
+const Node* find_factor(const Graph& graph, const Node& layer) {
   const Node* node = producer_of(graph, layer.arg("weight"));
   if (node != nullptr && node->op.starts_with("aten.fake_quantize_per_")) node = producer_of(graph, node->arg("self"));
-  if (node == nullptr || node->op != "aten.mul.Tensor") return std::nullopt;
+  if (node == nullptr || node->op != "aten.mul.Tensor") return nullptr;
   const Node* row = producer_of(graph, node->arg("other"));
-  if (row == nullptr || (row->op != "aten.reshape.default" && row->op != "aten.view.default")) return std::nullopt;
-  return row->arg("self").as_value();
+  if (row == nullptr || (row->op != "aten.reshape.default" && row->op != "aten.view.default")) return nullptr;
+  return row;
 }
 
 /// What was added to the running variance.
@@ -68,14 +69,17 @@ std::optional<FoldedLayer> find_folded_layer(const Graph& graph, const Node& nod
     const auto found = tensors.find(path + name);
     return found == tensors.end() ? at::Tensor() : found->second;
   };
-  const std::optional<ValueId> factor = find_factor(graph, node);
+  const Node* factor = find_factor(graph, node);
   const std::optional<double> eps = find_eps(graph, path + "bn.running_var");
   FoldedLayer layer;
   layer.mean = tensor("bn.running_mean");
   layer.variance = tensor("bn.running_var");
-  if (!factor || !eps || !layer.mean.defined() || !layer.variance.defined()) return std::nullopt;
+  if (factor == nullptr || !eps || !layer.mean.defined() || !layer.variance.defined()) return std::nullopt;
   layer.bias_index = node.arg_index("bias");
-  layer.factor = *factor;
+  layer.weight_index = node.arg_index("weight");
+  layer.weight = node.arg("weight").as_value();
+  layer.factor = factor->arg("self").as_value();
+  for (const Dim& dim : graph.tensor_type(factor->output()).shape) layer.channels_shape.push_back(dim.hint());
   layer.bias = tensor("bias");
   layer.gamma = tensor("bn.weight");
   layer.beta = tensor("bn.bias");

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 import tinyml.nn as qnn
+from tinyml.nn.rounding import fake_quantize
 
 
 def reference(x, scale, zero_point, low=-128, high=127):
@@ -251,3 +252,46 @@ def test_requantize_shares_the_scale():
 def test_bad_settings_are_refused(arguments):
     with pytest.raises(ValueError, match=r"."):
         qnn.FakeQuantize(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("scale", "zero_point", "low", "high"),
+    [(0.0235, -128, -128, 127), (0.0371, 3, -128, 127), (0.1, -3, -8, 7), (1e-4, 0, -32768, 32767)],
+)
+def test_rounding_equals_aten(scale: float, zero_point: int, low: int, high: int) -> None:
+    x = torch.cat([torch.randn(20000), (torch.arange(1000) - 500 + 0.5) * scale]).requires_grad_()
+    as_tensors = torch.tensor([scale]), torch.tensor([zero_point], dtype=torch.int32)
+    cotangent = torch.randn_like(x)
+    for given in (as_tensors, (scale, zero_point)):
+        expected = torch.fake_quantize_per_tensor_affine(x, *given, low, high)
+        y = fake_quantize(x, *given, low, high)
+        assert torch.equal(y, expected)
+        ours, aten = (torch.autograd.grad(v, x, cotangent)[0] for v in (y, expected))
+        inside = (x / scale).round() + zero_point
+        at_the_edge = (inside < low + 1) | (inside > high - 1)  # a tie may count as inside or not
+        assert torch.equal(ours[~at_the_edge], aten[~at_the_edge])
+        assert (ours != aten).float().mean() < 1e-3
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_rounding_by_channel_equals_aten(axis: int) -> None:
+    weight = torch.randn(6, 5, 3, 3, requires_grad=True)
+    scale = torch.rand(weight.shape[axis]) * 0.02 + 0.01
+    zero_point = torch.zeros(weight.shape[axis], dtype=torch.int32)
+    expected = torch.fake_quantize_per_channel_affine(weight, scale, zero_point, axis, -90, 90)
+    y = fake_quantize(weight, scale, zero_point, -90, 90, axis)
+    assert torch.equal(y, expected)
+    cotangent = torch.randn_like(weight)
+    gradients = [torch.autograd.grad(v, weight, cotangent)[0] for v in (y, expected)]
+    assert torch.equal(*gradients)
+    assert 0.01 < (gradients[0] == 0).float().mean() < 0.9  # some were clamped, most were not
+
+
+def test_a_captured_training_step_has_atens_operators() -> None:
+    model = nn.Sequential(qnn.QuantConv2d(3, 4, 3), qnn.FakeQuantize()).train()
+    x = torch.randn(2, 3, 8, 8)
+    model(x)
+    program = torch.export.export(model, (x,))
+    operators = {str(n.target) for n in program.graph.nodes if n.op == "call_function"}
+    assert "aten.fused_moving_avg_obs_fake_quant.default" in operators
+    assert "aten.fake_quantize_per_channel_affine.default" in operators

@@ -112,13 +112,47 @@ TEST(Histogram, ThePercentileIsThatOfTheSortedValues) {
   TensorScheme scheme;
   scheme.observer = Observer::kPercentile;
   std::sort(values.begin(), values.end());
+  const auto share_below = [&](double bound) {
+    const auto found = std::lower_bound(values.begin(), values.end(), static_cast<float>(bound));
+    return static_cast<double>(found - values.begin()) / static_cast<double>(values.size());
+  };
   for (const double percentile : {99.0, 99.9, 80.0, 100.0}) {
     scheme.percentile = percentile;
     const auto [from, to] = choose_range(counts, static_cast<double>(low), static_cast<double>(high), scheme);
-    const auto cut = static_cast<size_t>(50000 * (1 - percentile / 100) / 2);
-    EXPECT_NEAR(from, static_cast<double>(values[cut]), 0.02) << percentile;
-    EXPECT_NEAR(to, static_cast<double>(values[values.size() - 1 - cut]), 0.02) << percentile;
+    const double cut = (1 - percentile / 100) / 2;
+    const double tolerance = 3 * std::sqrt(cut / 12500);  // a sample of so many, three standard deviations
+    EXPECT_NEAR(share_below(from), cut, tolerance) << percentile;
+    EXPECT_NEAR(1 - share_below(to), cut, tolerance + 1.5 / 50000) << percentile;
   }
+}
+
+TEST(Histogram, EveryRareValueOfManyCounts) {
+  std::mt19937 random(5);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(1000003);
+  for (float& value : values) value = normal(random);
+  for (size_t i = 0; i < 10; ++i) {
+    values[i * 99991 + 7] = 30.0f + static_cast<float>(i);
+    values[i * 88883 + 5] = -40.0f;
+  }
+  values[17] = std::numeric_limits<float>::infinity();
+  values[18] = std::nanf("");
+  float low = 0;
+  float high = 0;
+  const std::vector<float> counts = counts_of(values, low, high);
+  EXPECT_EQ(low, -40.0f);
+  EXPECT_EQ(high, 39.0f);
+  const double width = (static_cast<double>(high) - static_cast<double>(low)) / static_cast<double>(counts.size());
+  double above = 0;
+  double below = 0;
+  double total = 0;
+  for (size_t i = 0; i < counts.size(); ++i) {
+    const double middle = static_cast<double>(low) + (static_cast<double>(i) + 0.5) * width;
+    (middle > 20 ? above : middle < -20 ? below : total) += static_cast<double>(counts[i]);
+  }
+  EXPECT_EQ(above, 10);
+  EXPECT_EQ(below, 10);
+  EXPECT_NEAR(total, 1000003, 1000);  // the others: a sample that stands for all of them
 }
 
 TEST(Histogram, DivergenceCutsALongTailOff) {

@@ -1,6 +1,6 @@
 """FakeQuant modules: they round activations and weights to the values that integers can hold.
 
-Each runs ATen's own fake-quantization operators, so that an eval-mode export holds exactly one
+Each stands for one of ATen's own fake-quantization operators: an eval-mode export holds exactly one
 ``fake_quantize_per_tensor_affine`` or ``fake_quantize_per_channel_affine`` node with its buffers.
 """
 
@@ -12,22 +12,10 @@ import torch
 
 from tinyml import _core
 from tinyml.nn.learned_scale import _SMALLEST_SCALE, LearnedScale
+from tinyml.nn.rounding import fake_quantize
 
 OBSERVERS = ("moving_average", "min_max", "mse", "percentile", "kl")
 _BINS = 2048
-
-
-def choose_scale(
-    low: torch.Tensor, high: torch.Tensor, quant_min: int, quant_max: int, symmetric: bool
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """float32 scale and int32 zero point for ranges [low, high], each widened to contain 0."""
-    low, high = low.clamp(max=0.0), high.clamp(min=0.0)
-    if symmetric:
-        scale = torch.maximum(-low, high) / min(-quant_min, quant_max)
-        return scale.clamp(min=_SMALLEST_SCALE), torch.zeros_like(scale, dtype=torch.int32)
-    scale = ((high - low) / (quant_max - quant_min)).clamp(min=_SMALLEST_SCALE)
-    zero_point = (quant_min - low / scale).round().clamp(quant_min, quant_max)
-    return scale, zero_point.to(torch.int32)
 
 
 class _Switched(LearnedScale):
@@ -125,27 +113,27 @@ class FakeQuantize(_Switched):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.fixed is not None:
-            if not self.quantizing:
-                return x
             scale, zero_point = self.fixed
-            return torch.fake_quantize_per_tensor_affine(
-                x, scale, zero_point, self.quant_min, self.quant_max
-            )
+            limits = (self.quant_min, self.quant_max)
+            return fake_quantize(x, scale, zero_point, *limits) if self.quantizing else x
         if self.calibrating:
             self.observe(x.detach())
             return x
         if self.learning and self.training and self.quantizing:
             return self.quantize_learning(x, None)
         if self.training and self._observing:
-            if self.observer == "moving_average" and not self.symmetric and not self.mask_margin:
+            if self._observes_in_one_operator(x):
                 return self._observe_and_quantize(x)
             self.observe(x.detach())
             self.update_scale()
         if not self.quantizing:
             return x
-        return torch.fake_quantize_per_tensor_affine(
-            x, self.scale, self.zero_point, self.quant_min, self.quant_max
-        )
+        return fake_quantize(x, self.scale, self.zero_point, self.quant_min, self.quant_max)
+
+    def _observes_in_one_operator(self, x: torch.Tensor) -> bool:
+        """ATen has an operator for it, which needs no answer from a GPU and can be captured."""
+        plain = self.observer == "moving_average" and not self.symmetric and not self.mask_margin
+        return plain and (torch.compiler.is_compiling() or x.device.type != "cpu")
 
     def _observe_and_quantize(self, x: torch.Tensor) -> torch.Tensor:
         if x.dtype != torch.float32:  # under autocast; the operator takes nothing else
@@ -207,22 +195,16 @@ class FakeQuantize(_Switched):
         """Scale and zero point from the statistics, if there are any."""
         if self.fixed is not None or not self.has_observed():
             return
-        low, high = self.running_min, self.running_max
+        low, high = self.running_min.item(), self.running_max.item()
+        integers = (self.quant_min, self.quant_max, self.symmetric)
         if self._reads_histogram:
-            best = _core.choose_range(
-                self.histogram.cpu(),
-                low.item(),
-                high.item(),
-                self.quant_min,
-                self.quant_max,
-                self.symmetric,
-                self.observer,
-                self.percentile,
+            counts = self.histogram.cpu()
+            low, high = _core.choose_range(
+                counts, low, high, *integers, self.observer, self.percentile
             )
-            low, high = (torch.tensor([v], device=self.scale.device) for v in best)
-        scale, zero_point = choose_scale(low, high, self.quant_min, self.quant_max, self.symmetric)
-        self.scale.copy_(scale)
-        self.zero_point.copy_(zero_point)
+        scale, zero_point = _core.choose_scale(low, high, *integers)
+        self.scale.fill_(scale)
+        self.zero_point.fill_(zero_point)
 
     def reset_statistics(self) -> None:
         """Forget what was observed; the scale stays until something new is."""
@@ -281,12 +263,9 @@ class WeightFakeQuantize(_Switched):
             self.observe(weight)
         if not self.quantizing:
             return weight
-        if self.channels is None:
-            return torch.fake_quantize_per_tensor_affine(
-                weight, self.scale, self.zero_point, self.quant_min, self.quant_max
-            )
-        return torch.fake_quantize_per_channel_affine(
-            weight, self.scale, self.zero_point, self.axis, self.quant_min, self.quant_max
+        axis = None if self.channels is None else self.axis
+        return fake_quantize(
+            weight, self.scale, self.zero_point, self.quant_min, self.quant_max, axis
         )
 
     @torch.no_grad()
@@ -297,8 +276,8 @@ class WeightFakeQuantize(_Switched):
         else:
             rows = weight.detach().transpose(0, self.axis).reshape(self.channels, -1)
             low, high = torch.aminmax(rows, dim=1)
-        scale, _ = choose_scale(low, high, self.quant_min, self.quant_max, symmetric=True)
-        self.scale.copy_(scale)
+        scale = torch.maximum(-low, high) / min(-self.quant_min, self.quant_max)
+        self.scale.copy_(scale.clamp_(min=_SMALLEST_SCALE))
 
     def extra_repr(self) -> str:
         return f"{self.channels}, axis={self.axis}, {self.quant_min}, {self.quant_max}"
@@ -323,13 +302,13 @@ class Requantize(_Switched):
     def forward(
         self,
         x: torch.Tensor,
-        scale: torch.Tensor | None = None,
-        zero_point: torch.Tensor | None = None,
+        scale: torch.Tensor | float | None = None,
+        zero_point: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
         if not self.quantizing:
             return x
         if self.fixed is not None:
             scale, zero_point = self.fixed
-        return torch.fake_quantize_per_tensor_affine(
-            x, scale, zero_point, self.quant_min, self.quant_max
-        )
+        assert scale is not None
+        assert zero_point is not None
+        return fake_quantize(x, scale, zero_point, self.quant_min, self.quant_max)
