@@ -66,6 +66,7 @@ void bind_explain(nb::module_& module) {
       .def_ro("snr_db", &LayerError::snr_db, "Of the tensor against the float model.")
       .def_ro("own_snr_db", &LayerError::own_snr_db, "Against the float layer on the file's own inputs.")
       .def_ro("unequal", &LayerError::unequal, "Share of integers other than the FakeQuants give on these inputs.")
+      .def_ro("apart", &LayerError::apart, "Share of those that differ by more than one.")
       .def_ro("findings", &LayerError::findings);
   nb::class_<OutputSnr>(module, "OutputSnr", "An output of the file against the float model.")
       .def_ro("name", &OutputSnr::name)

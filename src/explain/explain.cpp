@@ -93,7 +93,10 @@ Explanation explain(const tflite::Model& file, const Graph& graph, const std::ve
     layer.zero_point = probe.zero_point;
     layer.snr_db = decibels(sums.float_energy, sums.total_noise);
     layer.own_snr_db = decibels(sums.local_energy, sums.local_noise);
-    if (sums.count > 0) layer.unequal = static_cast<double>(sums.unequal) / static_cast<double>(sums.count);
+    if (sums.count > 0) {
+      layer.unequal = static_cast<double>(sums.unequal) / static_cast<double>(sums.count);
+      layer.apart = static_cast<double>(sums.apart) / static_cast<double>(sums.count);
+    }
     layer.findings = explaining::name_causes(graph, probe, sums, measured, layer.kernel);
     if (probe.tensor != tflite::kNoTensor && layer.own_snr_db >= kFine) {
       // A small part of a concatenation does not show in the whole.

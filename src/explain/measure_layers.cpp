@@ -118,6 +118,7 @@ void add_errors(LayerSums& sums, const Probe& probe, const Tensor& file, const T
     sums.weight_noise += squared(before - own);
     sums.kernel_noise += squared(actual - expected);
     if (std::abs(actual - expected) > 0.5 * probe.scale) ++sums.unequal;
+    if (std::abs(actual - expected) > 1.5 * probe.scale) ++sums.apart;
   }
 }
 

@@ -19,6 +19,7 @@ struct LayerSums {
   double weight_noise = 0;       ///< Part of it from rounded weights.
   double kernel_noise = 0;       ///< Of the file's values against the FakeQuants on the same inputs.
   size_t unequal = 0;            ///< Integers that differ from those.
+  size_t apart = 0;              ///< Integers that differ from those by more than one.
   double least = 0, most = 0;    ///< Of the float layer on the file's inputs; 0 among them.
   std::vector<double> channels;  ///< Largest magnitude of each channel.
 };

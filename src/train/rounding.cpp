@@ -34,6 +34,9 @@ struct Round : torch::autograd::Function<Round> {
 
 at::Tensor fake_quantize(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& zero_point,
                          RoundingLimits limits, std::optional<int64_t> axis) {
+  if (x.is_cpu() && (x.scalar_type() == at::kBFloat16 || x.scalar_type() == at::kHalf)) {  // under autocast
+    return fake_quantize(x.to(at::kFloat), scale, zero_point, limits, axis).to(x.scalar_type());
+  }
   if (!x.is_cpu() || x.scalar_type() != at::kFloat) {
     return axis ? at::fake_quantize_per_channel_affine(x, scale, zero_point, *axis, limits.quant_min, limits.quant_max)
                 : at::fake_quantize_per_tensor_affine(x, scale, zero_point, limits.quant_min, limits.quant_max);

@@ -24,6 +24,8 @@ def fake_quantize(
     captured; on the CPU they take about nine times as long (neither is vectorized there, nor is
     the product with a mask of bools in their backward), so there this is made of vectorized ones.
     """
+    if x.device.type == "cpu" and x.dtype in (torch.bfloat16, torch.float16):  # under autocast
+        return fake_quantize(x.float(), scale, zero_point, quant_min, quant_max, axis).to(x.dtype)
     if torch.compiler.is_compiling() or x.device.type != "cpu" or x.dtype != torch.float32:
         if axis is None:
             return torch.fake_quantize_per_tensor_affine(x, scale, zero_point, quant_min, quant_max)
