@@ -19,6 +19,7 @@ from tinyml import _core
 from tinyml._core import Error, Graph, PruningPlan
 from tinyml.capture import capture_modes, trace
 from tinyml.nested import leaves
+from tinyml.prune.adopt import adopt
 from tinyml.prune.attributes import size_assignments
 from tinyml.prune.branches import clear_branch
 from tinyml.prune.surgery import Surgery, attribute_of
@@ -40,6 +41,9 @@ class LiveModel:
         self.dummy_input = dummy_input if isinstance(dummy_input, tuple) else (dummy_input,)
         self._inference: Graph | None
         self._trace()
+        self._is_generated = False
+        self.adopts = True
+        """Whether generated code takes the module's place in the object itself."""
         self.removed: dict[nn.Module, dict[str, dict[int, list[int]]]] = {}
         """What the last cut removed of each module: {name: {dimension: indices}}."""
 
@@ -107,8 +111,9 @@ class LiveModel:
         """Prove the plan, unless that is done, then cut graph and module alike; on any failure
         nothing is changed.
 
-        A module whose code has sizes written into it cannot run with fewer channels: it is left as
-        it was, a warning names the line, and `module` becomes that of the generated code.
+        A module whose code has sizes written into it cannot run with fewer channels: a warning
+        names the line, and generated code takes its place (`adopts`), or `module` becomes one of
+        generated code and the object is left as it was.
         """
         if not proved:
             _core.verify_plan(self.graph, self.dependencies, plan)
@@ -124,12 +129,9 @@ class LiveModel:
             raise
         if problem is not None:
             surgery.restore()
-            warnings.warn(
-                f"the model's own code cannot run with fewer channels: {problem}. The model was "
-                "left as it was; prune() returns the generated code's module, which is pruned.",
-                stacklevel=3,
+            self._use_generated_code(
+                inference, f"the model's own code cannot run with fewer channels: {problem}"
             )
-            self._use_generated_code(inference)
             pruned = inference
         self.removed = removed
         self._set_graph(pruned)
@@ -168,9 +170,18 @@ class LiveModel:
         dependencies = _core.analyze_dependencies(self.inference, plan.whole_heads)
         return _core.apply_plan(self.inference, dependencies, restrict_plan(plan, self.inference))
 
-    def _use_generated_code(self, inference: Graph) -> None:
-        self.module = self._generated_module(inference)
+    def _use_generated_code(self, inference: Graph, reason: str) -> None:
+        """Replace the module's code, with a warning the first time."""
+        generated, source = self._generated_module(inference)
         self._trains_more = False
+        if self.adopts and adopt(self.module, generated):
+            outcome = f"The model now runs generated code, {source}."
+        else:
+            self.module = generated
+            outcome = f"The model was left as it was; prune() returns the module of {source}."
+        if not self._is_generated:
+            warnings.warn(f"{reason}. {outcome}", stacklevel=4)
+        self._is_generated = True
 
     def remove_branches(self, names: list[str]) -> None:
         """Take residual branches out of graph and module; every shape stays."""
@@ -187,12 +198,10 @@ class LiveModel:
             raise
         if problem is not None:
             self._put_back(replaced)
-            warnings.warn(
-                f"residual branches cannot be taken out of the model's own code: {problem}. The "
-                "model was left as it was; prune() returns the generated code's module.",
-                stacklevel=3,
+            self._use_generated_code(
+                inference,
+                f"residual branches cannot be taken out of the model's own code: {problem}",
             )
-            self._use_generated_code(inference)
             pruned = inference
         self._set_graph(pruned)
 
@@ -228,7 +237,7 @@ class LiveModel:
                 return "it computes something else (a size in its code selects other channels)"
         return None
 
-    def _generated_module(self, pruned: Graph) -> nn.Module:
+    def _generated_module(self, pruned: Graph) -> tuple[nn.Module, Path]:
         directory = Path(tempfile.mkdtemp(prefix="tinyml_pruned_"))
         source, weights = directory / "pruned_model.py", directory / "pruned_model.pt"
         pruned.generate_code(source, weights, type(self.module).__name__)
@@ -241,7 +250,7 @@ class LiveModel:
         first = next(self.module.parameters(), None)
         if first is not None:
             module.to(first.device)
-        return module.train(self.module.training)
+        return module.train(self.module.training), source
 
 
 def _user_line(error: Exception) -> str:

@@ -294,8 +294,10 @@ class OneShotChannelPruner(ChannelPruner):
 
         Where the model's Python code has sizes written into it, it cannot run with fewer channels:
         those layers stay whole, and a warning names them and the line. If nothing else can be
-        pruned, or with `in_place=False`, or with a plan given, the model is left as it was then,
-        and the module of the generated code is returned, with everything pruned.
+        pruned, or with a plan given, everything is pruned and generated code takes the place of
+        the model's `forward`, parameters and submodules; the object and its class stay. With
+        `in_place=False` the model is left as it was then, and the module of the generated code is
+        returned.
 
         plan: one made before (or its file), for another checkpoint of the same model.
         batches: training data for the metrics of activations (hrank, apoz).
@@ -303,6 +305,7 @@ class OneShotChannelPruner(ChannelPruner):
         if self._masks is not None:
             return self.apply_mask()
         chosen = self._resolve(plan, batches)
+        self._live.adopts = in_place
         if plan is None and in_place:
             problem = self._live.problem_of(chosen)
             if problem is not None:
