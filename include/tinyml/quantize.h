@@ -24,6 +24,11 @@ std::optional<Observer> observer_named(std::string_view name);
 /// Whether the range is chosen from a histogram when calibration ends.
 bool reads_histogram(Observer observer);
 
+struct IntegerRange {
+  int64_t low = 0, high = 0;
+  friend bool operator==(const IntegerRange&, const IntegerRange&) = default;
+};
+
 /// The integers that stand for a tensor: real = scale * (q - zero_point), q in [quant_min, quant_max].
 struct TensorScheme {
   int64_t quant_min = -128;
@@ -33,6 +38,9 @@ struct TensorScheme {
   Observer observer = Observer::kMovingAverage;
   double momentum = 0.01;     ///< Of the moving average: the weight of the newest batch.
   double percentile = 99.99;  ///< Of kPercentile: so many percent of the values lie inside, the others on both sides.
+  /// Weights with a scale for each channel: a range for each of them, inside [quant_min, quant_max]; empty: that of
+  /// all.
+  std::vector<IntegerRange> channel_ranges = {};
   friend bool operator==(const TensorScheme&, const TensorScheme&) = default;
 };
 
@@ -46,7 +54,9 @@ struct LayerRule {
   /// A glob over module paths ("features.*.se"), operator names ("aten.sigmoid.default", "sigmoid") and module classes
   /// ("Linear").
   std::string pattern;
-  bool ignore = false;  ///< These stay float.
+  bool ignore = false;   ///< These stay float.
+  bool rewrite = false;  ///< These are replaced by simpler operators, each on integers, though float is the default.
+  bool integer = false;  ///< These run on integers, though float is the default.
   std::optional<TensorScheme> activation;
   std::optional<TensorScheme> weight;
 };
@@ -57,6 +67,9 @@ struct QuantizationScheme {
   TensorScheme weight = {-127, 127, true, true, Observer::kMinMax, 0.01, 99.99};
   /// Residual sums and what else is computed for normalizations and attention's products stay float, as these do.
   bool float_residual = true;
+  /// Every input of a concatenation keeps a scale of its own and is requantized; else what is computed for a
+  /// concatenation alone has its scale from the start.
+  bool requantize_concatenations = false;
   /// Post-training: refine() is to round weights so that results change least, and to correct biases.
   bool adaptive_rounding = false;
   bool bias_correction = false;
@@ -76,13 +89,15 @@ struct QuantizationScheme {
 };
 
 /// Reads a configuration: YAML, of which JSON is a part. Keys: backend, asymmetric, per_tensor, bits, algorithm (or
-/// observer), momentum, percentile, residual (float or int8), adaptive_rounding, bias_correction,
-/// cross_layer_equalization, ignore_layerwise_config, quantized_input_stats, quantize_op_action (pattern -> float, int8
-/// or int16), ignore (a list of patterns), layers (pattern -> {ignore, bits, asymmetric, per_tensor, observer,
-/// momentum}). `bits` and `asymmetric` are for both kinds of tensors or a mapping {activation: ..., weight: ...}.
-/// quantized_input_stats lists for each input null or [mean, std] as TensorFlow Lite defines them: the real number is
-/// (q - mean) / std for q in [0, 255]. `force_overwrite` and `remove_weights_after_load` are for whoever writes files.
-/// Throws Error listing every unknown key (with the nearest known one) and every bad value.
+/// observer), momentum, percentile, residual (float or int8), concatenation (tie or
+/// requantize), adaptive_rounding, bias_correction,
+/// cross_layer_equalization, ignore_layerwise_config, quantized_input_stats, quantize_op_action (pattern -> float,
+/// int8, int16 or rewrite), ignore (a list of patterns), layers (pattern -> {ignore, bits, range, asymmetric,
+/// per_tensor, observer, momentum}). `range` is a mapping {activation: [low, high], weight: [low, high] or a list of
+/// these, one for each output channel}. `bits` and `asymmetric` are for both kinds of tensors or a mapping {activation:
+/// ..., weight: ...}. quantized_input_stats lists for each input null or [mean, std] as TensorFlow Lite defines them:
+/// the real number is (q - mean) / std for q in [0, 255]. `force_overwrite` and `remove_weights_after_load` are for
+/// whoever writes files. Throws Error listing every unknown key (with the nearest known one) and every bad value.
 QuantizationScheme parse_scheme(const std::string& text);
 
 /// An operator that stays float, and why.
@@ -120,6 +135,10 @@ Graph fuse(const Graph& graph);
 /// and sums; LSTM, GRU and RNN of a known number of steps by linear layers and the gates between them, step by step, in
 /// modules of class tinyml.nn.quant_recurrent.Quant*. Not those that the scheme ignores. The float model stays the same
 /// up to rounding.
+///
+/// Where a rule of the scheme says so, layer_norm, rms_norm, group_norm and instance_norm are replaced by means,
+/// differences, squares and a reciprocal root, scaled_dot_product_attention by products and a softmax. Throws Error for
+/// such a rule that fits no operator with a rewriting.
 Graph rewrite(const Graph& graph, const QuantizationScheme& scheme = {});
 
 /// Adds FakeQuant nodes so that as much as possible can run on integers.
@@ -159,7 +178,8 @@ Graph quantize_weights(const Graph& graph, const QuantizationScheme& scheme = {}
 /// width gives the smallest scale, 2^-40. Throws Error for bounds that are not finite.
 ScaleZeroPoint choose_scale(double low, double high, const TensorScheme& scheme);
 
-/// Symmetric float32 scales of a weight: one for each index of `axis`, or one for all (axis < 0).
+/// Symmetric float32 scales of a weight: one for each index of `axis`, or one for all (axis < 0). Throws Error where
+/// the scheme has ranges for another number of channels.
 std::vector<float> choose_weight_scales(const Tensor& weight, int64_t axis, const TensorScheme& scheme);
 
 /// Whether a graph has a FakeQuant.

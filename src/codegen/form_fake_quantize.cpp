@@ -6,8 +6,9 @@
 namespace tinyml::codegen {
 namespace {
 
-constexpr std::array<std::string_view, 7> kTensors = {
-    "observer_enabled", "fake_quant_enabled", "scale", "zero_point", "running_min", "running_max", "histogram"};
+constexpr std::array<std::string_view, 9> kTensors = {"observer_enabled", "fake_quant_enabled", "scale",
+                                                      "zero_point",       "running_min",        "running_max",
+                                                      "histogram",        "channel_min",        "channel_max"};
 
 /// What is registered, as long as the class knows it; the statistics may be absent from a graph.
 std::optional<std::vector<std::string>> known_tensors(const LeafGroup& group) {
@@ -72,14 +73,17 @@ bool weight_form(const LeafGroup& group, const Node& node, ModuleForm& form) {
   call.keyword("axis", per_channel ? std::to_string(node.arg("axis").as_int()) : "0", "0");
   call.keyword("quant_min", std::to_string(node.arg("quant_min").as_int()), "-127");
   call.keyword("quant_max", std::to_string(node.arg("quant_max").as_int()), "127");
+  call.keyword("channel_ranges", bool_literal(group.own("channel_min") != nullptr), "False");
   return true;
 }
 
 }  // namespace
 
 std::optional<ModuleForm> fake_quantize_form(const LeafGroup& group) {
-  if (group.size() != 1 || !group.mutations.empty()) return std::nullopt;
-  const Node& node = group.node(0);
+  // A weight whose channels have ranges of their own is clamped to them first: mul, reshape, maximum and minimum.
+  const size_t before = group.own("channel_min") != nullptr ? 6 : 0;
+  if (group.size() != before + 1 || !group.mutations.empty()) return std::nullopt;
+  const Node& node = group.node(before);
   const bool known =
       node.op.starts_with("aten.fake_quantize_per_") || node.op == "aten.fused_moving_avg_obs_fake_quant.default";
   const auto tensors = known_tensors(group);
@@ -88,7 +92,12 @@ std::optional<ModuleForm> fake_quantize_form(const LeafGroup& group) {
   ModuleForm form;
   form.constructor.callee = "qnn." + name;
   form.tensors = *tensors;
-  form.inputs = {node.arg("self").as_value()};
+  ValueId input = node.arg("self").as_value();
+  if (before > 0) {
+    if (group.node(2).op != "aten.maximum.default" || group.node(5).op != "aten.minimum.default") return std::nullopt;
+    input = group.node(2).arg("self").as_value();
+  }
+  form.inputs = {input};
   form.outputs = {node.outputs.at(0)};
   if (name == "FakeQuantize") return activation_form(group, node, form) ? std::optional(form) : std::nullopt;
   if (name == "WeightFakeQuantize") return weight_form(group, node, form) ? std::optional(form) : std::nullopt;

@@ -24,8 +24,8 @@ const Node* find_single(const LeafGroup& group, Test test) {
 /// Whether the nodes besides the layer and the weight's FakeQuant are arithmetic that folds a batch norm.
 bool folds_only(const LeafGroup& group) {
   static const std::set<std::string, std::less<>> folding = {
-      "aten.add.Tensor",      "aten.sub.Tensor",    "aten.mul.Tensor",   "aten.neg.default",
-      "aten.reshape.default", "aten.rsqrt.default", "aten.view.default",
+      "aten.add.Tensor",    "aten.sub.Tensor",   "aten.mul.Tensor",      "aten.neg.default",     "aten.reshape.default",
+      "aten.rsqrt.default", "aten.view.default", "aten.maximum.default", "aten.minimum.default",
   };
   for (size_t i = 0; i < group.size(); ++i) {
     const std::string& op = group.node(i).op;
@@ -57,6 +57,8 @@ bool knows_tensors(const std::vector<std::string>& names) {
       "bn.running_var",
       "weight_fq.scale",
       "weight_fq.zero_point",
+      "weight_fq.channel_min",
+      "weight_fq.channel_max",
       "weight_fq.observer_enabled",
       "weight_fq.fake_quant_enabled",
       "bn.num_batches_tracked",
@@ -71,8 +73,9 @@ std::optional<ModuleForm> quantized_layer_form(const LeafGroup& group) {
   const Node* layer = find_single(group, [](const Node& node) { return is_layer(node.op); });
   const Node* fake = find_single(group, [](const Node& node) { return is_fake_quantize(node.op); });
   const size_t plain = fake == nullptr ? 1 : 2;
+  const bool clamped = fake != nullptr && group.own("weight_fq.channel_min") != nullptr;
   if (layer == nullptr || group.own("weight") == nullptr || !group.mutations.empty()) return std::nullopt;
-  if (!knows_tensors(group.own_names()) || !folds_only(group) || (!folded && group.size() != plain))
+  if (!knows_tensors(group.own_names()) || !folds_only(group) || (!folded && group.size() != plain + (clamped ? 6 : 0)))
     return std::nullopt;
   if (fake == nullptr && group.own("weight_fq.scale") != nullptr) return std::nullopt;
 
@@ -96,6 +99,7 @@ std::optional<ModuleForm> quantized_layer_form(const LeafGroup& group) {
                               std::to_string(fake->arg("quant_max").as_int()) + ")";
     form.constructor.keyword("weight_range", range, "(-127, 127)");
     form.constructor.keyword("per_channel", bool_literal(fake->has_arg("axis")), "True");
+    form.constructor.keyword("channel_ranges", bool_literal(clamped), "False");
   }
   form.tensors = group.own_names();
   form.inputs = {layer->arg("input").as_value()};

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -45,7 +47,18 @@ std::vector<float> choose_weight_scales(const Tensor& weight, int64_t axis, cons
   TensorScheme symmetric = scheme;
   symmetric.symmetric = true;
   std::vector<float> scales(channels);
-  for (size_t i = 0; i < channels; ++i) scales[i] = choose_scale(low[i], high[i], symmetric).scale;
+  const bool own_ranges = axis >= 0 && !scheme.channel_ranges.empty();
+  if (own_ranges && scheme.channel_ranges.size() != channels) {
+    throw Error(fmt::format("The scheme has ranges for {} channels, the weight has {}.", scheme.channel_ranges.size(),
+                            channels));
+  }
+  for (size_t i = 0; i < channels; ++i) {
+    if (own_ranges) {
+      symmetric.quant_min = scheme.channel_ranges[i].low;
+      symmetric.quant_max = scheme.channel_ranges[i].high;
+    }
+    scales[i] = choose_scale(low[i], high[i], symmetric).scale;
+  }
   return scales;
 }
 

@@ -41,7 +41,8 @@ class WeightInserter {
       return;
     }
     const Buffers& buffers = buffers_of(site, weight, stack.back().path);
-    std::vector<NamedArgument> args = {{"self", weight}, {"scale", buffers.scale}, {"zero_point", buffers.zero_point}};
+    const ValueId source = clamped(site, weight, buffers, stack);
+    std::vector<NamedArgument> args = {{"self", source}, {"scale", buffers.scale}, {"zero_point", buffers.zero_point}};
     if (site.axis >= 0) args.push_back({"axis", site.axis});
     args.push_back({"quant_min", site.scheme.quant_min});
     args.push_back({"quant_max", site.scheme.quant_max});
@@ -60,6 +61,7 @@ class WeightInserter {
   struct Buffers {
     ValueId scale = kNoValue;
     ValueId zero_point = kNoValue;
+    ValueId channel_min = kNoValue, channel_max = kNoValue;  ///< Where each channel has a range of its own.
   };
 
   /// The stack of the FakeQuant; the layer's module becomes one that has it, if it can.
@@ -87,6 +89,32 @@ class WeightInserter {
     return names_.call_after(node, "fq_" + name + "_", kWeightFakeQuantize);
   }
 
+  /// The weight clamped to the range of each channel, where there is one: the FakeQuant's is that of all.
+  ValueId clamped(const WeightSite& site, ValueId weight, const Buffers& buffers,
+                  const std::vector<ModuleCall>& stack) {
+    if (site.axis < 0 || site.scheme.channel_ranges.empty()) return weight;
+    const TensorType type = graph_.tensor_type(weight);
+    std::vector<int64_t> shape(type.shape.size(), 1);
+    shape[static_cast<size_t>(site.axis)] = static_cast<int64_t>(site.scheme.channel_ranges.size());
+    const auto emit = [&](const char* op, std::vector<NamedArgument> args, TensorType result) {
+      result.requires_grad = false;
+      const ValueId value =
+          graph_.add_operator(op, make_args(op, std::move(args)), std::move(result), site.node, site.node);
+      graph_.metadata(graph_.value(value).producer).module_stack = stack;
+      graph_.metadata(graph_.value(value).producer).other.clear();
+      return value;
+    };
+    for (const bool upper : {false, true}) {
+      const ValueId limit = emit(
+          "aten.mul.Tensor", {{"self", buffers.scale}, {"other", upper ? buffers.channel_max : buffers.channel_min}},
+          graph_.tensor_type(buffers.scale));
+      const ValueId row = emit("aten.reshape.default", {{"self", limit}, {"shape", Argument::ints(shape)}},
+                               TensorType::of(ScalarType::kFloat32, shape));
+      weight = emit(upper ? "aten.minimum.default" : "aten.maximum.default", {{"self", weight}, {"other", row}}, type);
+    }
+    return weight;
+  }
+
   const Buffers& buffers_of(const WeightSite& site, ValueId weight, const std::string& path) {
     const auto [entry, inserted] = by_path_.try_emplace(path);
     if (inserted) {
@@ -95,6 +123,18 @@ class WeightInserter {
       entry->second.scale = graph_.add_binding(BindingKind::kBuffer, path + ".scale", Tensor::from(scales, {count}));
       entry->second.zero_point =
           graph_.add_binding(BindingKind::kBuffer, path + ".zero_point", Tensor(ScalarType::kInt32, {count}));
+      if (site.axis >= 0 && !site.scheme.channel_ranges.empty()) {
+        std::vector<float> low;
+        std::vector<float> high;
+        for (const IntegerRange& range : site.scheme.channel_ranges) {
+          low.push_back(static_cast<float>(range.low));
+          high.push_back(static_cast<float>(range.high));
+        }
+        entry->second.channel_min =
+            graph_.add_binding(BindingKind::kBuffer, path + ".channel_min", Tensor::from(low, {count}));
+        entry->second.channel_max =
+            graph_.add_binding(BindingKind::kBuffer, path + ".channel_max", Tensor::from(high, {count}));
+      }
     }
     return entry->second;
   }

@@ -1,5 +1,7 @@
 #include "quantize/layer_rules.h"
 
+#include <algorithm>
+
 #include "quantize/module_names.h"
 #include "quantize/rewrite.h"
 #include "tinyml/suggest.h"
@@ -36,6 +38,12 @@ const LayerRule* own_rule(const Graph& graph, const QuantizationScheme& scheme, 
   const std::string* leader = note_of(node, kLeader);
   const auto found = scheme.by_result.find(leader != nullptr ? *leader : graph.value(node.outputs[0]).name);
   return found == scheme.by_result.end() ? nullptr : &found->second;
+}
+
+bool is_asked_for(const Graph& graph, const QuantizationScheme& scheme, const Node& node) {
+  if (own_rule(graph, scheme, node) != nullptr) return true;
+  return std::any_of(scheme.layers.begin(), scheme.layers.end(),
+                     [&](const LayerRule& rule) { return (rule.integer || rule.rewrite) && rule_matches(rule, node); });
 }
 
 bool is_ignored(const Graph& graph, const QuantizationScheme& scheme, const Node& node) {

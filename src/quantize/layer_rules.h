@@ -10,6 +10,8 @@ namespace tinyml::quantization {
 bool rule_matches(const LayerRule& rule, const Node& node);
 /// The exception for this node alone, or nullptr.
 const LayerRule* own_rule(const Graph& graph, const QuantizationScheme& scheme, const Node& node);
+/// Whether the scheme asks for integers where float is the default.
+bool is_asked_for(const Graph& graph, const QuantizationScheme& scheme, const Node& node);
 bool is_ignored(const Graph& graph, const QuantizationScheme& scheme, const Node& node);
 TensorScheme activation_scheme(const Graph& graph, const QuantizationScheme& scheme, const Node& node);
 TensorScheme weight_scheme(const Graph& graph, const QuantizationScheme& scheme, const Node& node);

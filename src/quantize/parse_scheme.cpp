@@ -39,6 +39,14 @@ class SchemeReader {
              [&](const YAML::Node& node) { scheme.activation.percentile = read_percentile(node, "percentile"); }},
             {"momentum", [&](const YAML::Node& node) { scheme.activation.momentum = read_momentum(node, "momentum"); }},
             {"residual", [&](const YAML::Node& node) { scheme.float_residual = read_residual(node); }},
+            {"concatenation",
+             [&](const YAML::Node& node) {
+               const std::string how = scalar<std::string>(node, "concatenation", "a name", "tie");
+               if (how != "tie" && how != "requantize") {
+                 problem(fmt::format("'concatenation' is '{}'", how), "tie or requantize");
+               }
+               scheme.requantize_concatenations = how == "requantize";
+             }},
             {"adaptive_rounding",
              [&](const YAML::Node& node) { scheme.adaptive_rounding = read_bool(node, "adaptive_rounding"); }},
             {"bias_correction",
@@ -196,6 +204,57 @@ class SchemeReader {
               });
   }
 
+  std::optional<IntegerRange> read_range(const YAML::Node& node, const std::string& where, int64_t least,
+                                         int64_t most) {
+    if (node.IsSequence() && node.size() == 2 && node[0].IsScalar()) {
+      const IntegerRange range{scalar<int64_t>(node[0], where, "a list of two integers", least),
+                               scalar<int64_t>(node[1], where, "a list of two integers", most)};
+      if (least <= range.low && range.low <= 0 && 0 < range.high && range.high <= most) return range;
+    }
+    problem(fmt::format("'{}' is no range of integers", where),
+            fmt::format("write [low, high] with {} <= low <= 0 < high <= {}", least, most));
+    return std::nullopt;
+  }
+
+  void read_ranges(const YAML::Node& node, const std::string& where, TensorScheme& activation, TensorScheme& weight) {
+    read_mapping(node, where,
+                 {
+                     {"activation",
+                      [&](const YAML::Node& value) {
+                        const auto range = read_range(value, where + ".activation", -128, 127);
+                        if (!range) return;
+                        activation.quant_min = range->low;
+                        activation.quant_max = range->high;
+                      }},
+                     {"weight", [&](const YAML::Node& value) { read_weight_range(value, where + ".weight", weight); }},
+                 });
+  }
+
+  /// One range, or one for each output channel.
+  void read_weight_range(const YAML::Node& node, const std::string& where, TensorScheme& weight) {
+    const auto read = [&](const YAML::Node& item) -> std::optional<IntegerRange> {
+      const auto range = read_range(item, where, -127, 127);
+      if (!range || range->low < 0) return range;
+      problem(fmt::format("'{}' has no negative integers", where), "weights are symmetric: write [-63, 63]");
+      return std::nullopt;
+    };
+    if (!node.IsSequence() || node.size() == 0 || node[0].IsScalar()) {
+      if (const auto range = read(node)) {
+        weight.quant_min = range->low;
+        weight.quant_max = range->high;
+      }
+      return;
+    }
+    weight.quant_min = weight.quant_max = 0;
+    for (const YAML::Node& item : node) {
+      const auto range = read(item);
+      if (!range) return;
+      weight.channel_ranges.push_back(*range);
+      weight.quant_min = std::min(weight.quant_min, range->low);
+      weight.quant_max = std::max(weight.quant_max, range->high);
+    }
+  }
+
   void read_asymmetric(const YAML::Node& node, const std::string& where, TensorScheme& activation,
                        TensorScheme& weight) {
     if (!node.IsMap()) {  // the target's weights are symmetric whatever the activations are
@@ -239,7 +298,8 @@ class SchemeReader {
 
   void read_actions(QuantizationScheme& scheme) {
     if (!actions_.IsMap()) {
-      problem("'quantize_op_action' is not a mapping of operators, classes or modules to float, int8 or int16");
+      problem(
+          "'quantize_op_action' is not a mapping of operators, classes or modules to float, int8, int16 or rewrite");
       return;
     }
     for (const auto& entry : actions_) {
@@ -249,13 +309,16 @@ class SchemeReader {
       const std::string action = scalar<std::string>(entry.second, where, "a name", "");
       if (action == "float") {
         rule.ignore = true;
+      } else if (action == "rewrite") {
+        rule.rewrite = true;
       } else if (action == "int8" || action == "int16") {
+        rule.integer = true;
         rule.activation = scheme.activation;
         rule.activation->quant_max = action == "int8" ? 127 : 32767;
         rule.activation->quant_min = -rule.activation->quant_max - 1;
         if (action == "int16") rule.activation->symmetric = true;
       } else {
-        problem(fmt::format("'{}' is '{}'", where, action), "one of float, int8, int16");
+        problem(fmt::format("'{}' is '{}'", where, action), "one of float, int8, int16, rewrite");
         continue;
       }
       scheme.layers.push_back(std::move(rule));
@@ -291,6 +354,7 @@ class SchemeReader {
           {
               {"ignore", [&](const YAML::Node& node) { rule.ignore = read_bool(node, where + ".ignore"); }},
               {"bits", [&](const YAML::Node& node) { read_bits(node, where + ".bits", activation, weight); }},
+              {"range", [&](const YAML::Node& node) { read_ranges(node, where + ".range", activation, weight); }},
               {"asymmetric",
                [&](const YAML::Node& node) { read_asymmetric(node, where + ".asymmetric", activation, weight); }},
               {"per_tensor",

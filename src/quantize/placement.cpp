@@ -6,10 +6,12 @@
 #include <numeric>
 #include <set>
 
+#include "quantize/dynamic_values.h"
 #include "quantize/float_stream.h"
 #include "quantize/layer_rules.h"
 #include "quantize/module_names.h"
 #include "quantize/rewrite.h"
+#include "quantize/scale_classes.h"
 #include "quantize/tie_rules.h"
 
 namespace tinyml::quantization {
@@ -18,34 +20,17 @@ namespace {
 /// Concatenations of more parts keep a scale of their own: a bound on the time that comparing them takes.
 constexpr size_t kMostParts = 256;
 
-/// Sets of values with one scale.
-class ScaleClasses {
- public:
-  explicit ScaleClasses(size_t count) : parent_(count) { std::iota(parent_.begin(), parent_.end(), size_t{0}); }
-  size_t find(ValueId value) {
-    size_t root = index_of(value);
-    while (parent_[root] != root) root = parent_[root] = parent_[parent_[root]];
-    return root;
-  }
-  /// The first one's representative stays: the value that defines the scale.
-  void join(ValueId source, ValueId other) { parent_[find(other)] = find(source); }
-
- private:
-  std::vector<size_t> parent_;
-};
-
 class Solver {
  public:
   Solver(const Graph& graph, const QuantizationScheme& scheme)
       : graph_(graph),
         scheme_(scheme),
         classes_(graph.value_limit()),
-        dynamic_(graph.value_limit()),
+        dynamic_(find_dynamic_values(graph)),
         needed_(graph.value_limit()),
         pulled_(graph.value_limit()) {}
 
   Placement solve() {
-    mark_dynamic();
     classify();
     leave_stream_float();
     merge_activations();
@@ -87,22 +72,6 @@ class Solver {
     return values;
   }
 
-  void mark_dynamic() {
-    for (const Input& input : graph_.inputs()) {
-      if (input.value != kNoValue) dynamic_[index_of(input.value)] = true;
-    }
-    for (const NodeId id : graph_.nodes()) {
-      bool any = false;
-      for (const NamedArgument& arg : graph_.node(id).args) {
-        arg.value.for_each_value([&](ValueId value) { any = any || dynamic_[index_of(value)]; });
-      }
-      any = any || note_of(graph_.node(id), kQuantizer) != nullptr;  // a state of zeros, like that of later steps
-      for (const ValueId output : graph_.node(id).outputs) {
-        if (output != kNoValue) dynamic_[index_of(output)] = any;
-      }
-    }
-  }
-
   void classify() {
     for (const NodeId id : graph_.nodes()) {
       const Node& node = graph_.node(id);
@@ -119,6 +88,9 @@ class Solver {
         rules_[id] = stays_float("none of its operands is a float tensor");
       }
       natural_.emplace(id, rules_[id]);
+      if (found.ends_float_stream && scheme_.float_residual && !is_asked_for(graph_, scheme_, node)) {
+        rules_[id].tie = Tie::kFloat;
+      }
       if (is_ignored(graph_, scheme_, node)) rules_[id] = stays_float("the configuration ignores it");
     }
   }
@@ -126,7 +98,7 @@ class Solver {
   void leave_stream_float() {
     if (!scheme_.float_residual) return;
     for (const NodeId id : find_float_stream(graph_, rules_, dynamic_)) {
-      if (own_rule(graph_, scheme_, graph_.node(id)) != nullptr) continue;  // asked for by name
+      if (is_asked_for(graph_, scheme_, graph_.node(id))) continue;
       rules_[id] = stays_float("what attention's products and normalizations read is computed in float with them");
     }
   }
@@ -265,6 +237,7 @@ class Solver {
 
   /// What is computed for concatenations of one scale alone, and moved on the way to them, takes that scale.
   void pull_into_concatenations() {
+    if (scheme_.requantize_concatenations) return;
     for (const NodeId id : graph_.nodes()) {
       if (!has_concatenation_scale(id)) continue;
       for (const ValueId input : data_inputs(id)) {
@@ -435,7 +408,7 @@ class Solver {
   }
 
   bool is_merged_activation(NodeId id) const {
-    return std::any_of(merged_.begin(), merged_.end(), [&](const auto& entry) { return entry.second == id; });
+    return std::any_of(merged_.begin(), merged_.end(), [id](const auto& entry) { return entry.second == id; });
   }
 
   void add_site(NodeId id, ValueId output) {
@@ -477,23 +450,21 @@ class Solver {
     const TensorScheme scheme = weight_scheme(graph_, scheme_, node);
     if (rule(id).tie == Tie::kLayer) {
       placement_.weights.push_back(
-          {id, node.arg_index("weight"), scheme.per_channel ? channel_axis(node) : -1, scheme});
+          {id, node.arg_index("weight"), scheme.per_channel ? channel_axis(graph_, node) : -1, scheme});
       return;
+    }
+    TensorScheme operand = scheme;  // of the same width as what it is computed with
+    if (is_wide(operator_scheme(id))) {
+      operand.quant_max = 32767;
+      operand.quant_min = -32767;
     }
     for (size_t i = 0; i < static_cast<size_t>(rule(id).data_args); ++i) {
       const Argument& argument = node.args[i].value;
       if (!argument.is_value() || !is_data(argument.as_value()) || is_dynamic(argument.as_value())) continue;
       const std::vector<int64_t> sizes = graph_.tensor_type(argument.as_value()).sizes();
       if (std::accumulate(sizes.begin(), sizes.end(), int64_t{1}, std::multiplies<>()) < 2) continue;
-      placement_.weights.push_back({id, i, -1, scheme});
+      placement_.weights.push_back({id, i, -1, operand});
     }
-  }
-
-  /// The weight's dimension that holds the output channels, -1 when none does alone.
-  int64_t channel_axis(const Node& node) const {
-    if (node.op.find("transpose") == std::string::npos) return 0;
-    if (node.arg("groups").as_int() == 1) return 1;
-    return graph_.tensor_type(weight_of(node)).sizes().at(1) == 1 ? 0 : -1;
   }
 
   const Graph& graph_;

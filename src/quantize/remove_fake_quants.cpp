@@ -43,9 +43,22 @@ class Remover {
   }
 
  private:
+  /// What a FakeQuant reads; where it clamps a weight's channels to ranges of their own first, the weight.
+  ValueId before_clamps(const Node& node) const {
+    ValueId input = node.args.at(0).value.as_value();
+    for (const std::string_view op : {"aten.minimum.default", "aten.maximum.default"}) {
+      const NodeId producer = graph_.value(input).producer;
+      if (producer == kNoNode || graph_.node(producer).op != op) return input;
+      const Node& clamp = graph_.node(producer);
+      if (clamp.metadata.module_stack.empty() || !is_own_module(clamp.metadata.module_stack.back().type)) return input;
+      input = clamp.arg("self").as_value();
+    }
+    return input;
+  }
+
   void remove(NodeId id) {
     const Node& node = graph_.node(id);
-    const ValueId input = node.args.at(0).value.as_value();
+    const ValueId input = before_clamps(node);
     if (const auto& stack = node.metadata.module_stack; !stack.empty() && is_own_module(stack.back().type)) {
       gone_.insert(stack.back().path + ".");
     }

@@ -1,5 +1,7 @@
 #include "quantize/rewrite.h"
 
+#include <fmt/format.h>
+
 #include "quantize/layer_rules.h"
 #include "quantize/module_names.h"
 #include "tinyml/quantize.h"
@@ -21,7 +23,50 @@ Metadata metadata_inside(const Node& replaced) {
   return metadata;
 }
 
+bool replace(Graph& graph, NodeId id, ValueId result) {
+  if (result == kNoValue) return false;
+  graph.replace_all_uses(graph.node(id).outputs.at(0), result);
+  graph.erase_node(id);
+  return true;
+}
+
 }  // namespace quantization
+
+namespace {
+
+/// The operators that a rule asks to rewrite, and the rules that no operator with a rewriting fits.
+void rewrite_as_asked(Graph& graph, const QuantizationScheme& scheme) {
+  using namespace quantization;
+  std::vector<bool> used(scheme.layers.size());
+  for (const NodeId id : graph.nodes()) {
+    const LayerRule* last = nullptr;
+    size_t index = 0;
+    for (size_t i = 0; i < scheme.layers.size(); ++i) {
+      const LayerRule& rule = scheme.layers[i];
+      if ((rule.rewrite || rule.ignore || rule.integer) && rule_matches(rule, graph.node(id))) {
+        last = &rule;
+        index = i;
+      }
+    }
+    if (last == nullptr || !last->rewrite) continue;
+    const bool done = note_of(graph.node(id), kRewrittenFrom) != nullptr;  // as is the default
+    if (done || rewrite_norm(graph, id) || rewrite_attention(graph, id)) used[index] = true;
+  }
+  std::vector<Diagnostic> problems;
+  for (size_t i = 0; i < scheme.layers.size(); ++i) {
+    const LayerRule& rule = scheme.layers[i];
+    if (!rule.rewrite || used[i]) continue;
+    problems.push_back(
+        {fmt::format("'{}' names no operator that can be rewritten", rule.pattern),
+         "",
+         {},
+         "layer_norm, rms_norm, group_norm, instance_norm and scaled_dot_product_attention (without causal "
+         "masks, masks of bools and shared heads) can be; lstm, gru, rnn, glu, addcmul and lerp always are"});
+  }
+  if (!problems.empty()) throw Error("The quantization configuration does not fit the model.", std::move(problems));
+}
+
+}  // namespace
 
 Graph rewrite(const Graph& graph, const QuantizationScheme& scheme) {
   Graph result = graph;
@@ -29,6 +74,7 @@ Graph rewrite(const Graph& graph, const QuantizationScheme& scheme) {
   quantization::rewrite_glu(result, wanted);
   quantization::rewrite_addcmul(result, wanted);
   quantization::rewrite_recurrent(result, wanted);
+  rewrite_as_asked(result, scheme);
   return result;
 }
 

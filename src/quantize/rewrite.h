@@ -40,6 +40,19 @@ int rewrite_addcmul(Graph& graph, const Wanted& wanted);
 /// (QuantLSTM, QuantGRU, QuantRNN), whose forward makes these nodes.
 int rewrite_recurrent(Graph& graph, const Wanted& wanted);
 
+/// layer_norm, rms_norm, group_norm and instance_norm (of the input's own statistics) as means, differences, squares
+/// and a reciprocal root. Exact but for float rounding; in 8 bits each of these is rounded, the squares most felt: a
+/// value under 1/16 of the largest has none left. Returns whether it replaced the node.
+bool rewrite_norm(Graph& graph, NodeId id);
+
+/// scaled_dot_product_attention as softmax(query * scale @ key^T + mask) @ value. Exact but for float rounding; in 8
+/// bits the scores are rounded to a scale of their own and the weights to 1/256. Not with masks of bools, causal ones
+/// and shared heads. Returns whether it replaced the node.
+bool rewrite_attention(Graph& graph, NodeId id);
+
+/// Makes `result` take the place of the node's only result and removes the node; false for kNoValue.
+bool replace(Graph& graph, NodeId id, ValueId result);
+
 /// Notes at the last node of each call of tinyml.nn's recurrent modules how code constructs the module
 /// ("tinyml.recurrent"), with a digest of the nodes that it holds for. After FakeQuants are in.
 void note_recurrent_modules(Graph& graph);

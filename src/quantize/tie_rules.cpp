@@ -24,14 +24,17 @@ void add(Table& table, const TieRule& rule, std::initializer_list<const char*> n
 }
 
 constexpr const char* kFloatCore = "attention's products lose more accuracy than time in 8 bits; they stay float";
-constexpr const char* kNormalized = "normalization over the input's own statistics has no integer form";
-constexpr const char* kRecurrent = "recurrent layers of an unknown number of steps, or of very many, are computed in float";
+constexpr const char* kNormalized = "normalization over the input's own statistics magnifies what integers lose";
+constexpr const char* kRecurrent =
+    "recurrent layers of an unknown number of steps, or of very many, are computed in float";
+constexpr const char* kVolume = "TFLite has no integer kernels for convolutions over three dimensions";
 constexpr const char* kLookup = "table lookup has no arithmetic to quantize";
 
 /// Keyed by the operator's name without namespace and overload.
 Table make_table() {
   Table table;
-  add(table, {.tie = Tie::kLayer, .fuses_activation = true}, {"conv1d", "conv2d", "conv_transpose2d", "linear"});
+  add(table, {.tie = Tie::kLayer, .fuses_activation = true},
+      {"conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "linear"});
   add(table, {.tie = Tie::kCompute, .fuses_activation = true}, {"batch_norm"});
   add(table, {.tie = Tie::kCompute, .data_args = 2, .fuses_activation = true}, {"add", "sub", "mul"});
   add(table, {.tie = Tie::kCompute, .data_args = 2}, {"div", "maximum", "minimum"});
@@ -110,12 +113,16 @@ Table make_table() {
   add(table, {.tie = Tie::kRound}, {"avg_pool1d", "avg_pool2d", "upsample_bilinear2d"});
   add(table, {.tie = Tie::kRound}, {"adaptive_avg_pool1d", "adaptive_avg_pool2d"});
   add(table, {.tie = Tie::kConcat}, {"cat", "stack", "concat"});
-  add(table, {.ends_float_stream = true, .reason = kFloatCore},
-      {"matmul", "bmm", "einsum", "scaled_dot_product_attention", "baddbmm", "addmm", "mm"});
-  add(table, {.ends_float_stream = true, .reason = kNormalized}, {"layer_norm", "rms_norm"});
-  add(table, stays_float(kNormalized),
-      {"group_norm", "instance_norm", "linalg_vector_norm", "var", "std", "normalize"});
+  add(table, {.tie = Tie::kCompute, .data_args = 2, .ends_float_stream = true, .reason = kFloatCore},
+      {"matmul", "bmm", "einsum", "mm"});
+  add(table, {.tie = Tie::kCompute, .data_args = 3, .ends_float_stream = true, .reason = kFloatCore},
+      {"scaled_dot_product_attention", "baddbmm", "addmm"});
+  add(table, {.tie = Tie::kCompute, .ends_float_stream = true, .reason = kNormalized}, {"layer_norm", "rms_norm"});
+  // Between integers, computed in float.
+  add(table, {.tie = Tie::kCompute},
+      {"group_norm", "instance_norm", "linalg_vector_norm", "var", "std", "logsumexp", "prod"});
   add(table, stays_float(kRecurrent), {"lstm", "gru", "rnn_tanh", "rnn_relu"});
+  add(table, stays_float(kVolume), {"conv3d", "conv_transpose3d"});
   add(table, stays_float(kLookup), {"embedding", "index", "gather"});
   return table;
 }
@@ -169,6 +176,12 @@ TieRule tie_rule(const Graph& graph, const Node& node) {
     }
   }
   return rule;
+}
+
+int64_t channel_axis(const Graph& graph, const Node& layer) {
+  if (layer.op.find("transpose") == std::string::npos) return 0;
+  if (layer.arg("groups").as_int() == 1) return 1;
+  return graph.tensor_type(layer.arg("weight").as_value()).sizes().at(1) == 1 ? 0 : -1;
 }
 
 bool is_fusable_activation(const Node& node) {

@@ -22,9 +22,9 @@ struct TieRule {
   Tie tie = Tie::kFloat;
   int data_args = 1;               ///< The first so many arguments carry data.
   bool fuses_activation = false;   ///< A ReLU that alone reads the result becomes part of the operator.
-  bool ends_float_stream = false;  ///< kFloat: what is computed for it alone is better left float too.
+  bool ends_float_stream = false;  ///< Float by default, and what is computed for it alone.
   ScaleZeroPoint fixed = {};       ///< kFixed, for int8.
-  const char* reason = nullptr;    ///< kFloat: why.
+  const char* reason = nullptr;    ///< kFloat, ends_float_stream: why.
 };
 
 /// The rule of what stays float.
@@ -35,6 +35,9 @@ const TieRule* find_tie_rule(std::string_view op);
 
 /// The rule for this node: as find_tie_rule, refined by its arguments and types. Unknown operators give kFloat.
 TieRule tie_rule(const Graph& graph, const Node& node);
+
+/// The dimension of a layer's weight that holds the output channels, -1 when none does alone.
+int64_t channel_axis(const Graph& graph, const Node& layer);
 
 /// Whether the node is an activation that integer operators apply for free: ReLU, ReLU6, clamp(-1, 1).
 bool is_fusable_activation(const Node& node);

@@ -9,6 +9,7 @@ import tinyml
 from conversion import convert_module, run_all
 from tinyml import PostQuantizer, QATQuantizer
 from tinyml.nn import FakeQuantize
+from tinyml.verification import measure_error
 
 
 class Between(nn.Module):
@@ -96,3 +97,96 @@ def test_a_model_that_stays_mostly_float_is_refused_unless_allowed(tmp_path):
     assert quantizer.report.quantized_macs == quantizer.report.macs - 16 * 16 * 16
     assert "% of the multiply-accumulates run on integers" in str(quantizer.report)
     QATQuantizer(model, x, tmp_path, {"ignore": ["aten.linear.default"]}).quantize()  # asked for
+
+
+class Attention(nn.Module):
+    def __init__(self, norm):
+        super().__init__()
+        self.norm = norm
+        self.query = nn.Linear(8, 8)
+        self.key = nn.Linear(8, 8)
+        self.value = nn.Linear(8, 8)
+        self.out = nn.Linear(8, 8)
+
+    def forward(self, x):
+        y = self.norm(x)
+        heads = [layer(y).unflatten(-1, (2, 4)).transpose(1, 2) for layer in self.projections()]
+        y = F.scaled_dot_product_attention(*heads)
+        return x + self.out(y.transpose(1, 2).flatten(2))
+
+    def projections(self):
+        return self.query, self.key, self.value
+
+
+NORMS = {
+    "layer_norm": (lambda: nn.LayerNorm(8), (2, 6, 8)),
+    "rms_norm": (lambda: nn.RMSNorm(8), (2, 6, 8)),
+    "group_norm": (lambda: nn.GroupNorm(2, 8), (2, 8, 6, 6)),
+    "instance_norm": (lambda: nn.InstanceNorm2d(8, affine=True), (2, 8, 6, 6)),
+}
+
+
+def operators_of(module, x):
+    graph = tinyml.trace(module.eval(), (x,))
+    return {node.op.split(".")[1] for node in graph.nodes}
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("name", NORMS)
+def test_normalizations_are_rewritten_where_asked(name, bits, tmp_path):
+    torch.manual_seed(0)
+    build, shape = NORMS[name]
+    model = nn.Sequential(build()).eval()
+    for parameter in model.parameters():
+        nn.init.uniform_(parameter, 0.5, 1.5)
+    batches = [torch.randn(shape) for _ in range(4)]
+    config = {"quantize_op_action": {name: "rewrite"}, "bits": {"activation": bits, "weight": 8}}
+    quantizer = PostQuantizer(model, batches[0], tmp_path, config)
+    module = quantizer.calibrate(batches)
+    assert not quantizer.report.float_operators, str(quantizer.report)
+    assert {"mean", "rsqrt", "mul"} <= operators_of(module, batches[0])
+    assert name not in operators_of(module, batches[0])
+    with torch.no_grad():
+        expected, simulated = model(batches[0]), module(batches[0])
+        assert measure_error("", expected.numpy(), simulated.numpy()).snr_db > 4 * bits - 12
+        errors = run_all(
+            convert_module(module, batches[0]), [batches[0]], [simulated], kernels=("xnnpack",)
+        )
+        assert errors[0].snr_db > 25, errors
+        tinyml.nn.set_fake_quant(module, False)
+        assert torch.allclose(module(batches[0]), expected, atol=1e-5)
+
+
+def test_attention_in_integers_where_asked(tmp_path):
+    torch.manual_seed(0)
+    model = Attention(nn.LayerNorm(8)).eval()
+    batches = [torch.randn(2, 6, 8) for _ in range(4)]
+    plain = PostQuantizer(model, batches[0], tmp_path / "default")
+    plain.calibrate(batches)
+    left = {item.op.split(".")[1] for item in plain.report.float_operators}
+    assert left == {"layer_norm", "scaled_dot_product_attention"}
+    configs = {
+        "residual": {"residual": "int8"},
+        "action": {
+            "quantize_op_action": {"layer_norm": "int8", "*attention": "int8", "add": "int8"}
+        },
+        "rewrite": {"residual": "int8", "quantize_op_action": {"*attention": "rewrite"}},
+    }
+    for name, config in configs.items():
+        quantizer = PostQuantizer(model, batches[0], tmp_path / name, config)
+        module = quantizer.calibrate(batches)
+        assert not quantizer.report.float_operators, str(quantizer.report)
+        assert quantizer.report.quantized_macs == quantizer.report.macs
+        with torch.no_grad():
+            expected, simulated = model(batches[0]), module(batches[0])
+        assert measure_error("", expected.numpy(), simulated.numpy()).snr_db > 25
+        assert ("matmul" in operators_of(module, batches[0])) == (name == "rewrite")
+        result = convert_module(module, batches[0])
+        error = run_all(result, [batches[0]], [simulated], kernels=("xnnpack",))[0]
+        assert error.snr_db > 30, (name, error)
+
+
+def test_a_rewriting_that_does_not_exist_is_an_error(tmp_path):
+    model, x = Attention(nn.LayerNorm(8)).eval(), torch.randn(2, 6, 8)
+    with pytest.raises(tinyml.Error, match="'linear' names no operator that can be rewritten"):
+        QATQuantizer(model, x, tmp_path, {"quantize_op_action": {"linear": "rewrite"}}).quantize()

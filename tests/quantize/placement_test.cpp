@@ -162,14 +162,15 @@ TEST(Placement, FloatOperatorsAreListedWithReasonsAndNeighboursStayQuantized) {
   GraphBuilder b;
   const ValueId x = b.input("x", {1, 4, 8, 8});
   const ValueId conv = b.conv(x, "conv", 4);
-  const ValueId normed = b.call("aten.group_norm.default", {{"input", conv}, {"num_groups", 2}}, {1, 4, 8, 8});
+  const ValueId normed =
+      b.call("aten.layer_norm.default", {{"input", conv}, {"normalized_shape", Argument::ints({8})}}, {1, 4, 8, 8});
   const ValueId odd = b.unary("aten.sgn.default", normed);
   const ValueId last = b.conv(odd, "last", 4);
   b.output(last);
   const Placement placement = solve_placement(b.graph, {});
   EXPECT_EQ(sites_of(placement), (std::set<ValueId>{x, conv, odd, last}));
   ASSERT_EQ(placement.report.float_operators.size(), 2u);
-  EXPECT_EQ(placement.report.float_operators[0].op, "aten.group_norm.default");
+  EXPECT_EQ(placement.report.float_operators[0].op, "aten.layer_norm.default");
   EXPECT_EQ(placement.report.float_operators[1].reason, "there is no quantization rule for this operator");
 }
 
@@ -180,7 +181,7 @@ TEST(Placement, AnIgnoredLayerStaysFloatWithItsActivation) {
   const ValueId second = b.relu(b.conv(first, "second", 4));
   b.output(second);
   QuantizationScheme scheme;
-  scheme.layers.push_back({"second", true, std::nullopt, std::nullopt});
+  scheme.layers.push_back({"second", true, false, false, std::nullopt, std::nullopt});
   const Placement placement = solve_placement(b.graph, scheme);
   EXPECT_EQ(sites_of(placement), (std::set<ValueId>{x, first}));
   EXPECT_EQ(placement.weights.size(), 1u);

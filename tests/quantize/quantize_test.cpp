@@ -106,7 +106,7 @@ TEST(Quantize, RefusesAModelWithFakeQuants) {
 
 TEST(Quantize, RefusesARuleThatNamesNothing) {
   QuantizationScheme scheme;
-  scheme.layers.push_back({"convv", true, std::nullopt, std::nullopt});
+  scheme.layers.push_back({"convv", true, false, false, std::nullopt, std::nullopt});
   try {
     quantize(fuse(conv_bn_relu()), scheme);
     FAIL();

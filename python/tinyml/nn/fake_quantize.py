@@ -235,11 +235,15 @@ class WeightFakeQuantize(_Switched):
     """Symmetric fake quantization of a weight, each index of `axis` with a scale of its own.
 
     In training the scale follows the largest absolute value; with ``channels=None`` one scale
-    serves the whole tensor.
+    serves the whole tensor. With ``channel_ranges`` each channel has a range of integers of its
+    own inside [quant_min, quant_max], in the buffers ``channel_min`` and ``channel_max``: its scale
+    is chosen for that range, and what lies outside is clamped to it.
     """
 
     scale: torch.Tensor
     zero_point: torch.Tensor
+    channel_min: torch.Tensor
+    channel_max: torch.Tensor
 
     def __init__(
         self,
@@ -247,26 +251,45 @@ class WeightFakeQuantize(_Switched):
         axis: int = 0,
         quant_min: int = -127,
         quant_max: int = 127,
+        *,
+        channel_ranges: bool = False,
     ) -> None:
         super().__init__()
         if not quant_min < 0 < quant_max:
             raise ValueError(f"a symmetric range [{quant_min}, {quant_max}] has 0 inside")
+        if channel_ranges and channels is None:
+            raise ValueError("ranges of channels go with a scale for each channel")
         self.channels, self.axis = channels, axis
+        self.channel_ranges = channel_ranges
         self.quant_min, self.quant_max = quant_min, quant_max
         self.register_buffer("scale", torch.ones(channels or 1))
         self.register_buffer("zero_point", torch.zeros(channels or 1, dtype=torch.int32))
+        if channel_ranges:
+            self.register_buffer("channel_min", torch.full((channels,), float(quant_min)))
+            self.register_buffer("channel_max", torch.full((channels,), float(quant_max)))
 
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
-        if self.learning and self.training and self.quantizing:
-            return self.quantize_learning(weight, None if self.channels is None else self.axis)
-        if self.training and self._observing:
+        learns = self.learning and self.training and self.quantizing
+        if self.training and self._observing and not learns:
             self.observe(weight)
         if not self.quantizing:
             return weight
+        if self.channel_ranges:
+            weight = self._clamp(weight)
         axis = None if self.channels is None else self.axis
+        if learns:
+            return self.quantize_learning(weight, axis)
         return fake_quantize(
             weight, self.scale, self.zero_point, self.quant_min, self.quant_max, axis
         )
+
+    def _clamp(self, weight: torch.Tensor) -> torch.Tensor:
+        """The weight within the range of each channel."""
+        shape = [1] * weight.dim()
+        shape[self.axis] = -1
+        scale = self.scale if self.learned_scale is None else self.learned_scale
+        weight = torch.maximum(weight, (scale * self.channel_min).reshape(shape))
+        return torch.minimum(weight, (scale * self.channel_max).reshape(shape))
 
     @torch.no_grad()
     def observe(self, weight: torch.Tensor) -> None:
@@ -276,7 +299,10 @@ class WeightFakeQuantize(_Switched):
         else:
             rows = weight.detach().transpose(0, self.axis).reshape(self.channels, -1)
             low, high = torch.aminmax(rows, dim=1)
-        scale = torch.maximum(-low, high) / min(-self.quant_min, self.quant_max)
+        reach: torch.Tensor | int = min(-self.quant_min, self.quant_max)
+        if self.channel_ranges:
+            reach = torch.minimum(-self.channel_min, self.channel_max)
+        scale = torch.maximum(-low, high) / reach
         self.scale.copy_(scale.clamp_(min=_SMALLEST_SCALE))
 
     def extra_repr(self) -> str:

@@ -98,11 +98,12 @@ class ConvBn1d(FoldedBatchNorm, nn.Conv1d):
         affine: bool = True,
         weight_range: WeightRange | None = DEFAULT_RANGE,
         per_channel: bool = True,
+        channel_ranges: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._add_bn(nn.BatchNorm1d(self.out_channels, eps, momentum, affine))
-        self._add_weight_fq(weight_range, per_channel)
+        self._add_weight_fq(weight_range, per_channel, channel_ranges)
 
     def _apply_layer(
         self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
@@ -119,11 +120,12 @@ class ConvBn2d(FoldedBatchNorm, nn.Conv2d):
         affine: bool = True,
         weight_range: WeightRange | None = DEFAULT_RANGE,
         per_channel: bool = True,
+        channel_ranges: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._add_bn(nn.BatchNorm2d(self.out_channels, eps, momentum, affine))
-        self._add_weight_fq(weight_range, per_channel)
+        self._add_weight_fq(weight_range, per_channel, channel_ranges)
 
     def _apply_layer(
         self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
@@ -142,13 +144,14 @@ class ConvTransposeBn2d(FoldedBatchNorm, nn.ConvTranspose2d):
         affine: bool = True,
         weight_range: WeightRange | None = DEFAULT_RANGE,
         per_channel: bool = True,
+        channel_ranges: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         if self.groups != 1 and self.weight.shape[1] != 1:
             raise ValueError("a grouped transposed convolution has no axis of output channels")
         self._add_bn(nn.BatchNorm2d(self.out_channels, eps, momentum, affine))
-        self._add_weight_fq(weight_range, per_channel)
+        self._add_weight_fq(weight_range, per_channel, channel_ranges)
 
     def _apply_layer(
         self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
@@ -167,11 +170,12 @@ class LinearBn1d(FoldedBatchNorm, nn.Linear):
         affine: bool = True,
         weight_range: WeightRange | None = DEFAULT_RANGE,
         per_channel: bool = True,
+        channel_ranges: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._add_bn(nn.BatchNorm1d(self.out_features, eps, momentum, affine))
-        self._add_weight_fq(weight_range, per_channel)
+        self._add_weight_fq(weight_range, per_channel, channel_ranges)
 
     def _apply_layer(
         self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None

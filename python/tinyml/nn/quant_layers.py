@@ -19,6 +19,7 @@ def weight_fake_quantize(
     transposed: bool,
     weight_range: WeightRange | None,
     per_channel: bool,
+    channel_ranges: bool = False,
 ) -> WeightFakeQuantize | None:
     """The WeightFakeQuantize of a layer's weight: one scale for each output channel where the
     weight's layout has an axis of them, else one for the tensor. None for ``weight_range=None``."""
@@ -28,7 +29,8 @@ def weight_fake_quantize(
     if transposed:
         per_channel = per_channel and (groups == 1 or weight.shape[1] == 1)
         axis = 1 if groups == 1 else 0
-    return WeightFakeQuantize(weight.shape[axis] if per_channel else None, axis, *weight_range)
+    channels = weight.shape[axis] if per_channel else None
+    return WeightFakeQuantize(channels, axis, *weight_range, channel_ranges=channel_ranges)
 
 
 class QuantizedWeight(nn.Module):
@@ -37,13 +39,16 @@ class QuantizedWeight(nn.Module):
 
     weight_fq: WeightFakeQuantize | None
 
-    def _add_weight_fq(self, weight_range: WeightRange | None, per_channel: bool) -> None:
+    def _add_weight_fq(
+        self, weight_range: WeightRange | None, per_channel: bool, channel_ranges: bool = False
+    ) -> None:
         self.weight_fq = weight_fake_quantize(
             self.weight,
             getattr(self, "groups", 1),
             getattr(self, "transposed", False),
             weight_range,
             per_channel,
+            channel_ranges,
         )
 
     def effective_weight(self) -> torch.Tensor:
@@ -72,10 +77,11 @@ class QuantConv1d(QuantizedWeight, nn.Conv1d):
         *args: Any,
         weight_range: WeightRange | None = DEFAULT_RANGE,
         per_channel: bool = True,
+        channel_ranges: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self._add_weight_fq(weight_range, per_channel)
+        self._add_weight_fq(weight_range, per_channel, channel_ranges)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self._conv_forward(x, self.quantized_weight(), self.bias)
@@ -87,10 +93,11 @@ class QuantConv2d(QuantizedWeight, nn.Conv2d):
         *args: Any,
         weight_range: WeightRange | None = DEFAULT_RANGE,
         per_channel: bool = True,
+        channel_ranges: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self._add_weight_fq(weight_range, per_channel)
+        self._add_weight_fq(weight_range, per_channel, channel_ranges)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self._conv_forward(x, self.quantized_weight(), self.bias)
@@ -102,10 +109,11 @@ class QuantConvTranspose2d(QuantizedWeight, nn.ConvTranspose2d):
         *args: Any,
         weight_range: WeightRange | None = DEFAULT_RANGE,
         per_channel: bool = True,
+        channel_ranges: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self._add_weight_fq(weight_range, per_channel)
+        self._add_weight_fq(weight_range, per_channel, channel_ranges)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return transposed_conv(self, x, self.quantized_weight(), self.bias)
@@ -117,10 +125,11 @@ class QuantLinear(QuantizedWeight, nn.Linear):
         *args: Any,
         weight_range: WeightRange | None = DEFAULT_RANGE,
         per_channel: bool = True,
+        channel_ranges: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self._add_weight_fq(weight_range, per_channel)
+        self._add_weight_fq(weight_range, per_channel, channel_ranges)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return nn.functional.linear(x, self.quantized_weight(), self.bias)
@@ -132,10 +141,11 @@ class QuantConv3d(QuantizedWeight, nn.Conv3d):
         *args: Any,
         weight_range: WeightRange | None = DEFAULT_RANGE,
         per_channel: bool = True,
+        channel_ranges: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self._add_weight_fq(weight_range, per_channel)
+        self._add_weight_fq(weight_range, per_channel, channel_ranges)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self._conv_forward(x, self.quantized_weight(), self.bias)
@@ -147,10 +157,11 @@ class QuantConvTranspose1d(QuantizedWeight, nn.ConvTranspose1d):
         *args: Any,
         weight_range: WeightRange | None = DEFAULT_RANGE,
         per_channel: bool = True,
+        channel_ranges: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self._add_weight_fq(weight_range, per_channel)
+        self._add_weight_fq(weight_range, per_channel, channel_ranges)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return nn.functional.conv_transpose1d(
@@ -171,10 +182,11 @@ class QuantConvTranspose3d(QuantizedWeight, nn.ConvTranspose3d):
         *args: Any,
         weight_range: WeightRange | None = DEFAULT_RANGE,
         per_channel: bool = True,
+        channel_ranges: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self._add_weight_fq(weight_range, per_channel)
+        self._add_weight_fq(weight_range, per_channel, channel_ranges)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return nn.functional.conv_transpose3d(
