@@ -32,12 +32,13 @@ def fake_quantize(
         return torch.fake_quantize_per_channel_affine(
             x, scale, zero_point, axis, quant_min, quant_max
         )
+    if not isinstance(scale, torch.Tensor):
+        scale = torch.tensor([scale])
+    scale = scale.detach().clone()  # a further call may move it before the gradient comes
     if axis is not None:
         shape = [1] * x.dim()
         shape[axis] = -1
         return _Round.apply(x, scale.reshape(shape), quant_min, quant_max)
-    if not isinstance(scale, torch.Tensor):
-        scale = torch.tensor([scale])
     offset = int(zero_point)
     return _Round.apply(x, scale, quant_min - offset, quant_max - offset)
 
