@@ -49,6 +49,7 @@ class Pipeline {
       changes += run("remove_identities", remove_identities);
       changes += run("merge_chains", merge_chains);
       changes += run("merge_rearrangements", [&](Subgraph& g) { return merge_rearrangements(g, as_shuffles); });
+      changes += run("normalize_selections", normalize_selections);
       changes += run("merge_selections", merge_selections);
       changes += run("merge_arithmetic", merge_arithmetic);
       changes += run("merge_reductions", merge_reductions);

@@ -141,7 +141,8 @@ class Merger {
     return true;
   }
 
-  // A SPLIT of which one result is read, or whose results are parts of what was joined before, becomes SLICEs.
+  // A SPLIT of which one result or at most half are read, or whose results are parts of what was joined before, becomes
+  // SLICEs.
   bool take_apart(int o) {
     const std::vector<int> outputs = editor_.op(o).outputs;
     std::vector<std::pair<int, Block>> used;
@@ -153,7 +154,8 @@ class Merger {
       used.emplace_back(out, reduced(*block, editor_.tensor(out).shape));
       shorter = shorter && used.back().second.source != block->source;
     }
-    if (used.empty() || (used.size() > 1 && !shorter)) return false;
+    const bool few = used.size() == 1 || 2 * used.size() <= outputs.size();
+    if (used.empty() || (!few && !shorter)) return false;
     editor_.remove(o);
     for (const auto& [out, block] : used) {
       Operator slice;

@@ -62,8 +62,12 @@ int merge_arithmetic(Subgraph& subgraph);
 /// MEAN of MEAN, SUM of SUM, maximum of maximum: one over all axes.
 int merge_reductions(Subgraph& subgraph);
 
-/// SLICE of SLICE, of SPLIT, and of a CONCATENATION's part; SPLIT of which one result is read, or of what has just been
-/// joined; CONCATENATION of CONCATENATION, and of slices that lie side by side.
+/// STRIDED_SLICE by steps of 1 that keeps all axes is SLICE; UNPACK of which at most half of the results are read is
+/// SLICE and RESHAPE. Not of integers, which may be sizes.
+int normalize_selections(Subgraph& subgraph);
+
+/// SLICE of SLICE, of SPLIT, and of a CONCATENATION's part; SPLIT of which one result or at most half are read, or of
+/// what has just been joined; CONCATENATION of CONCATENATION, and of slices that lie side by side.
 int merge_selections(Subgraph& subgraph);
 
 /// BROADCAST_TO and TILE in front of an operator that broadcasts by itself go.

@@ -1,0 +1,133 @@
+#include <algorithm>
+#include <optional>
+
+#include "tflite/constant_values.h"
+#include "tflite/operator_traits.h"
+#include "tflite/passes/editor.h"
+#include "tflite/passes/evaluate_creation.h"
+#include "tflite/passes/passes.h"
+
+namespace tinyml::tflite {
+namespace {
+
+constexpr int kMostAxes = 5;  // Of the SLICE kernels.
+
+bool is_dynamic(const Tensor& tensor, size_t axis) {
+  return !tensor.shape_signature.empty() && tensor.shape_signature[axis] < 0;
+}
+
+// Integers may be sizes, which the runtime computes early by STRIDED_SLICE only.
+bool may_hold_sizes(const Tensor& tensor) { return tensor.type == Type::INT32 || tensor.type == Type::INT64; }
+
+bool same_values(const Tensor& a, const Tensor& b) {
+  return a.type == b.type && a.quantization == b.quantization && !a.quantization.per_channel();
+}
+
+int add_numbers(Editor& editor, const char* name, std::vector<int32_t> values) {
+  Tensor tensor;
+  tensor.name = name;
+  tensor.type = Type::INT32;
+  tensor.shape = {static_cast<int32_t>(values.size())};
+  tensor.buffer = Buffer::of(std::move(values));
+  return editor.add_tensor(std::move(tensor));
+}
+
+// Where a STRIDED_SLICE by steps of 1 begins, by axis; nullopt where SLICE would not do the same at every size.
+std::optional<std::vector<int32_t>> begin_of(const Editor& editor, const Operator& op) {
+  const auto& options = std::get<StridedSliceOptions>(op.options);
+  const auto begin = constant_integers(editor.subgraph(), op, 1);
+  const auto end = constant_integers(editor.subgraph(), op, 2);
+  const auto steps = constant_integers(editor.subgraph(), op, 3);
+  if (!begin || !end || !steps || options.shrink_axis_mask != 0) return std::nullopt;
+  if (std::any_of(steps->begin(), steps->end(), [](int64_t step) { return step != 1; })) return std::nullopt;
+  const Tensor& x = editor.tensor(op.inputs[0]);
+  const auto shape = strided_slice_shape(editor, op);
+  if (!shape || *shape != editor.tensor(op.outputs[0]).shape) return std::nullopt;
+  std::vector<int32_t> result(x.shape.size(), 0);
+  for (size_t axis = 0; axis < begin->size(); ++axis) {
+    const bool from_start = (options.begin_mask >> axis & 1) != 0;
+    const bool to_end = (options.end_mask >> axis & 1) != 0;
+    const int64_t given = from_start ? 0 : (*begin)[axis];
+    if (is_dynamic(x, axis) && (given < 0 || !to_end)) return std::nullopt;
+    const int64_t size = x.shape[axis];
+    result[axis] = static_cast<int32_t>(std::clamp<int64_t>(given < 0 ? given + size : given, 0, size));
+  }
+  return result;
+}
+
+bool straighten(Editor& editor, int o) {
+  const Operator& op = editor.op(o);
+  const Tensor& x = editor.tensor(op.inputs[0]);
+  const Tensor& out = editor.tensor(op.outputs[0]);
+  if (x.rank() > kMostAxes || may_hold_sizes(x) || !same_values(x, out) || element_count(out.shape) == 0) return false;
+  const auto begin = begin_of(editor, op);
+  if (!begin) return false;
+  const Shape size = out.shape_signature.empty() ? out.shape : out.shape_signature;  // -1: all the rest.
+  const int source = op.inputs[0];
+  editor.set_inputs(o, {source, add_numbers(editor, "begin", *begin), add_numbers(editor, "size", size)});
+  editor.become(o, Op::SLICE, {});
+  return true;
+}
+
+// An UNPACK of one, or of which at most half of the results are read.
+bool take_few(Editor& editor, int o) {
+  const Operator op = editor.op(o);
+  const Tensor x = editor.tensor(op.inputs[0]);
+  if (x.rank() > kMostAxes || may_hold_sizes(x)) return false;
+  const auto axis = static_cast<size_t>(normalized_axis(std::get<UnpackOptions>(op.options).axis, x.rank()));
+  std::vector<int32_t> used;
+  for (size_t i = 0; i < op.outputs.size(); ++i) {
+    const Tensor& out = editor.tensor(op.outputs[i]);
+    const auto dynamic = std::count(out.shape_signature.begin(), out.shape_signature.end(), -1);
+    if (!same_values(x, out) || dynamic > 1) return false;
+    if (!editor.consumers(op.outputs[i]).empty()) used.push_back(static_cast<int32_t>(i));
+  }
+  const bool few = op.outputs.size() == 1 || 2 * used.size() <= op.outputs.size();
+  if (!few || is_dynamic(x, axis)) return false;
+  editor.remove(o);
+  for (const int32_t i : used) {
+    int part = op.inputs[0];
+    if (op.outputs.size() > 1) {
+      Tensor cut = x;
+      cut.name = editor.tensor(op.outputs[static_cast<size_t>(i)]).name + "_part";
+      cut.buffer = Buffer();
+      cut.is_variable = false;
+      cut.shape[axis] = 1;
+      if (!cut.shape_signature.empty()) cut.shape_signature[axis] = 1;
+      std::vector<int32_t> begin(x.shape.size(), 0);
+      begin[axis] = i;
+      const Shape size = cut.shape_signature.empty() ? cut.shape : cut.shape_signature;
+      Operator slice;
+      slice.op = Op::SLICE;
+      slice.inputs = {part, add_numbers(editor, "begin", begin), add_numbers(editor, "size", size)};
+      part = editor.add_tensor(std::move(cut));
+      slice.outputs = {part};
+      editor.add_operator(std::move(slice));
+    }
+    Operator reshape;
+    reshape.op = Op::RESHAPE;
+    reshape.options = ReshapeOptions{};
+    reshape.inputs = {part};
+    reshape.outputs = {op.outputs[static_cast<size_t>(i)]};
+    editor.add_operator(std::move(reshape));
+  }
+  return true;
+}
+
+}  // namespace
+
+int normalize_selections(Subgraph& subgraph) {
+  Editor editor(subgraph);
+  int changes = 0;
+  const int count = editor.count();
+  for (int o = 0; o < count; ++o) {
+    const Operator& op = editor.op(o);
+    if (op.channels_first || touches_opaque(subgraph, op) || has_effects(subgraph, op)) continue;
+    if (op.op == Op::STRIDED_SLICE) changes += straighten(editor, o) ? 1 : 0;
+    if (op.op == Op::UNPACK) changes += take_few(editor, o) ? 1 : 0;
+  }
+  editor.finish();
+  return changes;
+}
+
+}  // namespace tinyml::tflite

@@ -1,0 +1,105 @@
+"""STRIDED_SLICE, UNPACK and SPLIT of files become SLICE where that copies less or merges."""
+
+import numpy as np
+import pytest
+from tinyml._core import TFLiteModel
+
+from tflite_files import FileBuilder, options, run
+
+RANDOM = np.random.default_rng(0)
+
+
+def numbers(m: FileBuilder, *values: int) -> int:
+    return m.constant(np.array(values, np.int32))
+
+
+def strided(
+    m: FileBuilder, x: int, spans: list[tuple[int, int, int]], shape: list[int], **masks: int
+) -> int:
+    """`spans`: begin, end, step of each axis."""
+    y = m.tensor(shape)
+    attributes = [numbers(m, *column) for column in zip(*spans, strict=True)]
+    m.op("STRIDED_SLICE", [x, *attributes], [y], options("StridedSliceOptions", **masks))
+    return y
+
+
+def absolute(m: FileBuilder, x: int) -> int:
+    y = m.tensor(list(m.graph.tensors[x].shape))
+    m.op("ABS", [x], [y])
+    return y
+
+
+def check(m: FileBuilder, *outputs: int) -> dict[str, int]:
+    contents = m.finish(*outputs)
+    model = TFLiteModel.from_bytes(contents)
+    assert model.violations() == []
+    model.optimize()
+    assert model.violations() == []
+    shapes = [list(m.model.subgraphs[0].tensors[i].shape) for i in m.model.subgraphs[0].inputs]
+    values = [RANDOM.standard_normal(shape).astype(np.float32) for shape in shapes]
+    for kernels in ("builtin", "xnnpack"):
+        before = run(contents, *values, kernels=kernels)
+        after = run(model.to_bytes(), *values, kernels=kernels)
+        for a, b in zip(before, after, strict=True):
+            np.testing.assert_array_equal(b, a)
+    return model.operators
+
+
+WHOLE = (0, 0, 1)
+CASES = {
+    "plain": ([(0, 1, 1), (2, 7, 1), (1, 5, 1)], [1, 5, 4], {}),
+    "masks": ([(7, 7, 1), (2, 0, 1), (3, 5, 1)], [1, 7, 5], {"beginMask": 0b101, "endMask": 0b011}),
+    "negative": ([(0, 1, 1), (-4, -1, 1), (-6, 6, 1)], [1, 3, 6], {}),
+    "clamped": ([(0, 9, 1), (-20, 3, 1), (0, 6, 1)], [1, 3, 6], {}),
+    "fewer_axes": ([(0, 1, 1), (2, 7, 1)], [1, 5, 6], {}),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_strided_slices_by_one_are_slices(name):
+    spans, shape, masks = CASES[name]
+    m = FileBuilder()
+    x = absolute(m, m.input([1, 9, 6]))
+    y = strided(m, x, spans, shape, **masks)
+    z = strided(m, y, [(0, 1, 1), (1, 3, 1), (0, shape[2] - 1, 1)], [1, 2, shape[2] - 1])
+    assert check(m, absolute(m, z)) == {"ABS": 2, "SLICE": 1}
+
+
+def test_steps_and_dropped_axes_stay():
+    m = FileBuilder()
+    x = absolute(m, m.input([1, 9, 6]))
+    y = strided(m, x, [WHOLE, (1, 9, 2), WHOLE], [1, 4, 6], beginMask=0b101, endMask=0b101)
+    z = strided(m, x, [WHOLE, (3, 4, 1), WHOLE], [1, 6], beginMask=5, endMask=5, shrinkAxisMask=2)
+    assert check(m, absolute(m, y), absolute(m, z)) == {"ABS": 3, "STRIDED_SLICE": 2}
+
+
+@pytest.mark.parametrize(("axis", "used"), [(0, [1]), (1, [0, 3]), (-1, [2, 0]), (1, [0, 1, 2, 3])])
+def test_unpack_of_which_few_results_are_read(axis, used):
+    m = FileBuilder()
+    shape = [4, 4, 4]
+    x = absolute(m, m.input(shape))
+    results = [m.tensor([4, 4]) for _ in range(4)]
+    m.op("UNPACK", [x], results, options("UnpackOptions", num=4, axis=axis))
+    operators = check(m, *(absolute(m, results[i]) for i in used))
+    if len(used) == 4:
+        assert operators == {"ABS": 5, "UNPACK": 1}
+    else:
+        assert operators == {"ABS": 1 + len(used), "SLICE": len(used), "RESHAPE": len(used)}
+
+
+def test_unpack_of_one_is_a_reshape():
+    m = FileBuilder()
+    y = m.tensor([2, 5])
+    m.op("UNPACK", [absolute(m, m.input([2, 1, 5]))], [y], options("UnpackOptions", num=1, axis=1))
+    assert check(m, absolute(m, y)) == {"ABS": 2, "RESHAPE": 1}
+
+
+@pytest.mark.parametrize("used", [[1, 3], [0, 1, 2]])
+def test_split_of_which_few_results_are_read(used):
+    m = FileBuilder()
+    results = [m.tensor([1, 3]) for _ in range(4)]
+    x = absolute(m, m.input([1, 12]))
+    m.op("SPLIT", [numbers(m, 1), x], results, options("SplitOptions", numSplits=4))
+    operators = check(m, *(absolute(m, results[i]) for i in used))
+    kept = {"SLICE": 2} if len(used) == 2 else {"SPLIT": 1}
+    assert operators == {"ABS": 1 + len(used), **kept}
