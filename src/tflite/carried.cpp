@@ -35,18 +35,20 @@ const uint8_t* bytes_of(const Buffer& buffer) { return reinterpret_cast<const ui
 }  // namespace
 
 Options carry_options(const fb::Operator& source) {
+  // What stands beside a type of none is of no meaning, and the verifier has not seen it.
+  const void* options = source.builtin_options_type() == fb::BuiltinOptions::NONE ? nullptr : source.builtin_options();
+  const void* others =
+      source.builtin_options_2_type() == fb::BuiltinOptions2::NONE ? nullptr : source.builtin_options_2();
   // Tables without fields, which most operators have, say nothing.
-  if (!has_fields(source.builtin_options()) && !has_fields(source.builtin_options_2())) return {};
+  if (!has_fields(options) && !has_fields(others)) return {};
   fb::OperatorT kept;
-  if (source.builtin_options() != nullptr) {
+  if (options != nullptr) {
     kept.builtin_options.type = source.builtin_options_type();
-    kept.builtin_options.value =
-        fb::BuiltinOptionsUnion::UnPack(source.builtin_options(), source.builtin_options_type(), nullptr);
+    kept.builtin_options.value = fb::BuiltinOptionsUnion::UnPack(options, source.builtin_options_type(), nullptr);
   }
-  if (source.builtin_options_2() != nullptr) {
+  if (others != nullptr) {
     kept.builtin_options_2.type = source.builtin_options_2_type();
-    kept.builtin_options_2.value =
-        fb::BuiltinOptions2Union::UnPack(source.builtin_options_2(), source.builtin_options_2_type(), nullptr);
+    kept.builtin_options_2.value = fb::BuiltinOptions2Union::UnPack(others, source.builtin_options_2_type(), nullptr);
   }
   return CarriedOptions{pack<fb::Operator>(kept)};
 }

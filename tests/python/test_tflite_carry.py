@@ -338,3 +338,25 @@ def test_quantization_of_the_file_is_checked():
     file.op("RESHAPE", [x, file.constant(np.array([4, 1], np.int32))], [y])
     found = tflite_violations(file.finish(y))
     assert any("same scale" in line for line in found)
+
+
+@pytest.mark.parametrize("slot", [10, 26])
+def test_options_beside_a_type_of_none_are_not_read(slot):
+    """No verifier looks into them: here what says where their fields are is some text."""
+    file = FileBuilder()
+    x, y = file.input([1, 4]), file.tensor([1, 4])
+    given = "SVDFOptions" if slot == 10 else "StablehloGatherOptions"
+    kind = "SVDF" if slot == 10 else "STABLEHLO_GATHER"
+    file.op(kind, [x], [y], options(given))
+    contents = bytearray(file.finish(y))
+    table = schema.Model.GetRootAs(contents).Subgraphs(0).Operators(0)._tab
+    kind_at, options_at = (table.Pos + table.Offset(field) for field in (slot, slot + 2))
+    assert contents[kind_at] != 0
+    contents[kind_at] = 0
+    far = next(
+        at
+        for at in range(options_at + 4, len(contents) - 4)
+        if int.from_bytes(contents[at : at + 4], "little", signed=True) > 1 << 28
+    )
+    contents[options_at : options_at + 4] = (far - options_at).to_bytes(4, "little")
+    assert TFLiteModel.from_bytes(bytes(contents)).operators == {kind: 1}
