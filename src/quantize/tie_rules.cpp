@@ -120,7 +120,8 @@ Table make_table() {
   add(table, {.tie = Tie::kCompute, .ends_float_stream = true, .reason = kNormalized}, {"layer_norm", "rms_norm"});
   // Between integers, computed in float.
   add(table, {.tie = Tie::kCompute},
-      {"group_norm", "instance_norm", "linalg_vector_norm", "var", "std", "logsumexp", "prod"});
+      {"group_norm", "instance_norm", "linalg_vector_norm", "var", "std", "logsumexp", "prod", "upsample_bicubic2d",
+       "upsample_linear1d", "upsample_trilinear3d", "upsample_nearest3d", "masked_fill"});
   add(table, stays_float(kRecurrent), {"lstm", "gru", "rnn_tanh", "rnn_relu"});
   add(table, stays_float(kVolume), {"conv3d", "conv_transpose3d"});
   add(table, stays_float(kLookup), {"embedding", "index", "gather"});

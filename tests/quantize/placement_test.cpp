@@ -104,6 +104,8 @@ TEST(Placement, WhatIsComputedForAConcatenationTakesItsScale) {
   const ValueId last = b.conv(joined, "last", 4);
   b.output(last);
   EXPECT_EQ(sites_of(solve_placement(b.graph, {})), (std::set<ValueId>{x, stem, joined, last}));
+  const QuantizationScheme each = parse_scheme("concatenation: requantize");
+  EXPECT_EQ(sites_of(solve_placement(b.graph, each)), (std::set<ValueId>{x, stem, left, right, joined, last}));
 }
 
 TEST(Placement, ConcatenationsOfTheSameValuesShareTheScaleOfTheLargest) {
