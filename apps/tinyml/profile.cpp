@@ -25,6 +25,7 @@ struct Options {
   std::vector<double> widths = {1.0, 0.75, 0.5, 0.25, 0.125};
   int rounds = 8;
   int64_t multiple = 1;
+  bool heads = false;
 };
 
 std::string machine() {
@@ -40,6 +41,7 @@ void run(const Options& options, const Common& common) {
   wanted.widths = options.widths;
   wanted.rounds = options.rounds;
   wanted.multiple = options.multiple;
+  wanted.dependencies.whole_heads = options.heads;
   LatencyTable table = profile(graph, litert_measure(options.litert), wanted);
   table.device = options.device.empty() ? machine() : options.device;
   progress.done(fmt::format("measured {} operators", table.size()));
@@ -65,6 +67,7 @@ void add_profile(CLI::App& app, const Common& common) {
       ->capture_default_str();
   command->add_option("--multiple", options->multiple, "Keep multiples of so many channels")
       ->check(CLI::PositiveNumber);
+  command->add_flag("--heads", options->heads, "Whole heads of attention, not indices of each head");
   command->add_option("--device", options->device, "A name for the machine, for the file");
   command
       ->add_option("--litert", options->litert, "Path of libLiteRt.so; default: $TINYML_LITERT, else where it is found")

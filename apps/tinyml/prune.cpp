@@ -9,6 +9,7 @@
 #include "text.h"
 #include "tinyml/archive.h"
 #include "tinyml/atomic_file.h"
+#include "tinyml/branches.h"
 #include "tinyml/pruning_report.h"
 #include "tinyml/recover.h"
 
@@ -38,7 +39,7 @@ struct Options {
   std::optional<int64_t> multiple;
   std::optional<uint64_t> seed;
   std::vector<std::string> exclude;
-  bool skip_proof = false, reconstruct = false, recalibrate = false;
+  bool heads = false, skip_proof = false, reconstruct = false, recalibrate = false;
   LatencyOptions latency;
 };
 
@@ -69,6 +70,7 @@ PruningConfig merge_config(const Options& options) {
   if (options.metric) config.metric = *options.metric;
   if (options.multiple) config.multiple = *options.multiple;
   if (options.seed) config.seed = *options.seed;
+  if (options.heads) config.dependencies.whole_heads = true;
   config.exclude_ops.insert(config.exclude_ops.end(), options.exclude.begin(), options.exclude.end());
   return config;
 }
@@ -78,9 +80,10 @@ void run(const Options& options, const Common& common) {
   if (!options.save_plan.empty()) require_suffix("--save-plan", options.save_plan, {".json"});
   if (!options.report.empty()) require_suffix("--report", options.report, {".html", ".htm"});
   Progress progress(common.quiet);
-  const Graph graph = load_graph(options.input, progress);
+  const Graph loaded = load_graph(options.input, progress);
   const std::optional<PruningPlan> given =
       options.plan.empty() ? std::nullopt : std::optional(read_pruning_plan(options.plan));
+  const Graph graph = given ? remove_branches(loaded, given->removed_branches) : loaded;
   PruningConfig config = given ? PruningConfig{} : merge_config(options);
   const DependencyGraph dependencies = analyze_dependencies(graph, given ? given->dependencies : config.dependencies);
   ImportanceData data;
@@ -89,8 +92,11 @@ void run(const Options& options, const Common& common) {
   if (wants_latency) config.latency = latency_of(options.latency, config.latency_table);
   if (!options.calibration.empty()) data.batches = read_samples(graph, options.calibration, 0);
   const PruningPlan plan = given ? *given : plan_pruning(graph, dependencies, config, data);
+  if (!plan.removed_branches.empty()) {
+    progress.done(fmt::format("removed {} residual branches", plan.removed_branches.size()));
+  }
   progress.done(fmt::format("planned: {} cuts in {} subgraphs", plan.cuts.size(), dependencies.subgraphs.size()));
-  if (plan.cuts.empty()) {
+  if (plan.empty()) {
     throw Error("nothing can be pruned with this configuration",
                 fmt::format("'tinyml deps {}' shows what can be pruned, and what cannot and why", options.input));
   }
@@ -111,7 +117,9 @@ void run(const Options& options, const Common& common) {
   if (!options.save_plan.empty()) write_pruning_plan(plan, options.save_plan);
   write_pt2(pruned, options.output);
   progress.done(fmt::format("wrote {}", options.output));
-  const PruningReport report = describe_pruning(graph, dependencies, plan, pruned, config.latency);
+  const DependencyGraph all =
+      plan.removed_branches.empty() ? dependencies : analyze_dependencies(loaded, plan.dependencies);
+  const PruningReport report = describe_pruning(loaded, all, plan, pruned, config.latency);
   if (!options.report.empty()) {
     write_file(options.report, to_html(report, "Pruning of " + options.input));
     progress.done(fmt::format("wrote {}", options.report));
@@ -155,10 +163,13 @@ void add_prune(CLI::App& app, const Common& common) {
       ->delimiter(',')
       ->allow_extra_args(false);
   command->add_option("--seed", options->seed, "For the random metric");
+  CLI::Option* heads =
+      command->add_flag("--heads", options->heads, "Whole heads of attention, not indices of each head");
   command->add_option("--plan", options->plan, "Apply a saved plan instead of making one")
       ->excludes(config)
       ->excludes(sparsity)
-      ->excludes(target);
+      ->excludes(target)
+      ->excludes(heads);
   command->add_option("--save-plan", options->save_plan, "Also write the plan, a .json file");
   command->add_option("--report", options->report, "Also write a report, an .html file");
   command

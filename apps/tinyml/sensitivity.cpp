@@ -25,14 +25,16 @@ struct Options {
   std::vector<std::string> calibration;
   std::vector<double> sparsities = {0.25, 0.5, 0.75};
   size_t limit = 8;
+  bool heads = false;
 };
 
 void run(const Options& options, const Common& common) {
   Progress progress(common.quiet);
   const Graph graph = load_graph(options.input, progress);
-  const DependencyGraph dependencies = analyze_dependencies(graph);
   PruningConfig config;
   config.metric = options.metric;
+  config.dependencies.whole_heads = options.heads;
+  const DependencyGraph dependencies = analyze_dependencies(graph, config.dependencies);
   const std::vector<Sensitivity> found = scan_sensitivity(graph, dependencies, config, options.sparsities,
                                                           read_samples(graph, options.calibration, options.limit));
   progress.done(fmt::format("measured {} prunings of {} subgraphs", found.size(), dependencies.subgraphs.size()));
@@ -65,6 +67,7 @@ void add_sensitivity(CLI::App& app, const Common& common) {
       ->check(CLI::Range(0.0, 0.999));
   command->add_option("--metric", options->metric, "Importance of a channel, default l2_norm")
       ->check(CLI::IsMember({"random", "l1_norm", "l2_norm", "fpgm", "bn_scale", "lamp"}));
+  command->add_flag("--heads", options->heads, "Whole heads of attention, not indices of each head");
   command->add_option("--limit", options->limit, "Use so many runs at most, default 8; 0: all");
   command->add_option("-o,--output", options->output, "File to write instead of stdout");
   command->callback([options, &common] { run(*options, common); });

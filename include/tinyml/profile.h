@@ -77,7 +77,8 @@ struct ProfileOptions {
   /// Shares of the channels that layers are measured at: all layers at each, then `rounds` times at random ones.
   std::vector<double> widths = {1.0, 0.75, 0.5, 0.25, 0.125};
   int rounds = 8;
-  int64_t multiple = 1;  ///< Keep multiples of so many channels.
+  int64_t multiple = 1;                 ///< Keep multiples of so many channels.
+  DependencyOptions dependencies = {};  ///< Whether whole heads of attention go.
   uint64_t seed = 0;
   ConvertOptions convert;
   /// Called before each measurement with its number and how many there are.

@@ -87,8 +87,12 @@ struct PruningPlan {
   std::string metric;
   std::vector<Cut> cuts;                ///< In execution order; dimensions that stay whole are not listed.
   DependencyOptions dependencies = {};  ///< With which the model's dependencies are found to apply it.
+  /// Residual branches (tinyml/branches.h) that are taken out first; the cuts are of the model without them.
+  std::vector<std::string> removed_branches = {};
+  bool empty() const { return cuts.empty() && removed_branches.empty(); }
 };
-/// JSON with a format version: {"format": "tinyml.pruning_plan", "version": 1, "metric": ..., "cuts": [...]}.
+/// JSON with a format version: {"format": "tinyml.pruning_plan", "version": 1, "metric": ..., "cuts": [...]}; plans with
+/// removed branches have version 2 and "removed_branches": [names].
 std::string to_json(const PruningPlan& plan);
 /// Throws Error for what is not such a document or has another version.
 PruningPlan parse_pruning_plan(const std::string& json);
@@ -121,13 +125,16 @@ PruningPlan plan_from_units(const DependencyGraph& dependencies, const std::vect
 
 /// The plan that cuts a model at once as `first` and then `second` do; `second` was made for the result of the first.
 PruningPlan compose_plans(const PruningPlan& first, const PruningPlan& second);
+/// The plan without cuts of what the graph does not have: what is left of it when branches were taken out later.
+PruningPlan restrict_plan(PruningPlan plan, const Graph& graph);
 
-/// kept[unit] for a plan. Throws Error, listing all problems, if the plan names parameters or sizes the model does not
+/// kept[unit] for a plan's cuts. Throws Error, listing all problems, if the plan names parameters or sizes the model does not
 /// have, would cut channels apart that depend on each other, or was made with other options than `dependencies`.
 std::vector<bool> kept_units(const Graph& graph, const DependencyGraph& dependencies, const PruningPlan& plan);
 
-/// The pruned graph: parameters cut, shapes of all values and shape-like arguments updated. Ids of nodes and values
-/// stay.
+/// The pruned graph: residual branches removed, parameters cut, shapes of all values and shape-like arguments updated.
+/// Ids of nodes and values stay. Dependencies, where given here and below, are those of the graph without the plan's
+/// branches; throws Error where the graph still has them.
 Graph apply_plan(const Graph& graph, const PruningPlan& plan);
 Graph apply_plan(const Graph& graph, const DependencyGraph& dependencies, const PruningPlan& plan);
 

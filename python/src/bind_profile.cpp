@@ -51,17 +51,19 @@ void bind_profile(nb::module_& module) {
       .def_rw("scale", &LatencyTable::scale, "Whole models against the sum of their operators.");
   module.def(
       "profile",
-      [](const Graph& graph, const nb::object& measure, const std::vector<double>& widths, int rounds,
-         int64_t multiple) {
+      [](const Graph& graph, const nb::object& measure, const std::vector<double>& widths, int rounds, int64_t multiple,
+         bool whole_heads) {
         ProfileOptions options;
         if (!widths.empty()) options.widths = widths;
         options.rounds = rounds;
         options.multiple = multiple;
+        options.dependencies.whole_heads = whole_heads;
         return profile(
             graph, [&](const tflite::Model& model) { return measure_bytes(measure, model); }, options);
       },
       nb::arg("graph"), nb::arg("measure"), nb::arg("widths") = std::vector<double>(), nb::arg("rounds") = 8,
-      nb::arg("multiple") = 1, "Measures every operator of a model in the shapes that pruning gives it.");
+      nb::arg("multiple") = 1, nb::arg("whole_heads") = false,
+      "Measures every operator of a model in the shapes that pruning gives it.");
 }
 
 }  // namespace tinyml::python

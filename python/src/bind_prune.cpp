@@ -5,8 +5,6 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
-#include <set>
-
 #include "arrays.h"
 #include "bindings.h"
 #include "latency.h"
@@ -56,18 +54,17 @@ void bind_prune(nb::module_& module) {
       .def_prop_ro(
           "whole_heads", [](const PruningPlan& plan) { return plan.dependencies.whole_heads; },
           "Whether heads of attention were removed as a whole.")
+      .def_ro("removed_branches", &PruningPlan::removed_branches,
+              "Residual branches that are taken out before the cuts.")
+      .def("restrict", &restrict_plan, nb::arg("graph"), "The plan without cuts of what the graph does not have.")
       .def(
-          "only",
+          "without_branches",
           [](const PruningPlan& plan, const std::vector<std::string>& names) {
-            const std::set<std::string> wanted(names.begin(), names.end());
             PruningPlan result = plan;
-            result.cuts.clear();
-            for (const Cut& cut : plan.cuts) {
-              if (wanted.contains(cut.fqn)) result.cuts.push_back(cut);
-            }
+            result.removed_branches.insert(result.removed_branches.end(), names.begin(), names.end());
             return result;
           },
-          nb::arg("names"), "The cuts of these parameters and buffers alone.")
+          nb::arg("names"), "The plan that also takes these residual branches out.")
       .def("to_json", [](const PruningPlan& plan) { return to_json(plan); })
       .def_static("from_json", &parse_pruning_plan, nb::arg("json"))
       .def(
@@ -149,6 +146,10 @@ void bind_prune(nb::module_& module) {
       nb::arg("graph"), nb::arg("dependencies"), nb::arg("plan"), nb::arg("seed") = 0, nb::arg("tolerance") = 1e-9,
       nb::call_guard<nb::gil_scoped_release>(),
       "Raises tinyml.Error unless the pruned graph equals the original with the removed channels masked.");
+  module.def(
+      "verify_whole_plan", [](const Graph& graph, const PruningPlan& plan) { verify_plan(graph, plan); },
+      nb::arg("graph"), nb::arg("plan"), nb::call_guard<nb::gil_scoped_release>(),
+      "As verify_plan, of the graph without the plan's residual branches.");
   module.def(
       "pruning_report",
       [](const Graph& before, const DependencyGraph& dependencies, const PruningPlan& plan, const Graph& after,

@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from tinyml import _core
-from tinyml._core import Graph, LatencyTable
+from tinyml._core import Error, Graph, LatencyTable
 from tinyml.capture import trace
 from tinyml.verification import _make_interpreter
 
@@ -57,6 +57,7 @@ def profile(
     widths: Sequence[float] = (1.0, 0.75, 0.5, 0.25, 0.125),
     rounds: int = 8,
     multiple: int = 1,
+    attention: str = "head_dim",
     measure: Callable[[bytes], float] = measure_latency,
     device: str = "",
 ) -> LatencyTable:
@@ -67,9 +68,13 @@ def profile(
     widths: shares of the channels at which all layers are measured, then `rounds` times each layer
         at a random one of them.
     multiple: keep multiples of so many channels.
+    attention: "head_dim" or "heads", as the pruning configuration that the table is for.
     measure: from a .tflite file's contents to seconds, on the device; default LiteRT here.
     """
+    if attention not in ("head_dim", "heads"):
+        raise Error(f"attention is 'head_dim' or 'heads', not '{attention}'")
     graph = model if isinstance(model, Graph) else trace(model, dummy_input)
-    table = _core.profile(graph, measure, list(widths), rounds, multiple)
+    heads = attention == "heads"
+    table = _core.profile(graph, measure, list(widths), rounds, multiple, heads)
     table.device = device or f"{platform.system()} {platform.machine()}, LiteRT, one core"
     return table

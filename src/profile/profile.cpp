@@ -15,6 +15,7 @@ Graph at_widths(const Graph& graph, const DependencyGraph& dependencies, const P
   PruningConfig config;
   config.sparsity = 0.0;
   config.multiple = options.multiple;
+  config.dependencies = options.dependencies;
   for (const Subgraph& subgraph : dependencies.subgraphs) {
     config.layer_sparsity[subgraph.name] = std::clamp(1.0 - width_of(), 0.0, 0.999999);
   }
@@ -23,7 +24,7 @@ Graph at_widths(const Graph& graph, const DependencyGraph& dependencies, const P
 
 /// Models whose operators have the shapes to measure; the first `options.widths.size()` have one width each.
 std::vector<tflite::Model> sample_models(const Graph& graph, const ProfileOptions& options) {
-  const DependencyGraph dependencies = analyze_dependencies(graph);
+  const DependencyGraph dependencies = analyze_dependencies(graph, options.dependencies);
   ImportanceData data;
   data.unit_scores.assign(static_cast<size_t>(dependencies.unit_count), 1.0);
   std::vector<tflite::Model> models;

@@ -6,6 +6,7 @@
 #include "prune/cut_binding.h"
 #include "prune/kept_shapes.h"
 #include "prune/update_arguments.h"
+#include "tinyml/branches.h"
 #include "tinyml/prune.h"
 
 namespace tinyml {
@@ -45,6 +46,25 @@ void change_bindings(Graph& graph, const DependencyGraph& dependencies, const st
   for (const auto& [value, axes] : prune::axes_by_binding(dependencies)) {
     const Tensor data = graph.binding_of(value)->data;
     graph.set_binding_data(value, tied.get(data, [&] { return change(data, axes, alive_of(axes, kept)); }));
+  }
+}
+
+/// Throws unless the branches that the plan takes out are gone.
+void require_removed(const Graph& graph, const PruningPlan& plan) {
+  if (plan.removed_branches.empty()) return;
+  std::vector<Diagnostic> problems;
+  for (const ResidualBranch& branch : find_residual_branches(graph)) {
+    if (std::find(plan.removed_branches.begin(), plan.removed_branches.end(), branch.name) ==
+        plan.removed_branches.end()) {
+      continue;
+    }
+    problems.push_back({fmt::format("the residual branch '{}' is still there", branch.name),
+                        branch.name,
+                        {},
+                        "call remove_branches(graph, plan.removed_branches) first"});
+  }
+  if (!problems.empty()) {
+    throw Error("the plan's cuts are of the model without some of its branches", std::move(problems));
   }
 }
 
@@ -108,6 +128,7 @@ std::vector<bool> kept_units(const Graph& graph, const DependencyGraph& dependen
 }
 
 Graph apply_plan(const Graph& graph, const DependencyGraph& dependencies, const PruningPlan& plan) {
+  require_removed(graph, plan);
   const std::vector<bool> kept = kept_units(graph, dependencies, plan);
   const prune::KeptShapes shapes(graph, dependencies, kept);
   Graph pruned = graph;
@@ -130,10 +151,12 @@ Graph apply_plan(const Graph& graph, const DependencyGraph& dependencies, const 
 }
 
 Graph apply_plan(const Graph& graph, const PruningPlan& plan) {
-  return apply_plan(graph, analyze_dependencies(graph, plan.dependencies), plan);
+  const Graph whole = remove_branches(graph, plan.removed_branches);
+  return apply_plan(whole, analyze_dependencies(whole, plan.dependencies), plan);
 }
 
 Graph mask_graph(const Graph& graph, const DependencyGraph& dependencies, const PruningPlan& plan) {
+  require_removed(graph, plan);
   Graph masked = graph;
   change_bindings(masked, dependencies, kept_units(graph, dependencies, plan), prune::mask_tensor);
   return masked;

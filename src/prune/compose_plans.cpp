@@ -27,7 +27,14 @@ PruningPlan compose_plans(const PruningPlan& first, const PruningPlan& second) {
     before = std::move(kept);
   }
   result.cuts.insert(result.cuts.end(), added.begin(), added.end());
+  result.removed_branches.insert(result.removed_branches.end(), second.removed_branches.begin(),
+                                 second.removed_branches.end());
   return result;
+}
+
+PruningPlan restrict_plan(PruningPlan plan, const Graph& graph) {
+  std::erase_if(plan.cuts, [&](const Cut& cut) { return graph.find_binding(cut.fqn) == nullptr; });
+  return plan;
 }
 
 }  // namespace tinyml

@@ -129,6 +129,7 @@ class Finder {
 std::vector<ResidualBranch> find_residual_branches(const Graph& graph) { return Finder(graph).run(); }
 
 Graph remove_branches(const Graph& graph, const std::vector<std::string>& names) {
+  if (names.empty()) return graph;
   Graph result = graph;
   const std::vector<ResidualBranch> branches = find_residual_branches(graph);
   std::vector<Diagnostic> problems;

@@ -74,7 +74,15 @@ std::vector<bool> meet_latency(const Graph& graph, const DependencyGraph& depend
       (candidate.seconds <= limit ? narrow : wide) = std::move(candidate);
     }
   }
-  return best->kept;
+  if (best->seconds >= (1.0 - kTolerance) * limit) return best->kept;
+  // Where a common sparsity jumps over the limit (coarse multiples), single layers come nearer.
+  return allocation.fill(allocation.steps_for(best->sparsity), [&](const std::vector<bool>& kept) {
+    if (best->seconds >= (1.0 - kTolerance) * limit) return false;
+    Candidate wider = measure(best->sparsity, kept);
+    if (wider.seconds > limit) return false;
+    best = std::move(wider);
+    return true;
+  });
 }
 
 }  // namespace tinyml::prune

@@ -12,16 +12,17 @@ namespace tinyml {
 namespace {
 
 constexpr const char* kFormat = "tinyml.pruning_plan";
-constexpr int kVersion = 1;
+constexpr int kVersion = 1, kVersionWithBranches = 2;
 
 }  // namespace
 
 std::string to_json(const PruningPlan& plan) {
   nlohmann::ordered_json document;
   document["format"] = kFormat;
-  document["version"] = kVersion;
+  document["version"] = plan.removed_branches.empty() ? kVersion : kVersionWithBranches;
   document["metric"] = plan.metric;
   if (plan.dependencies.whole_heads) document["attention"] = "heads";
+  if (!plan.removed_branches.empty()) document["removed_branches"] = plan.removed_branches;
   nlohmann::ordered_json cuts = nlohmann::ordered_json::array();
   for (const Cut& cut : plan.cuts) {
     nlohmann::ordered_json entry;
@@ -40,14 +41,18 @@ PruningPlan parse_pruning_plan(const std::string& json) {
   try {
     const nlohmann::json document = nlohmann::json::parse(json);
     if (document.at("format") != kFormat) throw Error("this is not a pruning plan");
-    if (document.at("version") != kVersion) {
-      throw Error(fmt::format("the pruning plan has version {}, this tinyml reads version {}",
-                              document.at("version").dump(), kVersion),
+    const nlohmann::json& version = document.at("version");
+    if (version != kVersion && version != kVersionWithBranches) {
+      throw Error(fmt::format("the pruning plan has version {}, this tinyml reads versions {} and {}", version.dump(),
+                              kVersion, kVersionWithBranches),
                   "make the plan again with this version");
     }
     PruningPlan plan;
     plan.metric = document.value("metric", "");
     plan.dependencies.whole_heads = document.value("attention", "") == "heads";
+    if (version == kVersionWithBranches) {
+      plan.removed_branches = document.at("removed_branches").get<std::vector<std::string>>();
+    }
     for (const nlohmann::json& entry : document.at("cuts")) {
       Cut cut;
       cut.fqn = entry.at("parameter").get<std::string>();

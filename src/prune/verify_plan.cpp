@@ -6,6 +6,7 @@
 #include <random>
 
 #include "prune/kept_shapes.h"
+#include "tinyml/branches.h"
 #include "tinyml/evaluate.h"
 #include "tinyml/prune.h"
 
@@ -133,7 +134,8 @@ void verify_plan(const Graph& graph, const DependencyGraph& dependencies, const 
 }
 
 void verify_plan(const Graph& graph, const PruningPlan& plan, const VerifyPlanOptions& options) {
-  verify_plan(graph, analyze_dependencies(graph, plan.dependencies), plan, options);
+  const Graph whole = remove_branches(graph, plan.removed_branches);
+  verify_plan(whole, analyze_dependencies(whole, plan.dependencies), plan, options);
 }
 
 }  // namespace tinyml

@@ -5,6 +5,7 @@
 #include "analysis/graph_builder.h"
 #include "tinyml/analysis.h"
 #include "tinyml/evaluate.h"
+#include "tinyml/prune.h"
 
 namespace tinyml {
 namespace {
@@ -62,6 +63,32 @@ TEST(Branches, RemovedIsTheShortcutAlone) {
   for (int i = 0; i < 48; ++i) input.mutable_data<float>()[i] = static_cast<float>(i % 7) - 3.0f;
   EXPECT_EQ(evaluate(pruned, {input})[0].to_doubles(), evaluate(masked, {input})[0].to_doubles());
   EXPECT_THROW(remove_branches(b.graph, {"nothing"}), Error);
+}
+
+TEST(Branches, APlanHoldsThem) {
+  GraphBuilder b;
+  ValueId x = b.relu(b.conv("stem", b.input({1, 3, 4, 4}), 8));
+  for (const char* name : {"a", "b"}) x = b.add(b.conv(name, b.relu(x), 8), x);
+  b.output(b.conv("head", x, 4));
+  const PruningPlan first = plan_pruning(b.graph, analyze_dependencies(b.graph), parse_pruning_config("sparsity: 0.5"));
+  // A run of several cuts: channels, then a branch, then channels of what is left.
+  const Graph narrow = apply_plan(b.graph, first);
+  const Graph shallow = remove_branches(narrow, {"#0"});
+  const PruningPlan last = plan_pruning(shallow, analyze_dependencies(shallow), parse_pruning_config("sparsity: 0.5"));
+  PruningPlan all = restrict_plan(compose_plans(first, last), shallow);
+  all.removed_branches = {"#0"};
+  const PruningPlan read = parse_pruning_plan(to_json(all));
+  EXPECT_EQ(read.removed_branches, all.removed_branches);
+  EXPECT_NE(to_json(all).find("\"version\":2"), std::string::npos);
+  EXPECT_NE(to_json(first).find("\"version\":1"), std::string::npos);
+  verify_plan(b.graph, read);
+  const Graph replayed = apply_plan(b.graph, read);
+  EXPECT_EQ(to_string(replayed), to_string(apply_plan(shallow, last)));
+  EXPECT_EQ(replayed.find_binding("a.weight"), nullptr);
+  EXPECT_EQ(replayed.find_binding("b.weight")->data.shape(), (std::vector<int64_t>{2, 2, 3, 3}));
+  // Dependencies of the graph that still has the branch do not fit the cuts.
+  EXPECT_THROW(apply_plan(b.graph, analyze_dependencies(b.graph), read), Error);
+  EXPECT_THROW(verify_plan(b.graph, analyze_dependencies(b.graph), read), Error);
 }
 
 }  // namespace

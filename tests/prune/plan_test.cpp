@@ -96,7 +96,7 @@ TEST(Plan, SurvivesJson) {
 
 TEST(Plan, RefusesOtherDocuments) {
   for (const char* text : {"", "[]", "{}", R"({"format": "x", "version": 1, "cuts": []})",
-                           R"({"format": "tinyml.pruning_plan", "version": 2, "cuts": []})",
+                           R"({"format": "tinyml.pruning_plan", "version": 3, "cuts": []})",
                            R"({"format": "tinyml.pruning_plan", "version": 1, "cuts": [{}]})"}) {
     EXPECT_THROW(parse_pruning_plan(text), Error) << text;
   }

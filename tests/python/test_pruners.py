@@ -16,6 +16,7 @@ from tinyml import (
     Error,
     GradualPruner,
     NetAdaptPruner,
+    OneShotChannelPruner,
     ProgressivePruner,
     TFLiteConverter,
 )
@@ -112,13 +113,55 @@ def test_progressive_removes_the_branch_and_keeps_the_important_channels(steps: 
     pruner.prune()
     assert len(pruner.removed_branches) == 1
     assert "subgraph" in pruner.report()
-    with pytest.raises(Error, match="which a plan does not hold"):
-        pruner.save_plan("plan.json")
     assert isinstance(model.block.bn_b, ZeroBranch)
     assert not any(node.op.startswith("aten.add") for node in pruner.graph.nodes)
     assert model.down.out_channels > 3
     with torch.no_grad():
         model.eval()(DUMMY)
+
+
+def test_a_run_is_replayed_on_another_checkpoint(tmp_path) -> None:
+    model = make()
+    other, third = copy.deepcopy(model), copy.deepcopy(model)
+    config = {"target": {"flops": 0.04}, "steps": 2}
+    pruner = ProgressivePruner(model, DUMMY, config, train=Trainer(40))
+    pruner.prune()
+    assert pruner.plan.removed_branches == pruner.removed_branches != []
+    pruner.save_plan(tmp_path / "plan.json")
+    again = OneShotChannelPruner(other, DUMMY)
+    assert again.prune(plan=tmp_path / "plan.json") is other
+    assert isinstance(other.block.bn_b, ZeroBranch)
+    shapes = {name: value.shape for name, value in other.named_parameters()}
+    assert shapes == {name: value.shape for name, value in model.named_parameters()}
+    assert "subgraph" in again.report()
+    with torch.no_grad():  # What is left computes as in the original.
+        kept = {cut.parameter: cut.kept for cut in again.plan.cuts if cut.dimension == 0}
+        assert torch.equal(other.fc.bias, third.fc.bias)
+        assert torch.equal(other.stem.bias, third.stem.bias[kept["stem.bias"]])
+    masks = OneShotChannelPruner(third, DUMMY)
+    with pytest.raises(Error, match="still there"):
+        masks.register_mask(plan=tmp_path / "plan.json")
+
+
+def test_what_the_code_cannot_follow_stays_whole_in_runs_of_several_cuts() -> None:
+    def make_encoder() -> nn.Module:
+        torch.manual_seed(0)
+        layer = nn.TransformerEncoderLayer(16, 2, 48, batch_first=True)
+        return nn.TransformerEncoder(layer, 1, enable_nested_tensor=False).eval()
+
+    x = torch.randn(1, 6, 16)
+    model, config = make_encoder(), {"target": {"flops": 0.7}, "steps": 2}
+    pruner = GradualPruner(model, x, config, train=lambda model, segment: None)
+    with pytest.warns(UserWarning, match=r"Left whole: layers\.0\.self_attn"):
+        assert pruner.prune() is model
+    assert model.layers[0].self_attn.in_proj_weight.shape == (48, 16)
+    assert model.layers[0].linear1.out_features < 32
+    model = make_encoder()  # Here the target asks for more than the rest can give.
+    pruner = GradualPruner(model, x, config | {"target": {"flops": 0.3}}, train=lambda *_: None)
+    with pytest.warns(UserWarning, match="own code cannot run with fewer channels"):
+        module = pruner.prune()
+    assert module is not model
+    assert model.layers[0].linear1.out_features == 48
 
 
 def test_netadapt_takes_the_best_candidate() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,6 +14,7 @@ from tinyml import _core
 from tinyml._core import Error
 from tinyml.latency import Latency
 from tinyml.prune.host import Evaluate, Host, Train
+from tinyml.prune.in_place import leave_whole, parameters_in_the_way, warn_left_whole
 from tinyml.prune.pruner import _EMPTY_PLAN, ChannelPruner, Config
 
 
@@ -56,24 +58,18 @@ class IterativePruner(ChannelPruner):
         self._train, self._evaluate = train, evaluate
         self._journal = "" if work_dir is None else os.fspath(work_dir)
 
-    def save_plan(self, path: str | os.PathLike[str]) -> None:
-        """As for all pruners; a plan holds channels only, so removed branches are refused."""
-        if self.removed_branches:
-            raise Error(
-                f"the residual branches {', '.join(self.removed_branches)} were removed, which a "
-                "plan does not hold: save the model as .pt2 (pruner.graph.save) or as generated "
-                "code (pruner.graph.generate_code)"
-            )
-        super().save_plan(path)
-
     def _defaults(self, settings: dict[str, Any]) -> dict[str, Any]:
         return settings
 
     def _run(self, config: str, host: Host, journal: str, latency: Latency) -> None:
         raise AssertionError("every pruner has its own")
 
-    def prune(self) -> nn.Module:
+    def prune(self, in_place: bool = True) -> nn.Module:
         """Cut and train to the end; returns the module to go on with, as a rule the model itself.
+
+        Where the model's Python code has sizes written into it, those layers stay whole, and a
+        warning names them. If the target cannot be met without them, or with `in_place=False`, the
+        model is left as it was, and the module of the generated code is trained and returned.
 
         Raises tinyml.Error when the configuration or the target does not fit the model; what the
         user's functions raise passes through. With `work_dir`, the next run goes on from there.
@@ -82,15 +78,38 @@ class IterativePruner(ChannelPruner):
             raise Error("this model has been pruned; make a new pruner to prune it further")
         self._live.refresh()
         before = (self._live.graph, self.dependencies)
+        settings = self._in_place_settings() if in_place else self._settings
         host = Host(self._live, self._train, self._evaluate, self._measures_importance)
-        self._run(yaml.safe_dump(self._settings), host, self._journal, self._latency)
+        self._run(yaml.safe_dump(settings), host, self._journal, self._latency)
         self.plan = host.plan or _core.PruningPlan.from_json(_EMPTY_PLAN)
         self.removed_branches = host.removed_branches
         if host.removed_branches:
-            left = {**self._live.graph.parameters(), **self._live.graph.buffers()}
-            self.plan = self.plan.only(list(left))
+            self.plan = self.plan.restrict(self._live.graph).without_branches(host.removed_branches)
         self._before = before
         return self._live.module
+
+    def _in_place_settings(self) -> dict[str, Any]:
+        """The settings, with what the model's own code cannot follow excluded where the target
+        can be met without."""
+        plain = yaml.safe_load(self._config) or {}
+        trial = {key: value for key, value in plain.items() if key not in ("target", "metrics")}
+        problem = self._live.problem_of(self._plan(trial | {"sparsity": 0.5}))
+        if problem is None:
+            return self._settings
+        stuck = parameters_in_the_way(self._live, plain)
+        try:
+            reached = self._plan(leave_whole(plain, stuck) | {"metrics": "l2_norm"})
+        except Error:
+            return self._settings
+        if not stuck or not reached.cuts or self._live.problem_of(reached) is not None:
+            return self._settings
+        warn_left_whole(problem, stuck)
+        return leave_whole(self._settings, stuck)
+
+    def _plan(self, settings: dict[str, Any]) -> _core.PruningPlan:
+        return _core.plan_pruning(
+            self._live.graph, self.dependencies, json.dumps(settings), latency=self._latency
+        )
 
 
 class GradualPruner(IterativePruner):

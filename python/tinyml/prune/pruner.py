@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import os
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from tinyml.capture import capture_modes
 from tinyml.latency import Latency, measure_latency
 from tinyml.nested import leaves
 from tinyml.prune.importance import Metric, gather
+from tinyml.prune.in_place import leave_whole, parameters_in_the_way, warn_left_whole
 from tinyml.prune.live import LiveModel
 from tinyml.prune.masks import Masks
 
@@ -243,7 +243,10 @@ class ChannelPruner:
 
     def _cut(self, plan: PruningPlan) -> nn.Module:
         before = (self._live.graph, self.dependencies)
-        self._live.cut(plan)
+        if plan.removed_branches:
+            _core.verify_whole_plan(self._live.graph, plan)
+            self._live.remove_branches(plan.removed_branches)
+        self._live.cut(plan, proved=bool(plan.removed_branches))
         self._before, self.plan = before, plan
         return self._live.module
 
@@ -316,28 +319,14 @@ class OneShotChannelPruner(ChannelPruner):
         """A plan that leaves alone what the model's own code cannot follow, with a warning; None
         if there is no such plan that meets the configuration."""
         settings = yaml.safe_load(self._config) or {}
-        plain = {key: settings[key] for key in ("attention",) if key in settings}
-        stuck: list[str] = []
-        alone = _core.sensitivity_plans(
-            self._live.graph, self.dependencies, json.dumps(plain), [0.5]
-        )
-        for _, _, _, plan in alone:
-            if plan.cuts and self._live.problem_of(plan) is not None:
-                stuck += [cut.parameter for cut in plan.cuts if cut.dimension == 0]
-        excluded = [*settings.get("exclude_ops", []), *dict.fromkeys(stuck)]
+        stuck = parameters_in_the_way(self._live, settings)
         try:
-            result = self.make_plan(batches, json.dumps(settings | {"exclude_ops": excluded}))
+            result = self.make_plan(batches, json.dumps(leave_whole(settings, stuck)))
         except Error:
             return None
         if not stuck or not result.cuts or self._live.problem_of(result) is not None:
             return None
-        layers = list(dict.fromkeys(name.rpartition(".")[0] or name for name in stuck))
-        warnings.warn(
-            f"the model's own code cannot run with fewer channels everywhere: {problem}. Left "
-            f"whole: {', '.join(layers)}. prune(in_place=False) prunes them as well and returns "
-            "the generated code's module.",
-            stacklevel=3,
-        )
+        warn_left_whole(problem, stuck)
         return result
 
 
