@@ -159,8 +159,12 @@ def test_what_the_code_cannot_follow_stays_whole_in_runs_of_several_cuts() -> No
     model = make_encoder()  # Here the target asks for more than the rest can give.
     pruner = GradualPruner(model, x, config | {"target": {"flops": 0.3}}, train=lambda *_: None)
     with pytest.warns(UserWarning, match="own code cannot run with fewer channels"):
-        module = pruner.prune()
-    assert module is not model
+        assert pruner.prune() is model  # with generated code
+    assert model.layers[0].linear1.out_features < 32
+    model = make_encoder()
+    pruner = GradualPruner(model, x, config, train=lambda *_: None)
+    with pytest.warns(UserWarning, match="own code cannot run with fewer channels"):
+        assert pruner.prune(in_place=False) is not model
     assert model.layers[0].linear1.out_features == 48
 
 

@@ -68,8 +68,9 @@ class IterativePruner(ChannelPruner):
         """Cut and train to the end; returns the module to go on with, as a rule the model itself.
 
         Where the model's Python code has sizes written into it, those layers stay whole, and a
-        warning names them. If the target cannot be met without them, or with `in_place=False`, the
-        model is left as it was, and the module of the generated code is trained and returned.
+        warning names them. If the target cannot be met without them, generated code takes the
+        place of the model's `forward`, parameters and submodules. With `in_place=False` the model
+        is left as it was then, and the module of the generated code is trained and returned.
 
         Raises tinyml.Error when the configuration or the target does not fit the model; what the
         user's functions raise passes through. With `work_dir`, the next run goes on from there.
@@ -78,6 +79,7 @@ class IterativePruner(ChannelPruner):
             raise Error("this model has been pruned; make a new pruner to prune it further")
         self._live.refresh()
         before = (self._live.graph, self.dependencies)
+        self._live.adopts = in_place
         settings = self._in_place_settings() if in_place else self._settings
         host = Host(self._live, self._train, self._evaluate, self._measures_importance)
         self._run(yaml.safe_dump(settings), host, self._journal, self._latency)
