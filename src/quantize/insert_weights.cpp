@@ -36,7 +36,8 @@ class WeightInserter {
     const ValueId weight = graph_.node(site.node).args[site.arg].value.as_value();
     const std::vector<ModuleCall> stack = claim_module(site, weight);
     const bool named = note_of(graph_.node(site.node), kWeightQuantizer) != nullptr;
-    if (const auto known = shared_.find({weight, stack.back().path}); named && known != shared_.end()) {
+    const std::string call = named ? graph_.node(site.node).metadata.module_stack.back().key : "";
+    if (const auto known = shared_.find({weight, call}); named && known != shared_.end()) {
       graph_.set_arg(site.node, site.arg, known->second);
       return;
     }
@@ -54,7 +55,7 @@ class WeightInserter {
     metadata.module_stack = stack;
     metadata.other.clear();
     graph_.set_arg(site.node, site.arg, quantized);
-    if (named) shared_[{weight, stack.back().path}] = quantized;
+    if (named) shared_[{weight, call}] = quantized;
   }
 
  private:
@@ -69,7 +70,9 @@ class WeightInserter {
     std::vector<ModuleCall>& stack = graph_.metadata(site.node).module_stack;
     const Node& node = graph_.node(site.node);
     if (const std::string* name = note_of(node, kWeightQuantizer)) {
-      return ModuleNames::call_inside(stack, *name, kWeightFakeQuantize);
+      std::vector<ModuleCall> inside = ModuleNames::call_inside(stack, *name, kWeightFakeQuantize);
+      inside.back().key += fmt::format("@{}", ++named_calls_);
+      return inside;
     }
     if (!stack.empty() && node.args[site.arg].name == "weight") {
       ModuleCall& call = stack.back();
@@ -143,7 +146,8 @@ class WeightInserter {
   ModuleNames names_;
   std::map<std::string, int> nodes_in_;  ///< Key of a module call -> nodes whose innermost call it is.
   std::map<std::string, Buffers> by_path_;
-  std::map<std::pair<ValueId, std::string>, ValueId> shared_;  ///< Weight, path of a named FakeQuant -> its result.
+  int named_calls_ = 0;
+  std::map<std::pair<ValueId, std::string>, ValueId> shared_;  ///< Weight, call of a module -> its rounded form.
 };
 
 }  // namespace

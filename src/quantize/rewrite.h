@@ -37,7 +37,8 @@ int rewrite_addcmul(Graph& graph, const Wanted& wanted);
 /// LSTM, GRU and RNN of a known number of steps, written out: the products of inputs and states run on integers, gates
 /// and cell state are computed in float between them. Exact but for float rounding; FakeQuants stand behind the
 /// products and the hidden state, each with one scale for all steps. A module of torch.nn becomes one of tinyml.nn
-/// (QuantLSTM, QuantGRU, QuantRNN), whose forward makes these nodes.
+/// (QuantLSTM, QuantGRU, QuantRNN), whose forward makes these nodes. LSTMCell, GRUCell and RNNCell likewise, one step
+/// each.
 int rewrite_recurrent(Graph& graph, const Wanted& wanted);
 
 /// layer_norm, rms_norm, group_norm and instance_norm (of the input's own statistics) as means, differences, squares

@@ -1,4 +1,5 @@
-// lstm, gru, rnn_tanh and rnn_relu, written out step by step: what tinyml.nn.QuantLSTM and its kind compute.
+// lstm, gru, rnn_tanh and rnn_relu, written out step by step: what tinyml.nn.QuantLSTM and its kind compute; and the
+// cells lstm_cell, gru_cell, rnn_tanh_cell and rnn_relu_cell, one step.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -18,11 +19,14 @@ constexpr const char* kStateFloat = "the state of recurrent layers is computed i
 enum class Cell { kLstm, kGru, kTanh, kRelu };
 
 std::optional<Cell> cell_of(const Node& node) {
-  if (node.op == "aten.lstm.input") return Cell::kLstm;
-  if (node.op == "aten.gru.input") return Cell::kGru;
-  if (node.op == "aten.rnn_tanh.input") return Cell::kTanh;
-  if (node.op == "aten.rnn_relu.input") return Cell::kRelu;
-  return std::nullopt;
+  static const std::map<std::string, Cell, std::less<>> cells = {
+      {"aten.lstm.input", Cell::kLstm},     {"aten.lstm_cell.default", Cell::kLstm},
+      {"aten.gru.input", Cell::kGru},       {"aten.gru_cell.default", Cell::kGru},
+      {"aten.rnn_tanh.input", Cell::kTanh}, {"aten.rnn_tanh_cell.default", Cell::kTanh},
+      {"aten.rnn_relu.input", Cell::kRelu}, {"aten.rnn_relu_cell.default", Cell::kRelu},
+  };
+  const auto found = cells.find(node.op);
+  return found == cells.end() ? std::nullopt : std::optional(found->second);
 }
 
 /// The tensors of one direction of one layer; none where the layer has none.
@@ -33,9 +37,20 @@ struct Weights {
 class Expander {
  public:
   Expander(Graph& graph, NodeId id, Cell cell)
-      : graph_(graph), id_(id), node_(graph.node(id)), cell_(cell), time_(node_.arg("batch_first").as_bool() ? 1 : 0) {}
+      : graph_(graph),
+        id_(id),
+        node_(graph.node(id)),
+        cell_(cell),
+        time_(node_.has_arg("batch_first") && node_.arg("batch_first").as_bool() ? 1 : 0) {}
 
-  bool run() {
+  bool run() { return node_.has_arg("params") ? run_layers() : run_cell(); }
+
+ private:
+  struct ChainResult {
+    ValueId sequence = kNoValue, hidden = kNoValue, memory = kNoValue;
+  };
+
+  bool run_layers() {
     if (!can_expand()) return false;
     claim_module();
     ValueId x = node_.arg("input").as_value();
@@ -65,10 +80,36 @@ class Expander {
     return true;
   }
 
- private:
-  struct ChainResult {
-    ValueId sequence = kNoValue, hidden = kNoValue, memory = kNoValue;
-  };
+  bool run_cell() {
+    const ValueId x = node_.arg("input").as_value();
+    if (graph_.tensor_type(x).rank() != 2 || graph_.tensor_type(x).type != ScalarType::kFloat32) return false;
+    for (const char* name : {"w_ih", "w_hh", "b_ih", "b_hh"}) {
+      const Argument& tensor = node_.arg(name);
+      if (!tensor.is_none() && graph_.binding_of(tensor.as_value()) == nullptr) return false;
+    }
+    last_ = 1;
+    set_sizes(node_.arg("w_hh").as_value());
+    claim_module();
+    const Argument& states = node_.arg("hx");
+    const bool lstm = cell_ == Cell::kLstm;
+    const ValueId given = lstm ? states.as_list().at(0).as_value() : states.as_value();
+    // Rounded where it is read, like the input: each call of a cell's module is the same then.
+    const ValueId hidden =
+        mark(emit_float("aten.clone.default", {{"self", given}}, graph_.tensor_type(given)), "hidden");
+    ChainResult before{kNoValue, given, lstm ? states.as_list().at(1).as_value() : kNoValue};
+    const ValueId from_input = linear(x, node_.arg("w_ih"), node_.arg("b_ih"), "ih", "input_gates");
+    const ValueId from_state = linear(hidden, node_.arg("w_hh"), node_.arg("b_hh"), "hh", "hidden_gates");
+    const ChainResult after = step(from_input, from_state, before);
+    graph_.replace_all_uses(node_.outputs.at(0), after.hidden);
+    if (lstm && node_.outputs.at(1) != kNoValue) graph_.replace_all_uses(node_.outputs.at(1), after.memory);
+    graph_.erase_node(id_);
+    return true;
+  }
+
+  void set_sizes(ValueId hidden_weight) {
+    gates_ = cell_ == Cell::kLstm ? 4 : (cell_ == Cell::kGru ? 3 : 1);
+    size_ = graph_.tensor_type(hidden_weight).sizes().at(0) / gates_;
+  }
 
   bool can_expand() {
     const TensorType& type = graph_.tensor_type(node_.arg("input").as_value());
@@ -100,8 +141,7 @@ class Expander {
       if (each > plain) weights.projection = first[plain];
       weights_.push_back(std::move(weights));
     }
-    gates_ = cell_ == Cell::kLstm ? 4 : (cell_ == Cell::kGru ? 3 : 1);
-    size_ = graph_.tensor_type(weights_[0].hidden.as_value()).sizes().at(0) / gates_;
+    set_sizes(weights_[0].hidden.as_value());
     return true;
   }
 
@@ -167,7 +207,7 @@ class Expander {
     Metadata own = metadata();
     own.other[std::string(kWeightQuantizer)] = fmt::format("{}weight_{}{}_fq", prefix_, which, suffix_);
     own.other[std::string(kQuantizer)] = fmt::format("{}{}{}_fq", prefix_, quantizer, suffix_);
-    const TensorType type = resized(x, 2, graph_.tensor_type(weight.as_value()).sizes().at(0));
+    const TensorType type = resized(x, last_, graph_.tensor_type(weight.as_value()).sizes().at(0));
     const std::string group = own.other.at(std::string(kQuantizer));
     const ValueId result =
         emit("aten.linear.default", {{"input", x}, {"weight", weight}, {"bias", bias}}, type, std::move(own));
@@ -203,14 +243,14 @@ class Expander {
   ValueId unary(const char* op, ValueId x) { return emit_float(op, {{"self", x}}, graph_.tensor_type(x)); }
 
   std::vector<ValueId> split(ValueId x) {
-    const int64_t parts = graph_.tensor_type(x).sizes().at(2) / size_;
+    const int64_t parts = graph_.tensor_type(x).sizes().at(last_) / size_;
     Node node;
     node.op = "aten.split.Tensor";
-    node.args = make_args(node.op, {{"self", x}, {"split_size", size_}, {"dim", 2}});
+    node.args = make_args(node.op, {{"self", x}, {"split_size", size_}, {"dim", static_cast<int64_t>(last_)}});
     node.returns_list = true;
     node.metadata = metadata();
     node.metadata.other[std::string(kKeptFloat)] = kStateFloat;
-    const TensorType part = resized(x, 2, size_);
+    const TensorType part = resized(x, last_, size_);
     for (int64_t i = 0; i < parts; ++i) node.outputs.push_back(graph_.add_value("split", part));
     std::vector<ValueId> outputs = node.outputs;
     graph_.add_node(std::move(node), id_);
@@ -287,8 +327,9 @@ class Expander {
   }
 
   ValueId float_slice(ValueId x, int64_t begin, int64_t count) {
-    return emit_float("aten.slice.Tensor", {{"self", x}, {"dim", 2}, {"start", begin}, {"end", begin + count}},
-                      resized(x, 2, count));
+    return emit_float("aten.slice.Tensor",
+                      {{"self", x}, {"dim", static_cast<int64_t>(last_)}, {"start", begin}, {"end", begin + count}},
+                      resized(x, last_, count));
   }
 
   ChainResult gru_step(ValueId from_input, ValueId from_state, const ChainResult& before) {
@@ -318,6 +359,7 @@ class Expander {
   Node node_;
   Cell cell_;
   int64_t time_;
+  size_t last_ = 2;  ///< The dimension of the features.
   int64_t steps_ = 0, layers_ = 0, directions_ = 0, gates_ = 0, size_ = 0;
   std::vector<Weights> weights_;
   std::map<std::string, std::string> leaders_;  ///< FakeQuant -> the first result that has it.

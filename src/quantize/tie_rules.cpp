@@ -77,6 +77,7 @@ Table make_table() {
        "expand",
        "expand_as",
        "repeat",
+       "repeat_interleave",
        "tile",
        "flip",
        "roll",
@@ -122,7 +123,8 @@ Table make_table() {
   add(table, {.tie = Tie::kCompute},
       {"group_norm", "instance_norm", "linalg_vector_norm", "var", "std", "logsumexp", "prod", "upsample_bicubic2d",
        "upsample_linear1d", "upsample_trilinear3d", "upsample_nearest3d", "masked_fill"});
-  add(table, stays_float(kRecurrent), {"lstm", "gru", "rnn_tanh", "rnn_relu"});
+  add(table, stays_float(kRecurrent),
+      {"lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"});
   add(table, stays_float(kVolume), {"conv3d", "conv_transpose3d"});
   add(table, stays_float(kLookup), {"embedding", "index", "gather"});
   return table;

@@ -133,3 +133,39 @@ def test_back_to_float(tmp_path):
     assert set(model.state_dict()) == set(plain.state_dict())
     assert not list(qnn.fake_quantizers(plain))
     assert torch.allclose(plain(x), model(x), atol=1e-6)
+
+
+class Loop(nn.Module):
+    """A cell called for each step."""
+
+    def __init__(self, cell):
+        super().__init__()
+        self.cell = cell
+        self.last = nn.Linear(10, 4)
+
+    def forward(self, x):
+        state, outputs = None, []
+        for step in x.unbind(1):
+            state = self.cell(step, state)
+            outputs.append(self.last(state[0] if isinstance(state, tuple) else state))
+        return torch.stack(outputs, 1)
+
+
+@pytest.mark.parametrize("cell", [nn.LSTMCell, nn.GRUCell, nn.RNNCell])
+def test_cells_in_a_loop(cell, tmp_path):
+    torch.manual_seed(0)
+    model = Loop(cell(6, 10)).eval()
+    batches = [torch.randn(2, 4, 6) for _ in range(4)]
+    quantizer = PostQuantizer(model, batches[0], tmp_path)
+    module = quantizer.calibrate(batches)
+    assert quantizer.report.quantized_macs == quantizer.report.macs, str(quantizer.report)
+    assert set(model.state_dict()) <= set(module.state_dict())
+    code = quantizer.py_path.read_text()
+    assert code.count("qnn.WeightFakeQuantize(") == 2, code  # the cell is one module
+    with torch.no_grad():
+        expected, simulated = model(batches[0]), module(batches[0])
+        assert measure_error("", expected.numpy(), simulated.numpy()).snr_db > 25
+    error = run_all(
+        convert_module(module, batches[0]), [batches[0]], [simulated], kernels=("xnnpack",)
+    )
+    assert error[0].snr_db > 35, error
