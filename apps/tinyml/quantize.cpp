@@ -20,6 +20,10 @@
 namespace tinyml::cli {
 namespace {
 
+// Examples that layers are refined with: all that rounding weights needs, and biases alone.
+constexpr size_t kRoundingSamples = 32;
+constexpr size_t kBiasSamples = 8;
+
 constexpr const char* kFooter = R"(
 Post-training quantization, without Python: finds the range of every activation by running examples through the model, and
 writes a model with FakeQuants that can be finetuned or converted:
@@ -86,7 +90,9 @@ void run(const Options& options, const Common& common) {
     }
   });
   if (scheme.adaptive_rounding || scheme.bias_correction) {
-    graph = refine(graph, samples, {scheme.adaptive_rounding, scheme.bias_correction});
+    const size_t most = scheme.adaptive_rounding ? kRoundingSamples : kBiasSamples;
+    const auto end = samples.begin() + static_cast<std::ptrdiff_t>(std::min(most, samples.size()));
+    graph = refine(graph, {samples.begin(), end}, {scheme.adaptive_rounding, scheme.bias_correction});
     progress.done("refined the layers");
   }
   write_pt2(graph, options.output);

@@ -161,7 +161,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=300, help="CPU time of float training")
     parser.add_argument("--steps", type=int, default=600, help="of quantization-aware training")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--kernels", nargs="*", default=["xnnpack", "reference"])
+    parser.add_argument("--kernels", nargs="*", default=["xnnpack"])
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)

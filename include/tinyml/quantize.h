@@ -72,7 +72,7 @@ struct QuantizationScheme {
   bool requantize_concatenations = false;
   /// Post-training: refine() is to round weights so that results change least, and to correct biases.
   bool adaptive_rounding = false;
-  bool bias_correction = false;
+  bool bias_correction = true;
   /// Of the model's float inputs, in their order; none: as calibration finds. Empty: all so.
   std::vector<std::optional<ScaleZeroPoint>> inputs;
   /// Post-training: equalize_layers() is to run on the float model first.

@@ -16,7 +16,7 @@ struct RefineOptions {
   /// worse.
   bool round_weights = true;
   /// The mean of what quantization changes in each channel of a layer's result goes into the layer's bias (Nagel et
-  /// al., Data-Free Quantization, 2019, section 4.2, from data).
+  /// al., Data-Free Quantization, 2019, section 4.2, from data), less what may be chance: nothing with one example.
   bool correct_bias = true;
 };
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ from tinyml.nested import leaves
 from tinyml.nn import calibrating, fake_quantizers, set_calibrating, set_observers
 from tinyml.nn.fake_quantize import FakeQuantize
 
-_REFINED_SAMPLES = 32
+# Examples that layers are refined with: all that rounding weights needs, and biases alone.
+_ROUNDING_SAMPLES, _BIAS_SAMPLES = 32, 8
 
 
 class _Quantizer:
@@ -127,7 +129,8 @@ class QATQuantizer(_Quantizer):
 class PostQuantizer(_Quantizer):
     """Quantizes a trained model from calibration data, without training.
 
-    ``config`` as for QATQuantizer; the algorithm is "mse" (least squared error) unless set.
+    ``config`` as for QATQuantizer; the algorithm is "mse" (least squared error) unless set, and
+    calibrate() corrects biases unless ``bias_correction`` is false.
     """
 
     default_observer = "mse"
@@ -145,26 +148,46 @@ class PostQuantizer(_Quantizer):
     def calibrate(self, batches: Iterable[Any]) -> nn.Module:
         """Observe every batch (a tensor, or a tuple of the model's arguments), then freeze."""
         module = self.quantize() if self.module is None else self.module
-        refines = self.config.get("adaptive_rounding") or self.config.get("bias_correction")
-        kept: list[tuple[Any, ...]] = []
+        most = self._refined_samples()
+        kept: list[list[torch.Tensor]] = []
         with torch.no_grad():
             for batch in batches:
                 arguments = _as_arguments(batch)
                 module(*arguments)
-                if refines and len(kept) < _REFINED_SAMPLES:
-                    kept.append(arguments)
+                if len(kept) < most:
+                    kept += self._split(arguments)[: most - len(kept)]
         self.freeze()
-        if refines:
-            self._refine(module, kept)
+        self.refined = []
+        if most:
+            try:
+                self._refine(module, kept)
+            except _core.Error as error:
+                if self._refinement_was_asked_for():
+                    raise
+                warnings.warn(f"biases were not corrected: {error}", stacklevel=2)
         return module
 
-    def _refine(self, module: nn.Module, batches: list[tuple[Any, ...]]) -> None:
-        samples = [sample for batch in batches for sample in self._split(batch)]
+    def _refinement_was_asked_for(self) -> bool:
+        return bool(self.config.get("adaptive_rounding") or self.config.get("bias_correction"))
+
+    def _refined_samples(self) -> int:
+        """How many inputs of the dummy input's size to refine with; 0: not at all."""
+        if self.config.get("adaptive_rounding"):
+            return _ROUNDING_SAMPLES
+        if not self.config.get("bias_correction", True):
+            return 0
+        tensors = leaves(self.dummy_input)
+        in_a_batch = tensors[0].shape[0] if tensors and tensors[0].dim() > 0 else 1
+        return max(1, _BIAS_SAMPLES // max(1, in_a_batch))
+
+    def _refine(self, module: nn.Module, samples: list[list[torch.Tensor]]) -> None:
+        if not samples:
+            raise _core.Error("no batch has the dummy input's size or a multiple of its batch")
         changed, self.refined = _core.refine(
             trace(module, self.dummy_input),
-            samples[:_REFINED_SAMPLES],
+            samples,
             round_weights=bool(self.config.get("adaptive_rounding")),
-            correct_bias=bool(self.config.get("bias_correction")),
+            correct_bias=bool(self.config.get("bias_correction", True)),
         )
         own = dict(module.named_parameters())
         with torch.no_grad():
@@ -172,10 +195,12 @@ class PostQuantizer(_Quantizer):
                 own[name].copy_(torch.tensor(value))
 
     def _split(self, batch: tuple[Any, ...]) -> list[list[torch.Tensor]]:
-        """The batch in parts of the dummy input's batch size, which the trace has."""
+        """The parts of the batch of the dummy input's size, which the trace has; maybe none."""
         tensors, sizes = leaves(batch), [leaf.shape for leaf in leaves(self.dummy_input)]
         if [tensor.shape for tensor in tensors] == sizes:
             return [[tensor.detach().cpu().contiguous() for tensor in tensors]]
+        if len(tensors) != len(sizes) or not all(map(len, [*sizes, *(t.shape for t in tensors)])):
+            return []
         parts = [t.detach().cpu().split(size[0]) for t, size in zip(tensors, sizes, strict=True)]
         return [
             [part.contiguous() for part in sample]

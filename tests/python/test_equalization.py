@@ -127,6 +127,7 @@ def test_int8_with_one_scale_a_weight_comes_nearer(seed, tmp_path):
     found = []
     for equalize in (False, True):
         config = {"per_tensor": True, "cross_layer_equalization": equalize}
+        config["bias_correction"] = False  # makes up for some of the loss
         before = copy.deepcopy(model.state_dict())
         quantizer = PostQuantizer(model, x[:1], tmp_path, config)
         module = quantizer.calibrate(x.split(4))

@@ -265,7 +265,8 @@ def test_refining_a_model_of_few_bits(digits, digit_net, tmp_path):
     x, held_out = digits[0][0], digits[1][0]
     found = {}
     for name in ("nothing", "bias_correction", "adaptive_rounding"):
-        config = {"bits": {"weight": 4}} | ({} if name == "nothing" else {name: True})
+        config = {"bits": {"weight": 4}, "bias_correction": False}
+        config |= {} if name == "nothing" else {name: True}
         quantizer = PostQuantizer(digit_net, x[:1], tmp_path, config)
         module = quantizer.calibrate(x[:64].split(16))
         with torch.no_grad():
@@ -274,13 +275,27 @@ def test_refining_a_model_of_few_bits(digits, digit_net, tmp_path):
             assert len(quantizer.refined) == 4
             assert all(e.rounded_error <= e.nearest_error for e in quantizer.refined)
             file = convert_module(module, x[:1])
-            (output,) = run_tflite(
-                file.to_bytes(), [x[:1].numpy()], input_orders=file.input_orders
-            )
+            (output,) = run_tflite(file.to_bytes(), [x[:1].numpy()], input_orders=file.input_orders)
             with torch.no_grad():
                 assert snr(torch.from_numpy(output), module(x[:1])) > 25
     assert found["bias_correction"] > found["nothing"]
     assert found["adaptive_rounding"] > found["nothing"] + 2
+
+
+def test_biases_are_corrected_by_default(digits, digit_net, tmp_path):
+    x, held_out = digits[0][0], digits[1][0]
+    found = []
+    for config in ({"bias_correction": False}, {}):
+        quantizer = PostQuantizer(digit_net, x[:1], tmp_path, config)
+        module = quantizer.calibrate(x[:64].split(16))
+        assert [layer.bias_corrected for layer in quantizer.refined] == [True] * (4 * len(found))
+        with torch.no_grad():
+            found.append(snr(module(held_out), digit_net(held_out)))
+    assert found[1] > found[0]
+    with pytest.warns(UserWarning, match="biases were not corrected: no batch has the dummy"):
+        PostQuantizer(digit_net, x[:20], tmp_path).calibrate([x[:3]])
+    with pytest.raises(tinyml.Error, match="no batch has the dummy"):
+        PostQuantizer(digit_net, x[:20], tmp_path, {"bias_correction": True}).calibrate([x[:3]])
 
 
 def test_ptq_without_data_is_refused(digits, digit_net, tmp_path):

@@ -1,10 +1,10 @@
 #include "tinyml/refine.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "quantize/refine/layer.h"
 #include "quantize/refine/lockstep.h"
+#include "quantize/refine/mean_error.h"
 #include "quantize/refine/round_weights.h"
 #include "quantize/refine/unfold.h"
 #include "tinyml/evaluate.h"
@@ -144,21 +144,8 @@ class Refiner {
     for (int64_t i = dimension + 1; i < results.exact[0].rank(); ++i) {
       inner *= static_cast<size_t>(results.exact[0].size(i));
     }
-    std::vector<double> shift(channels, 0.0);
-    size_t elements = 0;
-    for (size_t sample = 0; sample < results.exact.size(); ++sample) {
-      const Tensor exact = results.exact[sample].to(ScalarType::kFloat32);
-      const Tensor rounded = results.rounded[sample].to(ScalarType::kFloat32);
-      const std::span<const float> a = exact.data<float>();
-      const std::span<const float> b = rounded.data<float>();
-      for (size_t i = 0; i < a.size(); ++i) shift[i / inner % channels] += static_cast<double>(a[i] - b[i]);
-      elements += a.size();
-    }
+    const std::vector<double> shift = significant_mean_error(results, dimension > 0, channels, inner);
     float* values = data.mutable_data<float>();
-    for (size_t i = 0; i < channels; ++i) {
-      shift[i] *= static_cast<double>(channels) / static_cast<double>(elements);
-      if (!std::isfinite(shift[i])) return false;
-    }
     for (size_t i = 0; i < channels; ++i) values[i] += static_cast<float>(shift[i]);
     for (Tensor& result : results.rounded) {
       result = result.contiguous();
