@@ -5,9 +5,10 @@
 namespace tinyml::tflite {
 namespace {
 
-constexpr int32_t kLarge = 32;    // Sizes that are multiplied by small primes only, so that products stay in range.
-constexpr int kLargeClasses = 4;  // For more of them the small primes do not suffice.
-constexpr int kSmallOffset = 16;  // Where the primes of all other classes start.
+constexpr int32_t kLarge = 32;        // Sizes that are multiplied by small primes only, so that products stay in range.
+constexpr int kLargeClasses = 4;      // For more of them the small primes do not suffice.
+constexpr int kSmallOffset = 16;      // Where the primes of all other classes start.
+constexpr int32_t kWidest = 1 << 17;  // Products of larger ones with a prime would leave the range.
 constexpr int kLargestShift = 6;
 
 int32_t prime(int index) {
@@ -30,7 +31,7 @@ int SizeClasses::root(int c) const {
 
 int32_t SizeClasses::factor(int c) const {
   const SizeClass& at = classes_[static_cast<size_t>(c)];
-  if (at.pinned) return 1;
+  if (at.pinned || at.example > kWidest) return 1;
   if (at.example >= kLarge && at.rank < kLargeClasses) return prime(2 * at.rank + variant_);
   return prime(kSmallOffset + 2 * at.rank + variant_) << (at.example == 1 ? shift_ : 0);
 }
