@@ -45,6 +45,7 @@ missing_packages() {
   has_header CLI/CLI.hpp || echo libcli11-dev
   has_header fmt/core.h || echo libfmt-dev
   has_header yaml-cpp/yaml.h || echo libyaml-cpp-dev
+  has_header zlib.h || echo zlib1g-dev
   has_header gtest/gtest.h || echo libgtest-dev
   has_header benchmark/benchmark.h || echo libbenchmark-dev
   [ -x .venv/bin/python ] || find_python >/dev/null || printf 'python3-venv\npython3-dev\n'

@@ -39,6 +39,7 @@ struct Options {
   std::optional<int64_t> multiple;
   std::optional<uint64_t> seed;
   std::vector<std::string> exclude;
+  size_t limit = 0;
   bool heads = false, skip_proof = false, reconstruct = false, recalibrate = false;
   LatencyOptions latency;
 };
@@ -90,7 +91,7 @@ void run(const Options& options, const Common& common) {
   const bool wants_latency =
       config.target_latency || config.target_seconds || !config.latency_table.empty() || !options.latency.table.empty();
   if (wants_latency) config.latency = latency_of(options.latency, config.latency_table);
-  if (!options.calibration.empty()) data.batches = read_samples(graph, options.calibration, 0);
+  if (!options.calibration.empty()) data.batches = read_samples(graph, options.calibration, options.limit);
   const PruningPlan plan = given ? *given : plan_pruning(graph, dependencies, config, data);
   if (!plan.removed_branches.empty()) {
     progress.done(fmt::format("removed {} residual branches", plan.removed_branches.size()));
@@ -157,6 +158,7 @@ void add_prune(CLI::App& app, const Common& common) {
               "Example inputs for hrank, apoz, --reconstruct and --recalibrate: .npy files, one an input, or one .npz")
           ->allow_extra_args(false)
           ->check(CLI::ExistingFile);
+  command->add_option("--limit", options->limit, "Use so many runs of them at most")->needs(calibration);
   command->add_option("--multiple", options->multiple, "Keep multiples of so many channels")
       ->check(CLI::PositiveNumber);
   command->add_option("--exclude", options->exclude, "Modules whose outputs stay whole")

@@ -10,8 +10,10 @@
 #include "commands.h"
 #include "load.h"
 #include "samples.h"
+#include "search_options.h"
 #include "text.h"
 #include "tinyml/archive.h"
+#include "tinyml/atomic_file.h"
 #include "tinyml/calibration.h"
 #include "tinyml/equalize.h"
 #include "tinyml/layer_config.h"
@@ -32,6 +34,7 @@ writes a model with FakeQuants that can be finetuned or converted:
   tinyml quantize model.pt2 --calibration images.npy --layers layers.yaml -o q.pt2   writes layers.yaml; edit it, run again
   tinyml quantize model.pt2 --calibration a.npy --calibration b.npy -o q.pt2     one file for each input
   tinyml quantize model.pt2 --calibration x.npz -o q.pt2                         numpy.savez("x.npz", image=a, mask=b)
+  tinyml quantize model.pt2 --calibration images.npy --search snr=40 --layers layers.yaml -o q.pt2   mixed precision
   tinyml convert q.pt2 -o model_q.tflite
 
 The first dimension of the array counts the examples: numpy.save("images.npy", images) with 100 images of the model's input
@@ -42,6 +45,7 @@ struct Options {
   std::string input, output, config, layers;
   std::vector<std::string> calibration;
   size_t limit = 0;
+  SearchOptions search;
 };
 
 std::string read_text(const std::string& path) {
@@ -58,6 +62,10 @@ void run(const Options& options, const Common& common) {
   Progress progress(common.quiet);
   Graph graph = load_graph(options.input, progress);
   const bool had_fake_quant = is_quantized(graph);
+  if (had_fake_quant && (!options.search.target.empty() || !options.layers.empty())) {
+    throw Error(fmt::format("'{}' has FakeQuants already: precisions are chosen for float models", options.input),
+                "give the float model, or make it with 'tinyml dequantize'");
+  }
   if (options.calibration.empty()) {
     if (had_fake_quant) {
       throw Error(fmt::format("'{}' has FakeQuants already", options.input),
@@ -75,8 +83,17 @@ void run(const Options& options, const Common& common) {
       graph = equalize_layers(graph, &pairs);
       progress.done(fmt::format("equalized {} pairs of layers", pairs.size()));
     }
+    if (scheme.high_bias_absorption) {
+      size_t absorbed = 0;
+      graph = absorb_high_biases(graph, &absorbed);
+      progress.done(fmt::format("absorbed the biases of {} channels", absorbed));
+    }
     graph = rewrite(fuse(graph), scheme);
-    if (!options.layers.empty() && !scheme.ignore_layerwise_config) {
+    if (!options.search.target.empty()) {
+      const std::string text = run_search(options.search, graph, scheme, samples, progress);
+      if (!options.layers.empty()) write_file(options.layers, text);
+      scheme = apply_layer_config(text, "the search's choice", graph, scheme);
+    } else if (!options.layers.empty() && !scheme.ignore_layerwise_config) {
       scheme = sync_layer_config(options.layers, graph, scheme);
     }
     graph = quantize(graph, scheme, &report);
@@ -116,6 +133,7 @@ void add_quantize(CLI::App& app, const Common& common) {
   command->add_option("--layers", options->layers,
                       "The precision of every layer, a .yaml file: written where there is none, else read; edit it");
   command->add_option("--limit", options->limit, "Use so many runs at most");
+  add_search_options(*command, options->search);
   command->callback([options, &common] { run(*options, common); });
 }
 

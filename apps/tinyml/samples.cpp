@@ -96,6 +96,12 @@ std::vector<std::vector<Tensor>> read_samples(const Graph& graph, const std::vec
     if (runs == 0) {
       throw Error(fmt::format("'{}' has {} examples, but the model runs {} at once", path, array.size(0), batch));
     }
+    const int64_t left = array.size(0) % static_cast<int64_t>(batch);
+    if (left != 0 && limit == 0) {
+      throw Error(fmt::format("'{}' has {} examples, but the model runs {} at once: {} would be left out", path,
+                              array.size(0), batch, left),
+                  fmt::format("give a multiple of {} examples, or --limit {} to leave them out", batch, runs));
+    }
     if (i > 0 && runs != samples.size()) {
       throw Error(fmt::format("'{}' has another number of examples than '{}'", path, arrays[0].source));
     }

@@ -23,4 +23,12 @@ namespace tinyml {
 /// second layers. Throws Error for a graph with FakeQuants.
 Graph equalize_layers(const Graph& graph, std::vector<std::pair<std::string, std::string>>* pairs = nullptr);
 
+/// High bias absorption (Nagel et al. 2019, section 4.1.2), after equalization: where the values of a channel between a
+/// batch norm and a ReLU all lie high above zero (mean less three standard deviations: c > 0), c is taken off the batch
+/// norm's bias and added to the next layers' biases, weighted, so that the range of the activation is not spent on a
+/// constant. What lies more than three deviations below the mean changes. Between such layers nothing but the ReLU may
+/// lie, and the second ones must not pad. `absorbed` gets the number of channels. Throws Error for a graph with
+/// FakeQuants.
+Graph absorb_high_biases(const Graph& graph, size_t* absorbed = nullptr);
+
 }  // namespace tinyml

@@ -53,7 +53,7 @@ struct LayerError {
   double own_snr_db = 0.0;  ///< Against the float layer computed on the file's own inputs: this layer's error alone.
   double unequal = 0.0;     ///< Share of integers other than the FakeQuants give on the file's own inputs.
   double apart = 0.0;       ///< Share of those that differ by more than one.
-  std::vector<ErrorFinding> findings;  ///< The largest first; from 40 dB on only tied scales are named.
+  std::vector<ErrorFinding> findings;  ///< The largest first; from 40 dB on only ties and overflows.
 };
 
 struct OutputSnr {

@@ -12,8 +12,8 @@ namespace tinyml {
 /// memory-mapped; the tensor is a view of it. Throws Error naming the path for anything else.
 Tensor read_npy(const std::filesystem::path& path);
 
-/// Reads the arrays that `numpy.savez` wrote, by name: views of the memory-mapped file. Throws Error naming the path
-/// and the array; for what `numpy.savez_compressed` wrote too.
+/// Reads the arrays that `numpy.savez` or `numpy.savez_compressed` wrote, by name; uncompressed ones are views of the
+/// memory-mapped file. Throws Error naming the path and the array.
 std::map<std::string, Tensor> read_npz(const std::filesystem::path& path);
 
 }  // namespace tinyml

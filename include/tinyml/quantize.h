@@ -80,6 +80,7 @@ struct QuantizationScheme {
   /// Whether more than a tenth of the multiply-accumulates may stay float though the configuration does not ask for it
   /// (`float_residual` asks for attention's products).
   bool allow_float = false;
+  bool high_bias_absorption = false;  ///< absorb_high_biases() is to run after that.
   std::vector<LayerRule> layers;
   /// Exceptions for single operators, by the name of their first result; they have the last word, also over
   /// float_residual. Written by a layer-wise configuration (tinyml/layer_config.h).
@@ -91,10 +92,11 @@ struct QuantizationScheme {
 /// Reads a configuration: YAML, of which JSON is a part. Keys: backend, asymmetric, per_tensor, bits, algorithm (or
 /// observer), momentum, percentile, residual (float or int8), concatenation (tie or
 /// requantize), adaptive_rounding, bias_correction,
-/// cross_layer_equalization, ignore_layerwise_config, quantized_input_stats, quantize_op_action (pattern -> float,
-/// int8, int16 or rewrite), ignore (a list of patterns), layers (pattern -> {ignore, bits, range, asymmetric,
-/// per_tensor, observer, momentum}). `range` is a mapping {activation: [low, high], weight: [low, high] or a list of
-/// these, one for each output channel}. `bits` and `asymmetric` are for both kinds of tensors or a mapping {activation:
+/// cross_layer_equalization, high_bias_absorption, ignore_layerwise_config, quantized_input_stats, quantize_op_action
+/// (pattern -> float, int8, int16 or rewrite), ignore (a list of patterns), layers (pattern -> {ignore, bits, range,
+/// asymmetric, per_tensor, observer, momentum}). `range` is a mapping {activation: [low, high], weight: [low, high] or
+/// a list of these, one for each output channel}. `bits` and `asymmetric` are for both kinds of tensors or a mapping
+/// {activation:
 /// ..., weight: ...}. quantized_input_stats lists for each input null or [mean, std] as TensorFlow Lite defines them:
 /// the real number is (q - mean) / std for q in [0, 255]. `force_overwrite` and `remove_weights_after_load` are for
 /// whoever writes files. Throws Error listing every unknown key (with the nearest known one) and every bad value.

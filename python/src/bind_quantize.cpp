@@ -10,6 +10,7 @@
 #include "arrays.h"
 #include "bindings.h"
 #include "tinyml/calibration.h"
+#include "tinyml/drop_fake_quants.h"
 #include "tinyml/equalize.h"
 #include "tinyml/layer_config.h"
 #include "tinyml/quantize.h"
@@ -109,6 +110,15 @@ void bind_quantize(nb::module_& module) {
       },
       nb::arg("graph"),
       "Cross-layer equalization: (graph, new data by parameter name, module paths of first and second layers).");
+  module.def(
+      "absorb_high_biases",
+      [](const Graph& graph) {
+        size_t absorbed = 0;
+        Graph result = absorb_high_biases(graph, &absorbed);
+        nb::dict changed = changed_bindings(graph, result);
+        return nb::make_tuple(std::move(result), std::move(changed), absorbed);
+      },
+      nb::arg("graph"), "High bias absorption: (graph, new data by parameter name, number of channels).");
   module.def("refine", &refine_graph, nb::arg("graph"), nb::arg("samples"), nb::arg("round_weights"),
              nb::arg("correct_bias"),
              "(new data by parameter name, list of RefinedLayer) of a calibrated graph; a sample is a list of arrays.");
@@ -126,6 +136,13 @@ void bind_quantize(nb::module_& module) {
       nb::arg("observers") = std::vector<std::string>(),
       "The float graph behind a fake-quantized one. momentum: of folded batch norms by their layer's path; observers: "
       "paths of FakeQuants and observers.");
+  nb::class_<FakeQuantNode>(module, "FakeQuantNode", "A FakeQuant of a graph.")
+      .def_ro("name", &FakeQuantNode::name)
+      .def_ro("module_path", &FakeQuantNode::module_path)
+      .def_ro("scale", &FakeQuantNode::scale, "Name of its scale's buffer; empty where the scale is a number.");
+  module.def("list_fake_quants", &list_fake_quants, nb::arg("graph"), "The FakeQuants, in execution order.");
+  module.def("drop_fake_quants", &drop_fake_quants, nb::arg("graph"), nb::arg("names"),
+             "The graph without the FakeQuants of those names or module paths: what is beside them becomes float.");
   module.def("is_quantized", &is_quantized, nb::arg("graph"), "Whether a graph has a FakeQuant.");
   module.def("fuse", &fuse, nb::arg("graph"), "Fold batch norms into the layers before them.");
   module.def("quantize", &quantize_graph, nb::arg("graph"), nb::arg("config") = "", nb::arg("weights_only") = false,

@@ -16,6 +16,7 @@ void bind_prune(nanobind::module_& module);
 void bind_pruners(nanobind::module_& module);
 void bind_codegen(nanobind::module_& module);
 void bind_quantize(nanobind::module_& module);
+void bind_search(nanobind::module_& module);
 void bind_explain(nanobind::module_& module);
 void bind_convert(nanobind::module_& module);
 void bind_tflite(nanobind::module_& module);

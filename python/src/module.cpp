@@ -13,6 +13,7 @@ NB_MODULE(_core, module) {
   bind_pruners(module);
   bind_codegen(module);
   bind_quantize(module);
+  bind_search(module);
   bind_explain(module);
   bind_convert(module);
   bind_tflite(module);

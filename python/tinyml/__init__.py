@@ -29,6 +29,7 @@ _LAZY: dict[str, str] = {
     "NetAdaptPruner": "tinyml.prune",
     "ProgressivePruner": "tinyml.prune",
     "PostQuantizer": "tinyml.quantize",
+    "MixedPrecisionSearch": "tinyml.precision_search",
     "QATQuantizer": "tinyml.quantize",
     "TFLiteConverter": "tinyml.convert",
     "IdentityChannelPruner": "tinyml.prune",

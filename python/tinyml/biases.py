@@ -22,8 +22,7 @@ def round_biases(module: nn.Module, dummy_input: Any = None, graph: Any = None) 
     """
     module.eval()
     if graph is None:
-        arguments = dummy_input if isinstance(dummy_input, tuple | list) else (dummy_input,)
-        graph = trace(module, tuple(arguments))
+        graph = trace(module, dummy_input)
     own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     known = graph.tensors()
     present = {

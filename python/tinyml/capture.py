@@ -6,7 +6,7 @@ import inspect
 import linecache
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from tinyml._core import Diagnostic, Error, Graph
+from tinyml.arguments import as_arguments
 from tinyml.callables import as_module, without_script_operators
 from tinyml.meta_kernels import register as register_meta_kernels
 from tinyml.plain_tuples import plain_tuples
@@ -136,20 +137,6 @@ def _export(
     # A file costs one copy of the weights (the mapping outlives the unlinked file); a BytesIO costs
     # two.
     torch.export.save(without_script_operators(program), path)
-
-
-def as_arguments(
-    example_inputs: Any, kwargs: Mapping[str, Any] | None = None
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Positional and keyword arguments of the call."""
-    keywords = dict(kwargs or {})
-    if example_inputs is None:
-        return (), keywords
-    if isinstance(example_inputs, Mapping):
-        return (), {**example_inputs, **keywords}
-    if isinstance(example_inputs, Sequence) and not isinstance(example_inputs, str):
-        return tuple(example_inputs), keywords
-    return (example_inputs,), keywords
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from torch import nn
 
 from tinyml import _core
 from tinyml._core import Error, Graph
+from tinyml.arguments import as_arguments
 from tinyml.boundary import (
     BoundaryOption,
     Statistics,
@@ -25,7 +26,7 @@ from tinyml.boundary import (
     resolve_types,
 )
 from tinyml.callables import as_module, is_model
-from tinyml.capture import as_arguments, trace
+from tinyml.capture import trace
 from tinyml.nested import leaves, with_leaf
 from tinyml.options import Flags, as_flags, boundary_type, check_unknown, target_of
 from tinyml.precision import resolve_precision, rounds_weights_only

@@ -9,7 +9,8 @@ from typing import Any
 from torch import nn
 
 from tinyml import _core
-from tinyml.capture import as_arguments, trace
+from tinyml.arguments import as_arguments
+from tinyml.capture import trace
 from tinyml.configuration import Config, check_keys, read_config
 from tinyml.generated_module import file_stem, make_module
 from tinyml.nn import fake_quantizers

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from tinyml._core import Error
+from tinyml.arguments import call
 from tinyml.nested import leaves
 
 KINDS = ("logits", "values")
@@ -83,13 +84,13 @@ class Distillation:
     def __call__(self, outputs: Any, inputs: Any, loss: torch.Tensor | float = 0.0) -> torch.Tensor:
         """The task's `loss` and the teacher's, weighted: a scalar.
 
-        All floating-point outputs count alike. inputs: the arguments that gave `outputs`, a tensor
-        or a tuple. Raises tinyml.Error where shapes do not fit, and for features not watched.
+        All floating-point outputs count alike. inputs: the arguments that gave `outputs`, a
+        tensor, tuple or dict. Raises tinyml.Error where shapes do not fit, and for
+        features not watched.
         """
-        arguments = inputs if isinstance(inputs, tuple) else (inputs,)
         theirs: dict[str, torch.Tensor] = {}
         with torch.no_grad(), _recorded(self.teacher, list(self.features.values()), theirs):
-            targets = [t for t in leaves(self.teacher(*arguments)) if t.is_floating_point()]
+            targets = [t for t in leaves(call(self.teacher, inputs)) if t.is_floating_point()]
         own = [t for t in leaves(outputs) if t.is_floating_point()]
         if [o.shape for o in own] != [t.shape for t in targets]:
             raise Error(

@@ -11,7 +11,9 @@ from tinyml import _core
 from tinyml.capture import trace
 
 
-def cross_layer_equalize(model: nn.Module, dummy_input: Any) -> list[tuple[str, str]]:
+def cross_layer_equalize(
+    model: nn.Module, dummy_input: Any, *, absorb_bias: bool = False
+) -> list[tuple[str, str]]:
     """Even out the ranges of channels between layers, in place; the model computes what it did.
 
     Each channel between two layers (through ReLU, leaky ReLU, PReLU, pooling, zero padding,
@@ -20,10 +22,17 @@ def cross_layer_equalize(model: nn.Module, dummy_input: Any) -> list[tuple[str, 
     where one scale serves a whole weight (``per_tensor: true``); with one for each output channel
     it may gain or lose. Call it on the trained float model before quantizing.
 
+    absorb_bias: then also move constants that a channel never falls below (batch norm's mean less
+    three deviations, where positive) from the batch norm's bias into the next layers', where
+    nothing but a ReLU lies between and they do not pad; values further down change.
+
     Returns (first, second) module paths of what was equalized; empty when nothing could be.
     Raises tinyml.Error for a model that cannot be captured or has FakeQuants.
     """
-    _, changed, pairs = _core.equalize_layers(trace(model, dummy_input))
+    graph, changed, pairs = _core.equalize_layers(trace(model, dummy_input))
+    if absorb_bias:
+        _, more, _ = _core.absorb_high_biases(graph)
+        changed.update(more)
     tensors = model.state_dict(keep_vars=True)
     with torch.no_grad():
         for name, value in changed.items():

@@ -11,8 +11,8 @@ import numpy as np
 
 from tinyml import _core
 from tinyml._core import Error, Graph
+from tinyml.arguments import tensors_of
 from tinyml.capture import trace
-from tinyml.nested import leaves
 from tinyml.verification import _make_interpreter
 
 
@@ -28,17 +28,18 @@ def explain(
 
     file: path or contents. model: the quantized module, its Graph, or the path of its .pt2 archive:
     what the file was converted from; the float model is the same without FakeQuants. inputs:
-    examples, each a tensor or a tuple of the model's arguments. kernels: "xnnpack", "builtin" or
-    "reference". html: where to write a page with all layers.
+    examples, each a tensor, or a tuple or dict of the model's arguments. kernels: "xnnpack",
+    "builtin" or "reference". html: where to write a page with all layers.
 
     Each entry of the result's ``layers`` has the signal-to-noise ratio of the file's tensor against
     the float model (``snr_db``), the same of this layer alone (``own_snr_db``), and ``findings``:
     causes with remedies. Print the result for a table.
     """
-    samples = [[_to_numpy(value) for value in leaves(example)] for example in inputs]
-    if not samples:
+    examples = list(inputs)
+    if not examples:
         raise Error("there is no sample to run; give representative inputs")
-    graph = _graph_of(model, next(iter(inputs)) if not isinstance(model, Graph) else None)
+    samples = [[_to_numpy(value) for value in tensors_of(item, examples[0])] for item in examples]
+    graph = _graph_of(model, examples[0])
     contents = file if isinstance(file, bytes) else Path(file).read_bytes()
 
     def run(probed: bytes, given: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -63,7 +64,7 @@ def _graph_of(model: Any, example: Any) -> Graph:
     if isinstance(model, str | os.PathLike):
         return Graph.load(os.fspath(model))
     model.eval()
-    return trace(model, tuple(example) if isinstance(example, tuple | list) else (example,))
+    return trace(model, example)
 
 
 def _to_numpy(value: Any) -> np.ndarray[Any, Any]:

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from tinyml import _core
+from tinyml.arguments import call, samples_of
 from tinyml.biases import round_biases
 from tinyml.capture import trace
 from tinyml.configuration import Config, read_config
@@ -42,7 +43,7 @@ class _Quantizer:
         config: Config = None,
     ) -> None:
         self.model = model
-        self.dummy_input = _as_arguments(dummy_input)
+        self.dummy_input = dummy_input
         self.work_dir = Path(work_dir)
         self.config = read_config(config)
         self.config = with_layer_function(
@@ -55,23 +56,32 @@ class _Quantizer:
         self.force_overwrite = bool(self.config.pop("force_overwrite", True))
         name = type(model).__name__
         self.class_name = f"Quantized{name}"
-        stem = file_stem(model)
-        self.py_path = self.work_dir / f"{stem}_q.py"
-        self.weights_path = self.work_dir / f"{stem}_q.pth"
+        self.stem = file_stem(model)
+        self.py_path = self.work_dir / f"{self.stem}_q.py"
+        self.weights_path = self.work_dir / f"{self.stem}_q.pth"
         kind = "dynamic_layers" if self.weights_only else "layers"
-        self.layers_path = self.work_dir / f"{stem}_{kind}.yaml"
+        self.layers_path = self.work_dir / f"{self.stem}_{kind}.yaml"
         """The precision of every layer: written by the first run, edited by hand, then read."""
         self.report: _core.QuantizationReport | None = None
         """What was quantized and what was not, and why; set by quantize()."""
         self.equalized: list[tuple[str, str]] = []
         """The pairs of layers that ``cross_layer_equalization`` changed; set by quantize()."""
+        self.absorbed = 0
+        """The number of channels that ``high_bias_absorption`` changed; set by quantize()."""
         self._graph: _core.Graph | None = None
+
+    def float_graph(self) -> _core.Graph:
+        """The captured model, equalized if the configuration says so."""
+        graph = trace(self.model, self.dummy_input)
+        if self.config.get("cross_layer_equalization"):
+            graph, _, self.equalized = _core.equalize_layers(graph)
+        if self.config.get("high_bias_absorption"):
+            graph, _, self.absorbed = _core.absorb_high_biases(graph)
+        return graph
 
     def _make_module(self) -> nn.Module:
         """The quantized model from its code, with weights, in eval mode."""
-        original = trace(self.model, self.dummy_input)
-        if self.config.get("cross_layer_equalization"):
-            original, _, self.equalized = _core.equalize_layers(original)
+        original = self.float_graph()
         self.work_dir.mkdir(parents=True, exist_ok=True)
         graph, self.report = _core.quantize(
             original, json.dumps(self.config), self.weights_only, os.fspath(self.layers_path)
@@ -104,7 +114,7 @@ class QATQuantizer(_Quantizer):
         """The trainable module, in training mode; its ranges start from the dummy input."""
         module = self._make_module()
         with torch.no_grad(), calibrating(module):
-            module(*self.dummy_input)
+            call(module, self.dummy_input)
         for _, quantizer in fake_quantizers(module):
             if isinstance(quantizer, FakeQuantize):
                 quantizer.reset_statistics()  # the first batch counts, not the dummy
@@ -146,16 +156,17 @@ class PostQuantizer(_Quantizer):
         return self.module
 
     def calibrate(self, batches: Iterable[Any]) -> nn.Module:
-        """Observe every batch (a tensor, or a tuple of the model's arguments), then freeze."""
+        """Observe every batch (a tensor, or a tuple or dict of the model's arguments), then
+        freeze."""
         module = self.quantize() if self.module is None else self.module
         most = self._refined_samples()
         kept: list[list[torch.Tensor]] = []
         with torch.no_grad():
             for batch in batches:
-                arguments = _as_arguments(batch)
-                module(*arguments)
+                call(module, batch)
                 if len(kept) < most:
-                    kept += self._split(arguments)[: most - len(kept)]
+                    parts = samples_of(batch, self.dummy_input, strict=False)
+                    kept += parts[: most - len(kept)]
         self.freeze()
         self.refined = []
         if most:
@@ -193,20 +204,6 @@ class PostQuantizer(_Quantizer):
         with torch.no_grad():
             for name, value in changed.items():
                 own[name].copy_(torch.tensor(value))
-
-    def _split(self, batch: tuple[Any, ...]) -> list[list[torch.Tensor]]:
-        """The parts of the batch of the dummy input's size, which the trace has; maybe none."""
-        tensors, sizes = leaves(batch), [leaf.shape for leaf in leaves(self.dummy_input)]
-        if [tensor.shape for tensor in tensors] == sizes:
-            return [[tensor.detach().cpu().contiguous() for tensor in tensors]]
-        if len(tensors) != len(sizes) or not all(map(len, [*sizes, *(t.shape for t in tensors)])):
-            return []
-        parts = [t.detach().cpu().split(size[0]) for t, size in zip(tensors, sizes, strict=True)]
-        return [
-            [part.contiguous() for part in sample]
-            for sample in zip(*parts, strict=True)
-            if [part.shape for part in sample] == sizes
-        ]
 
     def freeze(self) -> nn.Module:
         """Compute the scales from what was observed and round the biases to the integers that
@@ -263,7 +260,3 @@ def _check_observed(module: nn.Module, remedy: str) -> None:
     ]
     if unseen:
         raise _core.Error(f"No calibration data reached {', '.join(unseen)}. {remedy}")
-
-
-def _as_arguments(inputs: Any) -> tuple[Any, ...]:
-    return tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,)

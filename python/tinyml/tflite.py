@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +102,7 @@ def _order(tensor: Any, value: np.ndarray[Any, Any]) -> list[int]:
 def _run_model(model: Any, inputs: Any) -> tuple[list[Any], list[Any]]:
     import torch
 
+    from tinyml.arguments import as_arguments
     from tinyml.callables import as_module, is_model
 
     if isinstance(model, Graph):
@@ -120,14 +121,14 @@ def _run_model(model: Any, inputs: Any) -> tuple[list[Any], list[Any]]:
         module, modes = program.module(), []
         if inputs is None:
             inputs = _random_inputs(program)
-    arguments: Sequence[Any] = inputs if isinstance(inputs, tuple | list) else (inputs,)
+    args, kwargs = as_arguments(inputs)
     try:
         with torch.no_grad():
-            outputs = module(*arguments)
+            outputs = module(*args, **kwargs)
     finally:
         for part, training in modes:
             part.training = training
-    return _arrays(outputs), _arrays(arguments)
+    return _arrays(outputs), _arrays((args, kwargs))
 
 
 def _random_inputs(program: torch.export.ExportedProgram) -> tuple[torch.Tensor, ...]:

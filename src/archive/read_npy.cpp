@@ -125,7 +125,7 @@ std::map<std::string, Tensor> read_npz(const std::filesystem::path& path) {
     }
   } catch (const Error& error) {
     throw Error(fmt::format("cannot read '{}' as an .npz file: {}", path.string(), error.diagnostics().front().what),
-                "write it with numpy.savez(path, name=array, ...), uncompressed and in C order");
+                "write it with numpy.savez(path, name=array, ...), in C order");
   }
   if (arrays.empty()) throw Error(fmt::format("'{}' holds no array", path.string()));
   return arrays;

@@ -7,10 +7,13 @@
 #include <utility>
 
 #include "archive/crc32.h"
+#include "archive/inflate.h"
 #include "archive/zip_format.h"
 
 namespace tinyml {
 namespace {
+
+constexpr uint16_t kStored = 0, kDeflated = 8;
 
 constexpr const char* kRemedy =
     "the file is damaged or not a PT2 archive; save it again with torch.export.save(torch.export.export(...), path)";
@@ -144,10 +147,11 @@ uint64_t ZipReader::read_entry(uint64_t position, uint64_t directory, uint64_t d
   entry.crc = header.at<uint32_t>(16);
   entry.size = header.at<uint32_t>(20);
   entry.header = header.at<uint32_t>(42);
-  entry.compressed = header.at<uint16_t>(10) != 0;
-  uint64_t content = header.at<uint32_t>(24);
-  apply_zip64(header, zip::kCentralHeaderSize + name_size, extra_size, name, content, entry.size, entry.header);
-  if (!entry.compressed && content != entry.size) fail(fmt::format("entry '{}' has two different sizes", name));
+  entry.method = header.at<uint16_t>(10);
+  entry.content = header.at<uint32_t>(24);
+  apply_zip64(header, zip::kCentralHeaderSize + name_size, extra_size, name, entry.content, entry.size, entry.header);
+  if (entry.method == kStored && entry.content != entry.size)
+    fail(fmt::format("entry '{}' has two different sizes", name));
   if (entry.header >= directory) fail(fmt::format("entry '{}' lies outside the file", name));
 
   const std::string what = fmt::format("header of entry '{}'", name);
@@ -196,15 +200,23 @@ std::vector<std::string> ZipReader::names() const {
 const ZipReader::Entry& ZipReader::entry(std::string_view name) const {
   const auto found = entries_.find(name);
   if (found == entries_.end()) fail(fmt::format("the archive has no entry '{}{}'", root_, name));
-  if (found->second.compressed) {
-    fail(fmt::format("entry '{}{}' is compressed; only stored entries are read", root_, name));
+  const uint16_t method = found->second.method;
+  if (method != kStored && (layout_ != ZipLayout::kFlat || method != kDeflated)) {
+    fail(layout_ == ZipLayout::kFlat
+             ? fmt::format("entry '{}' is compressed by method {}; only DEFLATE is read", name, method)
+             : fmt::format("entry '{}{}' is compressed; only stored entries are read", root_, name));
   }
   return found->second;
 }
 
 Storage ZipReader::bytes(std::string_view name) const {
   const Entry& found = entry(name);
-  return Storage::view(file_.owner(), file_.data() + found.data, found.size);
+  if (found.method == kStored) return Storage::view(file_.owner(), file_.data() + found.data, found.size);
+  std::optional<Storage> content = inflate_bytes({file_.data() + found.data, found.size}, found.content);
+  if (!content || crc32({content->data(), content->size()}) != found.crc) {
+    fail(fmt::format("entry '{}{}' is damaged", root_, name));
+  }
+  return std::move(*content);
 }
 
 std::string_view ZipReader::text(std::string_view name) const {

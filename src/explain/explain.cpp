@@ -100,7 +100,9 @@ Explanation explain(const tflite::Model& file, const Graph& graph, const std::ve
     layer.findings = explaining::name_causes(graph, probe, sums, measured, layer.kernel);
     if (probe.tensor != tflite::kNoTensor && layer.own_snr_db >= kFine) {
       // A small part of a concatenation does not show in the whole.
-      std::erase_if(layer.findings, [](const ErrorFinding& f) { return f.cause != ErrorCause::kTiedScales; });
+      std::erase_if(layer.findings, [](const ErrorFinding& f) {
+        return f.cause != ErrorCause::kTiedScales && f.cause != ErrorCause::kBiasOverflow;  // which cost time as well
+      });
     }
     result.layers.push_back(std::move(layer));
   }

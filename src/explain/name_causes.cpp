@@ -25,8 +25,11 @@ std::string layer_of(const Graph& graph, const Probe& probe) {
 }
 
 std::string wider(const std::string& layer) {
-  return fmt::format("layers: {{\"{}\": {{bits: {{activation: 16}}}}}}, or leave it float: ignore: [\"{}\"]", layer,
-                     layer);
+  return fmt::format(
+      "16 bits for this layer and those that read it: layers: {{\"{}\": {{bits: {{activation: 16}}}}, ...}}, or leave "
+      "them "
+      "float: ignore: [\"{}\", ...]",
+      layer, layer);
 }
 
 const Node* layer_behind(const Graph& graph, ValueId value) {
@@ -49,12 +52,32 @@ const Node* fake_quantize_of(const Graph& graph, const Argument& argument) {
   return node.op.starts_with("aten.fake_quantize_per_") ? &node : nullptr;
 }
 
+// What a value is that no input reaches, such as the bias of a layer with a batch norm folded in.
+std::optional<Tensor> constant_tensor(const Graph& graph, ValueId value) {
+  if (const Binding* binding = graph.binding_of(value)) return binding->data;
+  const NodeId producer = graph.value(value).producer;
+  if (producer == kNoNode || !is_evaluable(graph.node(producer).op)) return std::nullopt;
+  const Node& node = graph.node(producer);
+  std::vector<ValueId> operands;
+  for (const NamedArgument& arg : node.args) {
+    arg.value.for_each_value([&](ValueId operand) {
+      if (std::find(operands.begin(), operands.end(), operand) == operands.end()) operands.push_back(operand);
+    });
+  }
+  std::vector<Tensor> tensors;
+  for (const ValueId operand : operands) {
+    std::optional<Tensor> tensor = constant_tensor(graph, operand);
+    if (!tensor) return std::nullopt;
+    tensors.push_back(std::move(*tensor));
+  }
+  const auto index = std::find(node.outputs.begin(), node.outputs.end(), value) - node.outputs.begin();
+  return evaluate_node(graph, producer, tensors).at(static_cast<size_t>(index));
+}
+
 std::optional<std::vector<double>> constant_numbers(const Graph& graph, const Argument& argument) {
   if (argument.is_number()) return std::vector<double>{argument.as_double()};
-  if (!argument.is_value()) return std::nullopt;
-  const Binding* binding = graph.binding_of(argument.as_value());
-  if (binding == nullptr) return std::nullopt;
-  return binding->data.to_doubles();
+  const auto tensor = argument.is_value() ? constant_tensor(graph, argument.as_value()) : std::nullopt;
+  return tensor ? std::optional(tensor->to_doubles()) : std::nullopt;
 }
 
 // The largest bias in steps of input scale times weight scale; 0 where it cannot be told.

@@ -7,7 +7,7 @@
 #include <sstream>
 #include <variant>
 
-#include "prune/parse_seconds.h"
+#include "graph/parse_seconds.h"
 #include "prune/suggest_remedy.h"
 #include "tinyml/pruners.h"
 
@@ -147,7 +147,7 @@ class ConfigReader {
         continue;
       }
       if (key == "latency" && entry.second.IsScalar()) {
-        config_.target_seconds = prune::parse_seconds(entry.second.as<std::string>());
+        config_.target_seconds = parse_seconds(entry.second.as<std::string>());
         if (config_.target_seconds) continue;
       }
       double ratio = 0.0;

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "quantize/observer_settings.h"
+#include "quantize/range_cache.h"
 #include "tinyml/calibration.h"
 #include "tinyml/evaluate.h"
 #include "tinyml/round_biases.h"
@@ -26,6 +27,7 @@ struct Observation {
   float low = std::numeric_limits<float>::infinity();
   float high = -std::numeric_limits<float>::infinity();
   std::vector<float> histogram = {};
+  std::vector<ValueId> sources = {};  ///< What passes through it, unrounded.
 
   bool seen() const { return low <= high; }
 
@@ -71,6 +73,12 @@ struct Observation {
   }
 };
 
+std::string key_of(const Observation& observation) {
+  const TensorScheme& scheme = observation.scheme;
+  return fmt::format("{} {} {} {} {} {} {}", scheme.quant_min, scheme.quant_max, scheme.symmetric,
+                     name_of(scheme.observer), scheme.momentum, scheme.percentile, observation.mask_margin);
+}
+
 std::vector<Observation> find_observations(const Graph& graph) {
   std::vector<Observation> found;
   for (const NodeId id : graph.nodes()) {
@@ -109,6 +117,11 @@ bool is_quantized(const Graph& graph) {
 
 Graph calibrate(const Graph& graph, const std::vector<std::vector<Tensor>>& samples,
                 const std::function<void(size_t)>& on_sample) {
+  return quantization::RangeCache().calibrate(graph, samples, on_sample);
+}
+
+Graph quantization::RangeCache::calibrate(const Graph& graph, const std::vector<std::vector<Tensor>>& samples,
+                                          const std::function<void(size_t)>& on_sample) {
   if (samples.empty()) throw Error("there is no sample to calibrate with", "give representative inputs");
   std::vector<Observation> observations = find_observations(graph);
   if (observations.empty()) throw Error("the model has no FakeQuant to calibrate", "quantize it first");
@@ -116,17 +129,26 @@ Graph calibrate(const Graph& graph, const std::vector<std::vector<Tensor>>& samp
   const Graph plain = without_activation_rounding(graph);
   // FakeQuants with one scale, of a module that is called several times, observe together.
   std::map<ValueId, Observation*> by_scale;
-  std::multimap<ValueId, Observation*> by_value;
+  std::map<ValueId, std::string> keys;
   for (Observation& observation : observations) {
     Observation* whole = by_scale.try_emplace(observation.scale, &observation).first->second;
-    by_value.emplace(plain.node(observation.node).arg("self").as_value(), whole);
+    whole->sources.push_back(plain.node(observation.node).arg("self").as_value());
+  }
+  std::multimap<ValueId, Observation*> by_value;
+  for (const auto& [scale, whole] : by_scale) {
+    std::string key = key_of(*whole);
+    for (const ValueId value : whole->sources) key += " " + graph.value(value).name;
+    if (!known_.contains(key)) {
+      for (const ValueId value : whole->sources) by_value.emplace(value, whole);
+    }
+    keys.emplace(scale, std::move(key));
   }
   EvaluateOptions options;
   options.on_value = [&](ValueId id, const Tensor& value) {
     const auto [begin, end] = by_value.equal_range(id);
     for (auto entry = begin; entry != end; ++entry) entry->second->observe(value);
   };
-  for (size_t i = 0; i < samples.size(); ++i) {
+  for (size_t i = 0; i < samples.size() && !by_value.empty(); ++i) {
     evaluate(plain, samples[i], options);
     if (on_sample) on_sample(i);
   }
@@ -136,12 +158,14 @@ Graph calibrate(const Graph& graph, const std::vector<std::vector<Tensor>>& samp
   for (const auto& [scale, whole] : by_scale) {
     const Observation& observation = *whole;
     const Node& node = graph.node(observation.node);
-    if (!observation.seen()) {
+    const std::string& key = keys.at(scale);
+    if (!known_.contains(key) && !observation.seen()) {
       unseen.push_back({fmt::format("no finite value reached '{}'", graph.value(node.output()).name),
                         node.module_path(), node.source(), "calibrate with representative inputs"});
       continue;
     }
-    const ScaleZeroPoint chosen = observation.result();
+    if (!known_.contains(key)) known_.emplace(key, observation.result());
+    const ScaleZeroPoint& chosen = known_.at(key);
     result.set_binding_data(observation.scale, Tensor::from<float>({chosen.scale}, {1}));
     result.set_binding_data(observation.zero_point, Tensor::from<int32_t>({chosen.zero_point}, {1}));
   }

@@ -65,6 +65,8 @@ class SchemeReader {
                scheme.cross_layer_equalization = read_bool(node, "cross_layer_equalization");
              }},
             {"allow_float", [&](const YAML::Node& node) { scheme.allow_float = read_bool(node, "allow_float"); }},
+            {"high_bias_absorption",
+             [&](const YAML::Node& node) { scheme.high_bias_absorption = read_bool(node, "high_bias_absorption"); }},
             {"force_overwrite", [&](const YAML::Node& node) { read_bool(node, "force_overwrite"); }},
             {"ignore_layerwise_config",
              [&](const YAML::Node& node) {

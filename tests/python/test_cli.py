@@ -274,12 +274,20 @@ def test_calibration_from_an_npz(tmp_path: Path) -> None:
     np.savez(data, left.numpy(), right.numpy())  # without names: in order
     succeed("quantize", path, "--calibration", data, "-o", output)
     assert torch.equal(torch.export.load(output).module()(left[:1], right[:1]), by_name)
-    for arrays, save, message in (
-        ({"left": left, "rigth": right}, np.savez, "is 'right' meant"),
-        ({"left": left}, np.savez, "no array 'right'"),
-        ({"left": left, "right": right}, np.savez_compressed, "numpy.savez("),
+    np.savez_compressed(data, left=left.numpy(), right=right.numpy())
+    succeed("quantize", path, "--calibration", data, "-o", output)
+    assert torch.equal(torch.export.load(output).module()(left[:1], right[:1]), by_name)
+    damaged = bytearray(data.read_bytes())
+    damaged[100] ^= 255  # in the first array's data
+    data.write_bytes(damaged)
+    result = tinyml("quantize", path, "--calibration", data, "-o", output)
+    assert result.returncode == BAD_INPUT
+    assert "damaged" in result.stderr
+    for arrays, message in (
+        ({"left": left, "rigth": right}, "is 'right' meant"),
+        ({"left": left}, "no array 'right'"),
     ):
-        save(data, **{name: array.numpy() for name, array in arrays.items()})
+        np.savez(data, **{name: array.numpy() for name, array in arrays.items()})
         result = tinyml("quantize", path, "--calibration", data, "-o", output)
         assert result.returncode == BAD_INPUT
         assert message in result.stderr

@@ -2,12 +2,15 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import tinyml
+from test_cli import export, succeed
 from tinyml import PostQuantizer
+from tinyml.prune import recalibrate_batch_norm
 
 
 class Depthwise(nn.Module):
@@ -137,3 +140,80 @@ def test_int8_with_one_scale_a_weight_comes_nearer(seed, tmp_path):
         with torch.no_grad():
             found.append(snr(module(held_out), model(held_out)))
     assert found[1] > found[0] + 2
+
+
+def test_command_line(tmp_path):
+    torch.manual_seed(2)
+    model = spread(Depthwise(), 2)
+    x, held_out = torch.randn(16, 3, 17, 17), torch.randn(8, 3, 17, 17)
+    export(model, x[:8], tmp_path / "m.pt2")
+    np.save(tmp_path / "x.npy", x.numpy())
+    found = []
+    for equalize in ("false", "true"):
+        config, output = tmp_path / "q.yaml", tmp_path / f"{equalize}.pt2"
+        config.write_text(
+            f"per_tensor: true\nalgorithm: mse\ncross_layer_equalization: {equalize}\n"
+        )
+        result = succeed(
+            "quantize", tmp_path / "m.pt2", "--calibration", tmp_path / "x.npy", "-c", config,
+            "-o", output,
+        )  # fmt: skip
+        assert ("equalized 3 pairs" in result.stderr) == (equalize == "true")
+        module = torch.export.load(output).module()
+        with torch.no_grad():
+            found.append(snr(module(held_out), model(held_out)))
+    assert found[1] > found[0] + 2
+
+
+def test_statistics_measured_anew_before_quantizing(tmp_path):
+    """Weights changed after training (averaged, say): the statistics fit them no more."""
+    torch.manual_seed(0)
+    model, batches = spread(Depthwise(), 5), [torch.randn(16, 3, 17, 17) for _ in range(6)]
+    held_out = torch.randn(64, 3, 17, 17)
+    with torch.no_grad():
+        expected = copy.deepcopy(model).train()(held_out)  # statistics of the data itself
+    found = []
+    for anew in (False, True):
+        if anew:
+            assert recalibrate_batch_norm(model, batches) == 2
+        module = PostQuantizer(model, held_out[:1], tmp_path).calibrate(batches)
+        with torch.no_grad():
+            found.append(snr(module(held_out), expected))
+    assert found[1] > max(found[0] + 10, 15)
+
+
+class High(nn.Module):
+    """Channels far above zero in front of layers without padding, one of them with a batch norm."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8))
+        self.second = nn.Sequential(nn.Conv2d(8, 8, 3, bias=False, groups=2), nn.BatchNorm2d(8))
+        self.padded = nn.Conv2d(8, 8, 3, padding=1)
+        self.last = nn.Linear(8, 4)
+
+    def forward(self, x):
+        x = torch.relu(self.second(torch.relu(self.first(x))))
+        return self.last(torch.relu(self.padded(x)).mean((2, 3)))
+
+
+def test_high_biases_are_absorbed(tmp_path):
+    torch.manual_seed(0)
+    model, x = High(), torch.randn(64, 3, 9, 9)
+    recalibrate_batch_norm(model, [x])
+    with torch.no_grad():
+        model.first[1].bias[:4] = 20.0
+        model.second[1].bias[:4] = 20.0  # read by a layer that pads: stays
+    recalibrate_batch_norm(model.eval(), [x])
+    config = {"high_bias_absorption": True, "algorithm": "min_max"}
+    quantizer = PostQuantizer(model, x[:1], tmp_path, config)
+    absorbed = quantizer.calibrate([x])
+    assert quantizer.absorbed == 4
+    plain = PostQuantizer(model, x[:1], tmp_path, {"algorithm": "min_max"}).calibrate([x])
+    with torch.no_grad():
+        expected = model(x)
+        assert snr(absorbed(x), expected) > snr(plain(x), expected)
+        before = copy.deepcopy(model.state_dict())
+        tinyml.cross_layer_equalize(model, x[:1], absorb_bias=True)
+        assert snr(model(x), expected) > 40  # what lies below three deviations changes
+        assert not torch.equal(before["second.1.bias"], model.second[1].bias)

@@ -131,6 +131,44 @@ def test_one_scale_for_uneven_weights_is_named(tmp_path):
     assert "per_tensor: false" in layer.findings[0].remedy
 
 
+class Faint(nn.Module):
+    """One channel whose weights are tiny beside its bias, with a batch norm or without."""
+
+    def __init__(self, norm):
+        super().__init__()
+        self.layer = nn.Conv2d(3, 4, 1)
+        self.norm = nn.BatchNorm2d(4) if norm else nn.Identity()
+        with torch.no_grad():
+            self.layer.weight[1] = 1e-9
+            if norm:
+                self.norm.bias[1] = 2.0
+
+    def forward(self, x):
+        return torch.relu(self.norm(self.layer(x)))
+
+
+@pytest.mark.parametrize("norm", [False, True])
+def test_a_bias_that_does_not_fit_is_named(norm, tmp_path):
+    torch.manual_seed(0)
+    model, batches = quantize(Faint(norm).eval(), tmp_path)
+    found = explain(model, batches)
+    assert causes(found, "relu")[0] == "bias overflow"
+    assert not causes(found, "x")
+    [layer] = [layer for layer in found.layers if layer.name.endswith("relu")]
+    assert "per_tensor" in layer.findings[0].remedy
+
+
+def test_a_fake_quant_without_a_tensor_is_named(tmp_path):
+    """The file was made without one that the model has."""
+    model, batches = make(tmp_path)
+    model.fq_relu_1.set_quantizing(False)
+    content = convert_module(model, batches[0]).to_bytes()
+    model.fq_relu_1.set_quantizing(True)
+    found = tinyml.explain(content, model, batches)
+    assert causes(found, "relu_1") == ["no integer form"]
+    assert "no integer form" not in causes(found, "relu")
+
+
 def test_what_cannot_be_explained_is_refused(tmp_path):
     model, batches = make(tmp_path)
     content = convert_module(model, batches[0]).to_bytes()

@@ -157,6 +157,36 @@ def test_exactly_what_was_flipped_becomes_float(name, tmp_path):
     assert ("layer", True) in seen
 
 
+def kinds_of_graph(graph, path):
+    """expected_kinds of a graph: of the program that it is written as."""
+    graph.save(path)
+    return expected_kinds(torch.export.load(path))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_same_of_fake_quants_flipped_in_the_graph(name, tmp_path):
+    torch.manual_seed(0)
+    build, make_input = NETWORKS[name]
+    model, x = build().eval(), make_input()
+    quantized = tinyml.trace(QATQuantizer(model, x, tmp_path).quantize().eval(), (x,))
+    followed = set()  # a Requantize has the scale of another FakeQuant
+    sites = _core.list_fake_quants(quantized)
+    for first in sites:
+        followed |= {first.scale} if sum(site.scale == first.scale for site in sites) > 1 else set()
+    names = [site.name for site in sites if not site.scale or site.scale not in followed]
+    seen = set()
+    for seed in range(4):
+        generator = random.Random(seed)
+        flipped = [name for name in names if generator.random() < (0.25 if seed else 0)]
+        graph = _core.drop_fake_quants(quantized, flipped)
+        expected = kinds_of_graph(graph, tmp_path / "m.pt2")
+        result = _core.convert(graph, forms=["-tables", "-linear"])
+        assert file_kinds(result.to_bytes()) == expected, flipped
+        seen |= set(expected)
+    assert ("layer", False) in seen
+    assert ("layer", True) in seen
+
+
 def test_switching_off_is_the_same_as_removing(tmp_path):
     torch.manual_seed(0)
     model, x = Branches().eval(), torch.randn(1, 3, 8, 8)

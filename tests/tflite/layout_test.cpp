@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "tflite/builder.h"
-#include "tflite/layout/min_cut.h"
 #include "tflite/layout/operator_layout.h"
 #include "tflite/layout/prepare_layout.h"
 #include "tflite/layout/reshape_order.h"
@@ -16,19 +15,6 @@ namespace {
 
 using testing::Builder;
 using testing::count;
-
-TEST(MinCut, FindsTheCheapestCut) {
-  MinCut cut;
-  const int a = cut.add_node();
-  const int b = cut.add_node();
-  cut.add_edge(cut.source(), a, 3);
-  cut.add_edge(cut.source(), b, 5);
-  cut.add_edge(a, cut.sink(), 4);
-  cut.add_edge(b, cut.sink(), 1);
-  cut.add_edge(b, a, 2);
-  EXPECT_EQ(cut.solve(), 5);
-  EXPECT_FALSE(cut.on_sink_side(b));
-}
 
 TEST(Order, PermutesBytesLikeTranspose) {
   const std::vector<int16_t> values = {0, 1, 2, 3, 4, 5};  // 1x2x3

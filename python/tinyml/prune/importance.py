@@ -9,7 +9,7 @@ import torch
 
 from tinyml import _core
 from tinyml._core import Error
-from tinyml.nested import leaves
+from tinyml.arguments import tensors_of
 from tinyml.prune.live import LiveModel
 from tinyml.prune.surgery import attribute_of
 
@@ -29,7 +29,9 @@ def gather(live: LiveModel, metric: str | Metric, batches: Iterable[Any] | None)
                 f"the metric '{metric}' measures activations: give prune(batches=...) some batches "
                 "of training data"
             )
-        return {"batches": [[t.detach().cpu() for t in leaves(batch)] for batch in batches]}
+        example = live.dummy_input
+        data = [[t.detach().cpu() for t in tensors_of(batch, example)] for batch in batches]
+        return {"batches": data}
     return {}
 
 

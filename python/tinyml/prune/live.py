@@ -17,6 +17,7 @@ from torch import nn
 
 from tinyml import _core
 from tinyml._core import Error, Graph, PruningPlan
+from tinyml.arguments import call, tensors_of
 from tinyml.capture import capture_modes, trace
 from tinyml.nested import leaves
 from tinyml.prune.adopt import adopt
@@ -38,7 +39,7 @@ class LiveModel:
     def __init__(self, module: nn.Module, dummy_input: Any, whole_heads: bool = False) -> None:
         self.module = module
         self.whole_heads = whole_heads
-        self.dummy_input = dummy_input if isinstance(dummy_input, tuple) else (dummy_input,)
+        self.dummy_input = dummy_input
         self._inference: Graph | None
         self._trace()
         self._is_generated = False
@@ -215,13 +216,13 @@ class LiveModel:
             return f"'{missing[0]}' is captured as a constant and no attribute of the model"
         try:
             with capture_modes(self.module), torch.no_grad():
-                outputs = leaves(self.module(*self.dummy_input))
+                outputs = leaves(call(self.module, self.dummy_input))
             if self._trains_more:
                 with capture_modes(self.module, training_code=True), torch.no_grad():
-                    self.module(*self.dummy_input)
+                    call(self.module, self.dummy_input)
         except Exception as error:  # The user's code may raise anything.
             return f"{_user_line(error)}{type(error).__name__}: {error}"
-        inputs = [value.detach().cpu() for value in leaves(self.dummy_input)]
+        inputs = [value.detach().cpu() for value in tensors_of(self.dummy_input, self.dummy_input)]
         expected = [value for value in pruned.evaluate(*inputs) if value is not None]
         if len(outputs) != len(expected):
             return "it returns another number of outputs"

@@ -16,9 +16,9 @@ from torch import nn
 
 from tinyml import _core
 from tinyml._core import Error, Graph, LatencyTable, ModelCost, PruningPlan
+from tinyml.arguments import tensors_of
 from tinyml.capture import capture_modes
 from tinyml.latency import Latency, measure_latency
-from tinyml.nested import leaves
 from tinyml.prune.importance import Metric, gather
 from tinyml.prune.in_place import leave_whole, parameters_in_the_way, warn_left_whole
 from tinyml.prune.live import LiveModel
@@ -71,7 +71,7 @@ class ChannelPruner:
     """What all pruners share: the model, its graph, the configuration, cuts and their cost.
 
     model: the module to prune, changed in place by `prune()`.
-    dummy_input: a tensor or a tuple of the model's arguments.
+    dummy_input: a tensor, a tuple or list of the model's arguments, or a dict of keyword ones.
     config: a dict, or the path of a YAML or JSON file; docs/pruning.md lists the keys. In a dict
         `metrics` may be a function of a weight's name and the weight (channels first) that returns
         one number a channel; larger is more important.
@@ -227,14 +227,15 @@ class ChannelPruner:
         By least squares, layer by layer, without labels or training; call it right after `prune()`.
         Convolutions without groups and linear layers, with their biases, are changed.
 
-        batches: example inputs of the shapes of `dummy_input`, a tensor or a tuple each.
+        batches: example inputs of the shapes of `dummy_input`, a tensor, tuple or dict each.
         ridge: pull towards the present weights.
         positions: of a layer's outputs to use at most; 0: enough for its number of weights.
         """
         if self._before is None or self.plan is None:
             raise Error("there is nothing to reconstruct: call prune() first")
         self._live.refresh()
-        data = [[t.detach().cpu() for t in leaves(batch)] for batch in batches]
+        example = self._live.dummy_input
+        data = [[t.detach().cpu() for t in tensors_of(batch, example)] for batch in batches]
         graph, layers = _core.reconstruct_layers(
             *self._before, self.plan, self._live.graph, data, ridge, positions
         )

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tinyml._core import Error
+from tinyml.arguments import call
 
 
 def recalibrate_batch_norm(model: nn.Module, batches: Iterable[Any]) -> int:
@@ -19,7 +20,7 @@ def recalibrate_batch_norm(model: nn.Module, batches: Iterable[Any]) -> int:
     NetAdapt and sensitivity scans look at, says little. Each batch is normalised by its own
     statistics, and the running ones become the mean over the batches; weights stay.
 
-    batches: the model's arguments, a tensor or a tuple each; some hundred examples do.
+    batches: the model's arguments, a tensor, tuple or dict each; some hundred examples do.
     Returns the number of batch norms. Raises tinyml.Error for no batches.
     """
     norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
@@ -36,7 +37,7 @@ def recalibrate_batch_norm(model: nn.Module, batches: Iterable[Any]) -> int:
                 if not seen:
                     for norm in norms:
                         norm.reset_running_stats()
-                model(*batch) if isinstance(batch, tuple) else model(batch)
+                call(model, batch)
                 seen += 1
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):

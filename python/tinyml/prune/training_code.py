@@ -14,9 +14,7 @@ from tinyml.capture import trace
 from tinyml.prune.surgery import attribute_of
 
 
-def trace_training_code(
-    module: nn.Module, dummy_input: tuple[Any, ...], graph: Graph
-) -> Graph | None:
+def trace_training_code(module: nn.Module, dummy_input: Any, graph: Graph) -> Graph | None:
     """The graph with the training side of ``if self.training``, where that side uses parameters
     that `graph`, the inference graph, does not; else None.
 

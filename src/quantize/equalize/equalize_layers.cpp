@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <span>
 
 #include "quantize/equalize/find_pairs.h"
+#include "quantize/equalize/parameters.h"
 #include "tinyml/equalize.h"
 #include "tinyml/quantize.h"
 
@@ -15,24 +15,6 @@ using namespace quantization;
 constexpr int kSweeps = 50;
 constexpr float kSettled = 1e-3f;    // a sweep that changes no factor by more ends the search
 constexpr float kDeviations = 3.0f;  // values of a channel lie so many standard deviations around its mean
-
-/// Working copies of the parameters.
-class Parameters {
- public:
-  explicit Parameters(Graph& graph) : graph_(graph) {}
-  std::span<float> of(ValueId value) {
-    auto found = tensors_.find(value);
-    if (found == tensors_.end()) found = tensors_.emplace(value, graph_.binding_of(value)->data.contiguous()).first;
-    return {found->second.mutable_data<float>(), static_cast<size_t>(found->second.numel())};
-  }
-  void store() {
-    for (auto& [value, tensor] : tensors_) graph_.set_binding_data(value, tensor);
-  }
-
- private:
-  Graph& graph_;
-  std::map<ValueId, Tensor> tensors_;
-};
 
 /// What a batch norm multiplies an output channel by.
 float norm_factor(Parameters& parameters, const EqualizedLayer& layer, size_t channel) {

@@ -30,6 +30,7 @@ TensorScheme with_bits(TensorScheme scheme, int bits, bool weight) {
   scheme.quant_max = (int64_t{1} << (bits - 1)) - 1;
   scheme.quant_min = weight ? -scheme.quant_max : -scheme.quant_max - 1;
   if (!weight && bits > 8) scheme.symmetric = true;  // the target's rule: 16-bit activations have zero point 0
+  scheme.channel_ranges.clear();
   return scheme;
 }
 
@@ -171,7 +172,7 @@ class Applier {
     read_settings(wanted, where, rule);
     rule.ignore = is_float;
     if (is_float) return rule;
-    if (!weights_only_) read_precision(wanted, where, rule);
+    if (wanted.precision != layer.precision) read_precision(wanted, where, rule);
     if (layer.weight.empty()) {
       if (!wanted.weight.empty())
         problem(fmt::format("'{}' has a weight, the layer has none", where), "remove 'weight'");
@@ -180,6 +181,8 @@ class Applier {
       if (!follows)
         problem(fmt::format("'{}' has float weights, but {} activations", where, wanted.precision),
                 "write precision: float, or weight: int8");
+    } else if (wanted.weight == layer.weight) {
+      return rule;
     } else if (const std::optional<int> bits = bits_of(wanted.weight, 8)) {
       rule.weight = with_bits(*rule.weight, *bits, true);
     } else {

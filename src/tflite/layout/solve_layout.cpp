@@ -10,7 +10,7 @@
 #include <map>
 #include <set>
 
-#include "tflite/layout/min_cut.h"
+#include "graph/min_cut.h"
 #include "tinyml/error.h"
 
 namespace tinyml::tflite {

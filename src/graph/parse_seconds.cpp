@@ -1,9 +1,9 @@
-#include "prune/parse_seconds.h"
+#include "graph/parse_seconds.h"
 
 #include <charconv>
 #include <cmath>
 
-namespace tinyml::prune {
+namespace tinyml {
 
 std::optional<double> parse_seconds(const std::string& text) {
   double number = 0.0;
@@ -18,4 +18,4 @@ std::optional<double> parse_seconds(const std::string& text) {
   return std::nullopt;
 }
 
-}  // namespace tinyml::prune
+}  // namespace tinyml

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace tinyml::tflite {
+namespace tinyml {
 
 /// Minimum s-t cut of a directed graph with integer capacities (Dinic's method: level graphs and blocking flows).
 class MinCut {
@@ -37,4 +37,4 @@ class MinCut {
   std::vector<size_t> next_;
 };
 
-}  // namespace tinyml::tflite
+}  // namespace tinyml

@@ -1,8 +1,8 @@
-#include "tflite/layout/min_cut.h"
+#include "graph/min_cut.h"
 
 #include <algorithm>
 
-namespace tinyml::tflite {
+namespace tinyml {
 
 int MinCut::add_node() {
   edges_of_.emplace_back();
@@ -83,4 +83,4 @@ int64_t MinCut::solve() {
   return total;
 }
 
-}  // namespace tinyml::tflite
+}  // namespace tinyml
