@@ -116,6 +116,11 @@ PruningReport describe_pruning(const Graph& before, const DependencyGraph& depen
     }
     report.layers.push_back(std::move(layer));
   }
+  // A subgraph whose layers all went with a residual branch has no channels left.
+  for (size_t i = 0; i < report.subgraphs.size(); ++i) {
+    const auto is_left = [&](const LayerChange& layer) { return layer.subgraph == i && layer.channels_after > 0; };
+    if (std::none_of(report.layers.begin(), report.layers.end(), is_left)) report.subgraphs[i].units_after = 0;
+  }
   return report;
 }
 

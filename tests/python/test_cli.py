@@ -336,6 +336,20 @@ def test_a_saved_plan_cuts_another_checkpoint_alike(model: Path, tmp_path: Path)
     assert shapes[0] == shapes[1]
 
 
+def test_a_plan_takes_branches_out(model: Path, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.json"
+    succeed("prune", model, "--sparsity", "0.5", "--save-plan", plan, "-o", tmp_path / "a.pt2")
+    document = json.loads(plan.read_text())
+    cuts = [cut for cut in document["cuts"] if not cut["parameter"].startswith("conv2")]
+    document |= {"version": 2, "removed_branches": [""], "cuts": cuts}
+    plan.write_text(json.dumps(document))
+    result = succeed("prune", model, "--plan", plan, "-o", tmp_path / "b.pt2")
+    assert "removed 1 residual branches" in result.stderr
+    state = torch.export.load(tmp_path / "b.pt2").state_dict
+    assert state["conv1.weight"].shape == (4, 3, 3, 3)
+    assert not any(name.startswith("conv2") for name in state)
+
+
 def test_info_counts(model: Path) -> None:
     text = succeed("info", model).stdout
     parameters = sum(parameter.numel() for parameter in Net().parameters())
