@@ -101,13 +101,15 @@ class QATQuantizer(_Quantizer):
 
     ``config`` is a dict or the path of a YAML file with the keys ``backend`` ("tflite"),
     ``asymmetric``, ``per_tensor``, ``bits``, ``algorithm`` ("moving_average", "min_max", "mse" or
-    "l2", "percentile", "kl"), ``percentile``, ``momentum``, ``residual`` of transformers ("float",
-    "int8"), ``ignore`` (patterns of module paths, classes and operators that stay float),
-    ``layers`` (pattern -> settings for some), ``quantize_op_action``, ``quantized_input_stats``,
-    ``override_qconfig_func``, ``remove_weights_after_load``, ``ignore_layerwise_config`` and
-    ``force_overwrite``. ``work_dir/<model>_layers.yaml`` lists the precision of every layer; edit
-    it, and the next run follows. The generated code lies in ``work_dir``; with
-    ``force_overwrite: False`` the file that is there, which may have been edited, is used.
+    "l2", "percentile", "kl"), ``percentile``, ``momentum``, ``residual`` of transformers
+    ("float", "int8"), ``concatenation`` ("tie", "requantize"), ``allow_float`` (or less than 90 %
+    of the multiply-accumulates on integers is an error), ``ignore`` (patterns of module paths,
+    classes and operators that stay float), ``layers`` (pattern -> settings for some),
+    ``quantize_op_action``, ``quantized_input_stats``, ``override_qconfig_func``,
+    ``remove_weights_after_load``, ``ignore_layerwise_config`` and ``force_overwrite``.
+    ``work_dir/<model>_layers.yaml`` lists the precision of every layer; edit it, and the next run
+    follows. The generated code lies in ``work_dir``; with ``force_overwrite: False`` the file
+    that is there, which may have been edited, is used.
     """
 
     def quantize(self) -> nn.Module:
