@@ -6,6 +6,10 @@ Post-training quantization with `--samples` inputs; the file runs on `--kernels`
 inputs that were not calibrated on. Columns: integer outputs that are equal, that are at most one
 step away, the signal-to-noise ratio of the file against the simulation, of the simulation against
 float PyTorch, and of the file against float PyTorch.
+
+--layers: each layer by itself, on the integers that the file has in front of it, so that nothing is
+amplified: how many layers the file shows, how many have any integer other than the FakeQuants give,
+more than one in a thousand, any that is more than a step away; then the largest shares of either.
 """
 
 from __future__ import annotations
@@ -77,6 +81,30 @@ def measure(
     return f"{name:22s} {shares} {own:8.1f} {rounding:8.1f} {whole:8.1f}"
 
 
+def measure_layers(
+    name: str, samples: int, images: int, full: bool, forms: list[str], kernels: str
+) -> str:
+    entry = (ZOO | DEPLOYED)[name]
+    model = entry.build() if full else entry.small()
+    batches = [entry.example_inputs(seed, full) for seed in range(samples)]
+    with tempfile.TemporaryDirectory() as folder:
+        simulation = PostQuantizer(model, batches[0], work_dir=folder).calibrate(batches)
+    graph = tinyml.trace(simulation, batches[0])
+    content = _core.convert(graph, fuse_where_possible=True, forms=forms).to_bytes()
+    inputs = [entry.example_inputs(seed, full) for seed in range(1000, 1000 + images)]
+    found = tinyml.explain(content, simulation, inputs, kernels=kernels).layers
+    layers = [layer for layer in found if layer.kernel]
+    unequal = [layer.unequal for layer in layers]
+    apart = [layer.apart for layer in layers]
+    counts = [
+        sum(x > 0 for x in unequal),
+        sum(x > 1e-3 for x in unequal),
+        sum(x > 0 for x in apart),
+    ]
+    shares = f"{100 * max(unequal, default=0):8.3f} {100 * max(apart, default=0):8.3f}"
+    return f"{name:22s} {len(layers):6d} {counts[0]:7d} {counts[1]:7d} {counts[2]:6d} {shares}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("networks", nargs="*", default=sorted(ZOO | DEPLOYED))
@@ -85,13 +113,17 @@ def main() -> None:
     parser.add_argument("--kernels", default="reference", help="or xnnpack, builtin")
     parser.add_argument("--full", action="store_true", help="published sizes, not narrow ones")
     parser.add_argument("--forms", nargs="*", default=[], help='as TFLiteConverter: "-tables"')
+    parser.add_argument("--layers", action="store_true", help="each layer by itself")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    print("network                equal % 1 step %   own dB   sim dB  file dB")
+    if arguments.layers:
+        print("network                layers unequal > 0.1 %  apart unequal %  apart %")
+    else:
+        print("network                equal % 1 step %   own dB   sim dB  file dB")
     for name in arguments.networks:
         try:
             print(
-                measure(
+                (measure_layers if arguments.layers else measure)(
                     name,
                     arguments.samples,
                     arguments.images,
