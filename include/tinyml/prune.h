@@ -91,8 +91,8 @@ struct PruningPlan {
   std::vector<std::string> removed_branches = {};
   bool empty() const { return cuts.empty() && removed_branches.empty(); }
 };
-/// JSON with a format version: {"format": "tinyml.pruning_plan", "version": 1, "metric": ..., "cuts": [...]}; plans with
-/// removed branches have version 2 and "removed_branches": [names].
+/// JSON with a format version: {"format": "tinyml.pruning_plan", "version": 1, "metric": ..., "cuts": [...]}; plans
+/// with removed branches have version 2 and "removed_branches": [names].
 std::string to_json(const PruningPlan& plan);
 /// Throws Error for what is not such a document or has another version.
 PruningPlan parse_pruning_plan(const std::string& json);
@@ -128,8 +128,9 @@ PruningPlan compose_plans(const PruningPlan& first, const PruningPlan& second);
 /// The plan without cuts of what the graph does not have: what is left of it when branches were taken out later.
 PruningPlan restrict_plan(PruningPlan plan, const Graph& graph);
 
-/// kept[unit] for a plan's cuts. Throws Error, listing all problems, if the plan names parameters or sizes the model does not
-/// have, would cut channels apart that depend on each other, or was made with other options than `dependencies`.
+/// kept[unit] for a plan's cuts. Throws Error, listing all problems, if the plan names parameters or sizes the model
+/// does not have, would cut channels apart that depend on each other, or was made with other options than
+/// `dependencies`.
 std::vector<bool> kept_units(const Graph& graph, const DependencyGraph& dependencies, const PruningPlan& plan);
 
 /// The pruned graph: residual branches removed, parameters cut, shapes of all values and shape-like arguments updated.

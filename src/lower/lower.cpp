@@ -6,7 +6,6 @@
 #include <set>
 
 #include "lower/dynamic/dynamic_model.h"
-#include "tflite/dynamic/example_sizes.h"
 #include "lower/input_statistics.h"
 #include "lower/lower_graph.h"
 #include "lower/prepare.h"
@@ -14,6 +13,7 @@
 #include "lower/registry.h"
 #include "lower/resolve_sizes.h"
 #include "lower/signature.h"
+#include "tflite/dynamic/example_sizes.h"
 #include "tinyml/functionalize.h"
 
 namespace tinyml {

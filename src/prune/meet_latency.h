@@ -12,7 +12,8 @@ double latency_limit(const Graph& graph, const PruningConfig& config);
 
 /// kept[unit] for the smallest sparsity from `least` on whose latency is at most `limit`, by bisection: it ends as soon
 /// as one lies within 5 % below the limit. Where there is none, one within 5 % above counts, else the slowest that is
-/// faster, with single layers widened, the relatively narrowest first, until it lies there. Throws Error saying how near one can come.
+/// faster, with single layers widened, the relatively narrowest first, until it lies there. Throws Error saying how
+/// near one can come.
 std::vector<bool> meet_latency(const Graph& graph, const DependencyGraph& dependencies, const PruningConfig& config,
                                const Allocation& allocation, double least, double limit);
 

@@ -1,7 +1,6 @@
-#include "evaluate/registry.h"
-
 #include <gtest/gtest.h>
 
+#include "evaluate/registry.h"
 #include "tinyml/lower.h"
 
 namespace tinyml::evaluation {

@@ -156,7 +156,7 @@ class QuantLSTM(QuantRecurrent, nn.LSTM):
         super().__init__(*args, **kwargs)
         self._add_quantizers(weight_range, per_channel, activation)
 
-    def forward(  # type: ignore[override]
+    def forward(
         self, x: torch.Tensor, hx: tuple[torch.Tensor, torch.Tensor] | None = None
     ) -> tuple[torch.Tensor, State]:
         widths = (self.proj_size or self.hidden_size, self.hidden_size)
@@ -182,7 +182,7 @@ class QuantGRU(QuantRecurrent, nn.GRU):
         super().__init__(*args, **kwargs)
         self._add_quantizers(weight_range, per_channel, activation)
 
-    def forward(  # type: ignore[override]
+    def forward(
         self, x: torch.Tensor, hx: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         output, final = self._batched(x, None if hx is None else (hx,), (self.hidden_size,))
@@ -211,7 +211,7 @@ class QuantRNN(QuantRecurrent, nn.RNN):
         apply: Callable = torch.relu if self.nonlinearity == "relu" else torch.tanh
         self._apply_nonlinearity = apply
 
-    def forward(  # type: ignore[override]
+    def forward(
         self, x: torch.Tensor, hx: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         output, final = self._batched(x, None if hx is None else (hx,), (self.hidden_size,))
