@@ -19,7 +19,7 @@ const Table& root_of(const uint8_t* data, size_t size) {
   return *flatbuffers::GetRoot<Table>(data);
 }
 
-// Whether a table of unknown type holds any field at all. The table must have been verified.
+// Whether a table of unknown type holds any field at all.
 bool has_fields(const void* table) {
   if (table == nullptr) return false;
   const uint8_t* vtable = static_cast<const flatbuffers::Table*>(table)->GetVTable();
@@ -39,8 +39,6 @@ Options carry_options(const fb::Operator& source) {
   const void* options = source.builtin_options_type() == fb::BuiltinOptions::NONE ? nullptr : source.builtin_options();
   const void* others =
       source.builtin_options_2_type() == fb::BuiltinOptions2::NONE ? nullptr : source.builtin_options_2();
-  // Tables without fields, which most operators have, say nothing.
-  if (!has_fields(options) && !has_fields(others)) return {};
   fb::OperatorT kept;
   if (options != nullptr) {
     kept.builtin_options.type = source.builtin_options_type();
@@ -50,7 +48,12 @@ Options carry_options(const fb::Operator& source) {
     kept.builtin_options_2.type = source.builtin_options_2_type();
     kept.builtin_options_2.value = fb::BuiltinOptions2Union::UnPack(others, source.builtin_options_2_type(), nullptr);
   }
-  return CarriedOptions{pack<fb::Operator>(kept)};
+  std::vector<uint8_t> packed = pack<fb::Operator>(kept);
+  // Tables without fields, which most operators have, say nothing; nor do fields that repeat a default, which packing
+  // leaves out.
+  const auto& left = *flatbuffers::GetRoot<fb::Operator>(packed.data());
+  if (!has_fields(left.builtin_options()) && !has_fields(left.builtin_options_2())) return {};
+  return CarriedOptions{std::move(packed)};
 }
 
 CarriedUnions restore_options(const CarriedOptions& carried) {

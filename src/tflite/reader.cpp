@@ -127,6 +127,12 @@ class FileReader {
     return quantization;
   }
 
+  // The verifier looks at the length of a vector only.
+  bool is_misaligned(const flatbuffers::Vector<int64_t>* vector) const {
+    if (count_of(vector) == 0) return false;
+    return (vector->Data() - reinterpret_cast<const uint8_t*>(file_.data())) % alignof(int64_t) != 0;
+  }
+
   Tensor read_tensor(const fb::Model& source, const fb::Tensor& from) {
     Tensor tensor;
     tensor.name = text_of(from.name());
@@ -146,6 +152,10 @@ class FileReader {
         problem(fmt::format("tensor '{}' has a negative size", tensor.name));
         return tensor;
       }
+    }
+    if (from.quantization() != nullptr && is_misaligned(from.quantization()->zero_point())) {
+      problem(fmt::format("the zero points of tensor '{}' do not lie at a multiple of 8 bytes", tensor.name));
+      return tensor;
     }
     carry_tensor(from, tensor);
     tensor.quantization = read_quantization(from.quantization(), tensor);

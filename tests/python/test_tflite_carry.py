@@ -139,6 +139,29 @@ def test_options_of_operators_never_made_are_carried(kind, table):
     assert plain(operator.builtinOptions) == plain(given)
 
 
+def test_fields_that_repeat_a_default_are_none():
+    """As a mutated file had them; written back they are gone, so they must not count as fields."""
+    file = FileBuilder()
+    x = file.input([1, 4])
+    y = file.tensor([1, 4])
+    file.op("HASHTABLE", [x], [y], options("HashtableOptions"))
+    contents = file.finish(y, force_defaults=True)
+    assert unpack(contents).subgraphs[0].operators[0].builtinOptions is not None
+    carried(contents)
+
+
+def test_zero_points_that_are_not_aligned_are_refused():
+    file = FileBuilder()
+    x = file.input([1, 2], np.int8, quantization=quantization([0.5, 0.25], [1, 7], 1))
+    contents = bytearray(file.finish(x))
+    table = schema.Model.GetRootAs(contents).Subgraphs(0).Tensors(x).Quantization()._tab
+    field = table.Pos + table.Offset(10)  # zero_point: its vector begins 4 bytes later now
+    start = int.from_bytes(contents[field : field + 4], "little")
+    contents[field : field + 4] = (start + 4).to_bytes(4, "little")
+    with pytest.raises(Error, match=r"zero points of tensor 't0' do not lie at a multiple of 8"):
+        TFLiteModel.from_bytes(bytes(contents))
+
+
 def test_boundaries_variables_and_custom_operators_are_carried():
     file = FileBuilder()
     x = file.input([1, 4])

@@ -134,10 +134,11 @@ class FileBuilder:
                 entries.append(entry)
         self.model.signatureDefs.append(definition)
 
-    def finish(self, *outputs: int) -> bytes:
+    def finish(self, *outputs: int, force_defaults: bool = False) -> bytes:
         if outputs:
             self.model.subgraphs[0].outputs = list(outputs)
         builder = flatbuffers.Builder(1024)
+        builder.ForceDefaults(force_defaults)
         builder.Finish(self.model.Pack(builder), b"TFL3")
         return bytes(builder.Output())
 
