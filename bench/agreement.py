@@ -20,7 +20,7 @@ import warnings
 
 import numpy as np
 import torch
-from models import DEPLOYED, ZOO
+from models import DEPLOYED, ZOO, ZooEntry
 from torch.utils._pytree import tree_leaves
 
 import tinyml
@@ -34,16 +34,24 @@ def output_steps(content: bytes) -> list[float]:
     return [detail["quantization"][0] for detail in interpreter.get_output_details()]
 
 
-def measure(
-    name: str, samples: int, images: int, full: bool, forms: list[str], kernels: str
-) -> str:
+Calibrated = tuple[ZooEntry, torch.nn.Module, torch.nn.Module, tinyml.Graph]
+
+
+def calibrated(name: str, samples: int, full: bool) -> Calibrated:
+    """The network's entry, its float model, the fake-quantized one and the graph of that."""
     entry = (ZOO | DEPLOYED)[name]
     model = entry.build() if full else entry.small()
     batches = [entry.example_inputs(seed, full) for seed in range(samples)]
     with tempfile.TemporaryDirectory() as folder:
         quantizer = PostQuantizer(model, batches[0], folder, {"allow_float": True})
         simulation = quantizer.calibrate(batches)
-    graph = tinyml.trace(simulation, batches[0])
+    return entry, model, simulation, tinyml.trace(simulation, batches[0])
+
+
+def measure(
+    name: str, samples: int, images: int, full: bool, forms: list[str], kernels: str
+) -> str:
+    entry, model, simulation, graph = calibrated(name, samples, full)
     result = _core.convert(
         graph, quantize_input_output_type="int8", fuse_where_possible=True, forms=forms
     )
@@ -84,12 +92,7 @@ def measure(
 def measure_layers(
     name: str, samples: int, images: int, full: bool, forms: list[str], kernels: str
 ) -> str:
-    entry = (ZOO | DEPLOYED)[name]
-    model = entry.build() if full else entry.small()
-    batches = [entry.example_inputs(seed, full) for seed in range(samples)]
-    with tempfile.TemporaryDirectory() as folder:
-        simulation = PostQuantizer(model, batches[0], work_dir=folder).calibrate(batches)
-    graph = tinyml.trace(simulation, batches[0])
+    entry, _, simulation, graph = calibrated(name, samples, full)
     content = _core.convert(graph, fuse_where_possible=True, forms=forms).to_bytes()
     inputs = [entry.example_inputs(seed, full) for seed in range(1000, 1000 + images)]
     found = tinyml.explain(content, simulation, inputs, kernels=kernels).layers

@@ -3,9 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 #include <memory>
-#include <sstream>
 
 #include "commands.h"
 #include "load.h"
@@ -48,14 +46,6 @@ struct Options {
   SearchOptions search;
 };
 
-std::string read_text(const std::string& path) {
-  std::ifstream file(path);
-  std::stringstream text;
-  text << file.rdbuf();
-  if (!file) throw Error(fmt::format("cannot read the configuration '{}'", path));
-  return text.str();
-}
-
 void run(const Options& options, const Common& common) {
   require_suffix("--output", options.output, {".pt2"});
   if (!options.layers.empty()) require_suffix("--layers", options.layers, {".yaml", ".yml"});
@@ -76,7 +66,8 @@ void run(const Options& options, const Common& common) {
   }
   const std::vector<std::vector<Tensor>> samples = read_samples(graph, options.calibration, options.limit);
   QuantizationReport report;
-  QuantizationScheme scheme = parse_scheme(options.config.empty() ? "algorithm: mse" : read_text(options.config));
+  QuantizationScheme scheme =
+      parse_scheme(options.config.empty() ? "algorithm: mse" : read_file(options.config, "configuration"));
   if (!had_fake_quant) {
     if (scheme.cross_layer_equalization) {
       std::vector<std::pair<std::string, std::string>> pairs;

@@ -38,12 +38,10 @@ std::vector<Array> from_npz(const Graph& graph, const std::vector<ValueId>& inpu
   }
   for (const auto& [name, tensor] : arrays) {
     if (unnamed || std::find(wanted.begin(), wanted.end(), name) != wanted.end()) continue;
-    const std::string nearest = nearest_name(name, wanted);
     problems.push_back({fmt::format("'{}' has an array '{}', but the model has no such input", path, name),
                         "",
                         {},
-                        nearest.empty() ? fmt::format("its inputs: {}", fmt::join(wanted, ", "))
-                                        : fmt::format("is '{}' meant?", nearest)});
+                        suggestion(name, wanted, fmt::format("its inputs: {}", fmt::join(wanted, ", ")))});
   }
   if (unnamed && arrays.size() != wanted.size()) {
     problems.push_back(

@@ -1,4 +1,4 @@
-// Files that are whole or not there.
+// Files read and written whole; what is written is whole or not there.
 #pragma once
 
 #include <cstddef>
@@ -30,6 +30,9 @@ class AtomicFile {
   std::filesystem::path target_, temporary_;
   std::unique_ptr<std::FILE, int (*)(std::FILE*)> file_;
 };
+
+/// The whole of a file. Throws Error "cannot read the `what` 'path'".
+std::string read_file(const std::filesystem::path& path, std::string_view what);
 
 /// The whole of a file at once.
 void write_file(const std::filesystem::path& path, std::string_view contents);

@@ -2,6 +2,7 @@
 #include <array>
 
 #include "codegen/module_form.h"
+#include "graph/node_notes.h"
 
 namespace tinyml::codegen {
 namespace {
@@ -27,8 +28,8 @@ void add_range(CallText& call, const Node& node, const char* lowest) {
 }
 
 std::string setting(const Node& node, const std::string& name, const std::string& otherwise) {
-  const auto found = node.metadata.other.find("tinyml." + name);
-  return found == node.metadata.other.end() ? otherwise : found->second;
+  const std::string* found = note_of(node, "tinyml." + name);
+  return found == nullptr ? otherwise : *found;
 }
 
 bool owns_scale(const LeafGroup& group, const Node& node) {
@@ -84,8 +85,7 @@ std::optional<ModuleForm> fake_quantize_form(const LeafGroup& group) {
   const size_t before = group.own("channel_min") != nullptr ? 6 : 0;
   if (group.size() != before + 1 || !group.mutations.empty()) return std::nullopt;
   const Node& node = group.node(before);
-  const bool known =
-      node.op.starts_with("aten.fake_quantize_per_") || node.op == "aten.fused_moving_avg_obs_fake_quant.default";
+  const bool known = is_fake_quantize(node) || node.op == "aten.fused_moving_avg_obs_fake_quant.default";
   const auto tensors = known_tensors(group);
   if (!known || !tensors) return std::nullopt;
   const std::string name = class_name_of(group.type);

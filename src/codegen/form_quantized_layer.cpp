@@ -2,12 +2,12 @@
 #include <set>
 
 #include "codegen/module_form.h"
+#include "graph/node_notes.h"
 
 namespace tinyml::codegen {
 namespace {
 
 bool is_layer(const std::string& op) { return op.starts_with("aten.conv") || op == "aten.linear.default"; }
-bool is_fake_quantize(const std::string& op) { return op.starts_with("aten.fake_quantize_per_"); }
 
 /// The only node for which `test` holds, or nullptr.
 template <typename Test>
@@ -28,17 +28,16 @@ bool folds_only(const LeafGroup& group) {
       "aten.rsqrt.default", "aten.view.default", "aten.maximum.default", "aten.minimum.default",
   };
   for (size_t i = 0; i < group.size(); ++i) {
-    const std::string& op = group.node(i).op;
-    if (!is_layer(op) && !is_fake_quantize(op) && folding.count(op) == 0) return false;
+    const Node& node = group.node(i);
+    if (!is_layer(node.op) && !is_fake_quantize(node) && folding.count(node.op) == 0) return false;
   }
   return true;
 }
 
 void add_batch_norm(const LeafGroup& group, const Node& layer, const Node& shifted, CallText& call) {
-  const auto noted = layer.metadata.other.find("tinyml.bn_momentum");
   std::string momentum = "0.1";
-  if (noted != layer.metadata.other.end()) {
-    const double value = std::stod(noted->second);
+  if (const std::string* noted = note_of(layer, "tinyml.bn_momentum")) {
+    const double value = std::stod(*noted);
     momentum = value == 0 ? "None" : float_literal(value);
   }
   call.keyword("eps", float_literal(shifted.arg("other").as_double()), "1e-05");
@@ -71,7 +70,7 @@ bool knows_tensors(const std::vector<std::string>& names) {
 std::optional<ModuleForm> quantized_layer_form(const LeafGroup& group) {
   const bool folded = group.type.starts_with("tinyml.nn.qat_conv.");
   const Node* layer = find_single(group, [](const Node& node) { return is_layer(node.op); });
-  const Node* fake = find_single(group, [](const Node& node) { return is_fake_quantize(node.op); });
+  const Node* fake = find_single(group, is_fake_quantize);
   const size_t plain = fake == nullptr ? 1 : 2;
   const bool clamped = fake != nullptr && group.own("weight_fq.channel_min") != nullptr;
   if (layer == nullptr || group.own("weight") == nullptr || !group.mutations.empty()) return std::nullopt;

@@ -2,15 +2,11 @@
 #include <algorithm>
 
 #include "codegen/module_form.h"
+#include "graph/node_notes.h"
 #include "graph/structure_digest.h"
 
 namespace tinyml::codegen {
 namespace {
-
-const std::string* note_of(const Node& node, const char* name) {
-  const auto found = node.metadata.other.find(name);
-  return found == node.metadata.other.end() ? nullptr : &found->second;
-}
 
 /// Adds "name=value;name=value".
 void add_arguments(CallText& call, const std::string& text) {
@@ -39,7 +35,7 @@ ValueId quantized_inside(const LeafGroup& group, ValueId value) {
   for (const NodeId user : group.graph.value(value).users) {
     const Node& node = group.graph.node(user);
     const bool inside = std::find(group.node_ids.begin(), group.node_ids.end(), user) != group.node_ids.end();
-    if (inside && node.op.starts_with("aten.fake_quantize_per_")) return node.output();
+    if (inside && is_fake_quantize(node)) return node.output();
   }
   return value;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "evaluate/broadcast.h"
@@ -47,6 +48,23 @@ class AdvancedIndex {
   size_t index_rank_ = 0;         ///< Dimensions of the indices' common shape.
   size_t place_ = 0;              ///< Where these stand among the visible dimensions.
 };
+
+/// Calls visit(i, offset) for the elements of a row-major tensor whose dimension `axis` lists `index` (row-major int64)
+/// and whose others are those of `shape`: the offset of element i in a row-major tensor of `shape`. Throws Error for
+/// positions out of range.
+template <typename Visit>
+void for_each_listed(const Sizes& shape, size_t axis, const Tensor& index, Visit visit) {
+  const int64_t inner = product(std::span(shape).subspan(axis + 1));
+  const int64_t outer = product(std::span(shape).first(axis));
+  const auto listed = index.data<int64_t>();
+  int64_t i = 0;
+  for (int64_t o = 0; o < outer; ++o) {
+    for (const int64_t each : listed) {
+      const int64_t start = (o * shape[axis] + checked_index(each, shape[axis])) * inner;
+      for (int64_t at = start; at < start + inner; ++at) visit(i++, at);
+    }
+  }
+}
 
 /// Calls visit(offset in index, offset in a row-major tensor of `shape`) for every element of `index` (row-major
 /// int64), whose value replaces the position in dimension `dim`. Throws Error for positions out of range and shapes

@@ -44,23 +44,6 @@ inline Tensor sum(const Tensor& x, const Sizes& dims = {}, bool keepdim = false)
   });
 }
 
-/// (sum |x|^p)^(1/p) of a row, with the limits for p = 0 and +-infinity.
-inline double vector_norm(const double* values, int64_t count, double p) {
-  double result = p == -std::numeric_limits<double>::infinity() ? -p : 0;
-  for (int64_t i = 0; i < count; ++i) {
-    const double x = std::abs(values[i]);
-    if (std::isinf(p)) {
-      result = p > 0 ? std::max(result, x) : std::min(result, x);
-    } else if (p == 0) {
-      result += x != 0 ? 1 : 0;
-    } else {
-      result += p == 2 ? x * x : std::pow(x, p);
-    }
-  }
-  if (std::isinf(p) || p == 0) return result;
-  return p == 2 ? std::sqrt(result) : std::pow(result, 1 / p);
-}
-
 inline Tensor vector_norm(const Tensor& x, const Sizes& dims, double p, bool keepdim = false) {
   return reduce_rows<double, double>(gather_rows(x, dims, keepdim),
                                      [p](const double* row, int64_t length) { return vector_norm(row, length, p); });

@@ -58,12 +58,6 @@ Tensor diag_embed(const OperatorCall& call) {
   return matrices.permuted(order);
 }
 
-Tensor reversed(const Tensor& tensor, int64_t dim) {
-  Sizes indices(static_cast<size_t>(tensor.size(dim)));
-  for (size_t i = 0; i < indices.size(); ++i) indices[i] = static_cast<int64_t>(indices.size() - 1 - i);
-  return tensor.index_select(dim, indices);
-}
-
 template <int64_t kDim>
 Tensor mirrored(const OperatorCall& call) {
   const Tensor self = call.tensor("self");
@@ -102,26 +96,15 @@ Tensor atleast(const OperatorCall& call) {
   return at_least<kRank>(call.tensor("self"));
 }
 
-/// In the type they promote to.
-std::vector<Tensor> promoted(const OperatorCall& call) {
-  std::vector<Operand> operands;
-  for (Tensor& tensor : call.tensors("tensors")) operands.push_back({std::move(tensor), false});
-  if (operands.empty()) throw Error("an empty list of tensors");
-  const ScalarType type = result_type(operands, call.default_float());
-  std::vector<Tensor> tensors;
-  for (const Operand& operand : operands) tensors.push_back(operand.tensor.to(type));
-  return tensors;
-}
-
 Tensor dstack(const OperatorCall& call) {
-  std::vector<Tensor> tensors = promoted(call);
+  std::vector<Tensor> tensors = same_type(call.tensors("tensors"), call);
   for (Tensor& tensor : tensors) tensor = at_least<3>(tensor);
   return concatenate(tensors, 2);
 }
 
 /// Vectors become columns.
 Tensor column_stack(const OperatorCall& call) {
-  std::vector<Tensor> tensors = promoted(call);
+  std::vector<Tensor> tensors = same_type(call.tensors("tensors"), call);
   for (Tensor& tensor : tensors) {
     if (tensor.rank() < 2) tensor = tensor.reshaped({tensor.numel(), 1});
   }
@@ -129,7 +112,7 @@ Tensor column_stack(const OperatorCall& call) {
 }
 
 Tensor block_diag(const OperatorCall& call) {
-  const std::vector<Tensor> tensors = promoted(call);
+  const std::vector<Tensor> tensors = same_type(call.tensors("tensors"), call);
   std::vector<Tensor> rows;
   int64_t width = 0;
   for (const Tensor& tensor : tensors) width += at_least<2>(tensor).size(1);
@@ -156,7 +139,7 @@ std::vector<Tensor> broadcast_tensors(const OperatorCall& call) {
 
 /// Every combination of elements of vectors, a row each, the last vector's changing fastest.
 Tensor cartesian_prod(const OperatorCall& call) {
-  const std::vector<Tensor> tensors = promoted(call);
+  const std::vector<Tensor> tensors = same_type(call.tensors("tensors"), call);
   if (tensors.size() == 1) return tensors[0];
   Sizes shape;
   for (const Tensor& tensor : tensors) shape.push_back(tensor.numel());

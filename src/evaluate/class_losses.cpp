@@ -3,6 +3,7 @@
 
 #include "evaluate/algebra.h"
 #include "evaluate/registry.h"
+#include "evaluate/softmax.h"
 
 namespace tinyml::evaluation {
 namespace {
@@ -63,15 +64,6 @@ std::vector<Tensor> nll_loss(const OperatorCall& call) {
 
 Tensor nll_loss_only(const OperatorCall& call) { return nll_loss(call)[0]; }
 
-Tensor log_softmax(const Tensor& input) {
-  return map_rows<double, double>(input, class_dim(input), [](const double* in, double* out, int64_t length) {
-    const double shift = *std::max_element(in, in + length);
-    double total = 0;
-    for (int64_t i = 0; i < length; ++i) total += std::exp(in[i] - shift);
-    for (int64_t i = 0; i < length; ++i) out[i] = in[i] - shift - std::log(total);
-  });
-}
-
 /// Targets are classes, or probabilities in the shape of the input.
 Tensor cross_entropy_loss(const OperatorCall& call) {
   const Tensor self = call.tensor("self");
@@ -81,15 +73,13 @@ Tensor cross_entropy_loss(const OperatorCall& call) {
   const double smoothing = call.number("label_smoothing");
   const Tensor target = call.tensor("target");
   const Tensor weights = class_weights(call, input);
-  const Tensor logs = log_softmax(input) * weights;
+  const Tensor logs = log_softmax(input, dim[0]) * weights;
   const bool probabilities = is_floating_point(target.type());
   if (probabilities && target.shape() != input.shape()) throw Error("the target does not fit the input");
   const Tensor hot = probabilities ? real(target) : one_hot_targets(input, target, call.integer("ignore_index"));
-  const Tensor counted = probabilities ? hot : apply(sum(hot, dim, true), [](double x) { return x; });
+  const Tensor counted = probabilities ? Tensor::scalar(1.0) : sum(hot, dim, true);  // 0 where a target is ignored
   const Tensor smooth =
-      probabilities
-          ? apply(hot, [=](double t) { return t * (1 - smoothing) + smoothing / classes; })
-          : apply(hot, counted, [=](double t, double c) { return t * (1 - smoothing) + c * smoothing / classes; });
+      apply(hot, counted, [=](double t, double c) { return t * (1 - smoothing) + c * smoothing / classes; });
   const Tensor loss = negated(sum(logs * smooth, dim));
   const Tensor total =
       probabilities ? Tensor::scalar(static_cast<double>(input.numel()) / classes) : sum(hot * weights);

@@ -94,6 +94,15 @@ ScalarType result_type(std::span<const Operand> operands, ScalarType default_flo
   return *result;
 }
 
+std::vector<Tensor> same_type(std::vector<Tensor> tensors, const OperatorCall& call) {
+  if (tensors.empty()) throw Error("an empty list of tensors");
+  std::vector<Operand> operands;
+  for (const Tensor& tensor : tensors) operands.push_back({tensor, false});
+  const ScalarType type = result_type(operands, call.default_float());
+  for (Tensor& tensor : tensors) tensor = tensor.to(type);
+  return tensors;
+}
+
 int64_t normalize_dim(int64_t dim, int64_t rank) {
   const int64_t limit = std::max<int64_t>(rank, 1);
   if (dim < -limit || dim >= limit) throw Error(fmt::format("dimension {} is out of range for rank {}", dim, rank));

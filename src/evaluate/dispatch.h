@@ -45,6 +45,9 @@ ScalarType promote_types(ScalarType a, ScalarType b);
 /// rank 0, and these before numbers, unless the kind (bool, integer, floating-point) of the latter is higher.
 ScalarType result_type(std::span<const Operand> operands, ScalarType default_float);
 
+/// All tensors in the type that they have together. Throws Error for none.
+std::vector<Tensor> same_type(std::vector<Tensor> tensors, const OperatorCall& call);
+
 /// Dimension `dim` of a tensor of that rank as a non-negative index; rank 0 counts as rank 1. Throws Error if out of
 /// range.
 int64_t normalize_dim(int64_t dim, int64_t rank);

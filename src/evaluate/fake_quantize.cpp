@@ -71,18 +71,18 @@ Tensor per_channel(const OperatorCall& call) {
                                 call.integer("axis"), levels_of(call));
 }
 
-/// (the result, where it was not clamped)
-std::vector<Tensor> per_tensor_masked(const OperatorCall& call) {
-  const Tensor self = call.tensor("self");
-  const bool on = !call.node().has_arg("fake_quant_enabled") || call.boolean("fake_quant_enabled");
+/// The result, and for the mask of what was not clamped, which the backward pass wants, an empty tensor.
+std::vector<Tensor> without_mask(const OperatorCall& call, Tensor result) {
   if (call.wants_output(1)) throw Error("the mask of clamped elements is for the backward pass");
-  return {on ? per_tensor(call) : self, Tensor(ScalarType::kBool, {0})};
+  return {std::move(result), Tensor(ScalarType::kBool, {0})};
 }
 
-std::vector<Tensor> per_channel_masked(const OperatorCall& call) {
-  if (call.wants_output(1)) throw Error("the mask of clamped elements is for the backward pass");
-  return {per_channel(call), Tensor(ScalarType::kBool, {0})};
+std::vector<Tensor> per_tensor_masked(const OperatorCall& call) {
+  const bool on = !call.node().has_arg("fake_quant_enabled") || call.boolean("fake_quant_enabled");
+  return without_mask(call, on ? per_tensor(call) : call.tensor("self"));
 }
+
+std::vector<Tensor> per_channel_masked(const OperatorCall& call) { return without_mask(call, per_channel(call)); }
 
 /// A learnt zero point is rounded and clamped to the levels first.
 double rounded(double zero_point, Levels levels) { return clamp_level(std::nearbyint(zero_point), levels); }
@@ -160,8 +160,7 @@ Tensor observed(const OperatorCall& call) {
 
 /// (the result, the mask for the backward pass, and in the functional form the ranges, which inference keeps)
 std::vector<Tensor> observed_with_ranges(const OperatorCall& call) {
-  if (call.wants_output(1)) throw Error("the mask of clamped elements is for the backward pass");
-  std::vector<Tensor> results{observed(call), Tensor(ScalarType::kBool, {0})};
+  std::vector<Tensor> results = without_mask(call, observed(call));
   for (const char* name : {"running_min", "running_max", "scale", "zero_point"}) {
     if (results.size() < call.output_count()) results.push_back(call.tensor(name));
   }

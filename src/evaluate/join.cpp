@@ -7,26 +7,18 @@
 namespace tinyml::evaluation {
 namespace {
 
-/// All in the type they promote to; tensors of shape [0], which PyTorch ignores in cat, left out.
-std::vector<Tensor> same_type(const OperatorCall& call, std::string_view name, bool drop_empty) {
-  std::vector<Operand> operands;
-  for (Tensor& tensor : call.tensors(name)) operands.push_back({std::move(tensor), false});
-  if (operands.empty()) throw Error("an empty list of tensors");
-  const ScalarType type = result_type(operands, call.default_float());
-  std::vector<Tensor> tensors;
-  for (const Operand& operand : operands) {
-    const Tensor& tensor = operand.tensor;
-    if (!drop_empty || tensor.rank() != 1 || tensor.numel() > 0) tensors.push_back(tensor.to(type));
-  }
-  if (tensors.empty()) tensors.push_back(operands[0].tensor.to(type));
-  return tensors;
+/// Tensors of shape [0] are ignored, but for their type.
+Tensor cat(const OperatorCall& call) {
+  std::vector<Tensor> tensors = same_type(call.tensors("tensors"), call);
+  const Tensor first = tensors[0];
+  std::erase_if(tensors, [](const Tensor& tensor) { return tensor.rank() == 1 && tensor.numel() == 0; });
+  if (tensors.empty()) tensors.push_back(first);
+  return concatenate(tensors, call.integer("dim"));
 }
-
-Tensor cat(const OperatorCall& call) { return concatenate(same_type(call, "tensors", true), call.integer("dim")); }
 
 /// Along the second dimension; vectors along their only one.
 Tensor hstack(const OperatorCall& call) {
-  std::vector<Tensor> tensors = same_type(call, "tensors", false);
+  std::vector<Tensor> tensors = same_type(call.tensors("tensors"), call);
   for (Tensor& tensor : tensors) {
     if (tensor.rank() == 0) tensor = tensor.reshaped({1});
   }
@@ -35,7 +27,7 @@ Tensor hstack(const OperatorCall& call) {
 
 /// Along the first dimension; vectors become rows.
 Tensor vstack(const OperatorCall& call) {
-  std::vector<Tensor> tensors = same_type(call, "tensors", false);
+  std::vector<Tensor> tensors = same_type(call.tensors("tensors"), call);
   for (Tensor& tensor : tensors) {
     if (tensor.rank() < 2) tensor = tensor.reshaped({1, tensor.numel()});
   }
@@ -43,7 +35,7 @@ Tensor vstack(const OperatorCall& call) {
 }
 
 Tensor stack(const OperatorCall& call) {
-  std::vector<Tensor> tensors = same_type(call, "tensors", false);
+  std::vector<Tensor> tensors = same_type(call.tensors("tensors"), call);
   const int64_t dim = normalize_dim(call.integer("dim"), tensors[0].rank() + 1);
   for (Tensor& tensor : tensors) tensor = unsqueeze(tensor, dim);
   return concatenate(tensors, dim);
@@ -110,9 +102,7 @@ Tensor repeat_interleave_each(const OperatorCall& call) {
 Tensor flip(const OperatorCall& call) {
   Tensor result = call.tensor("self");
   for (int64_t dim : normalize_dims(call.integers("dims"), result.rank())) {
-    Sizes indices(static_cast<size_t>(result.size(dim)));
-    for (size_t i = 0; i < indices.size(); ++i) indices[i] = static_cast<int64_t>(indices.size() - 1 - i);
-    result = result.index_select(dim, indices);
+    result = reversed(result, dim);
   }
   return result;
 }

@@ -1,7 +1,4 @@
 // Sorting and selection of the largest elements of a dimension. Equal elements keep their order; NaN counts as largest.
-#include <algorithm>
-#include <numeric>
-
 #include "evaluate/registry.h"
 #include "evaluate/rows.h"
 
@@ -13,10 +10,7 @@ Tensor sorted_positions(const Tensor& self, int64_t dim, bool descending) {
   return dispatch_compute(self.type(), [&](auto zero) {
     using T = decltype(zero);
     return map_rows<int64_t, T>(self.to(scalar_type_of<T>()), dim, [&](const T* in, int64_t* out, int64_t length) {
-      const auto less = [&](T a, T b) { return a < b || (b != b && a == a); };
-      std::iota(out, out + length, int64_t{0});
-      std::stable_sort(out, out + length,
-                       [&](int64_t a, int64_t b) { return descending ? less(in[b], in[a]) : less(in[a], in[b]); });
+      sort_positions(in, out, length, descending);
     });
   });
 }

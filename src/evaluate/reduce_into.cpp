@@ -83,15 +83,9 @@ Tensor index_reduce(const OperatorCall& call) {
   Sizes expected = shape;
   expected[axis] = index.numel();
   const Tensor source = broadcast_to(real(call, "source"), expected).contiguous();
-  const int64_t inner = product(std::span(shape).subspan(axis + 1));
+  const double* from = source.data<double>().data();
   return reduce_into(call, [&](auto visit) {
-    for (int64_t i = 0; i < source.numel(); ++i) {
-      const int64_t row = i / inner;
-      const auto listed = static_cast<size_t>(row % index.numel());
-      const int64_t position = checked_index(index.data<int64_t>()[listed], shape[axis]);
-      const int64_t to = (row / index.numel() * shape[axis] + position) * inner + i % inner;
-      visit(source.data<double>()[static_cast<size_t>(i)], to);
-    }
+    for_each_listed(shape, axis, index, [&](int64_t i, int64_t to) { visit(from[i], to); });
   });
 }
 

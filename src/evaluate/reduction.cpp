@@ -195,26 +195,6 @@ Tensor logsumexp(const OperatorCall& call) {
       .to(self.type());
 }
 
-/// (sum |x|^p)^(1/p), with the limits for p = 0 and +-infinity.
-template <typename T>
-double vector_norm(const T* values, int64_t count, double p) {
-  double result = p == -std::numeric_limits<double>::infinity() ? -p : 0;
-  for (int64_t i = 0; i < count; ++i) {
-    const double x = std::abs(static_cast<double>(values[i]));
-    if (std::isinf(p)) {
-      result = p > 0 ? std::max(result, x) : std::min(result, x);
-    } else if (p == 0) {
-      result += x != 0 ? 1 : 0;
-    } else if (p == 1) {
-      result += x;
-    } else {
-      result += p == 2 ? x * x : std::pow(x, p);
-    }
-  }
-  if (std::isinf(p) || p == 0 || p == 1) return result;
-  return p == 2 ? std::sqrt(result) : std::pow(result, 1 / p);
-}
-
 Tensor norm(const OperatorCall& call) {
   double p = 2;
   for (const char* name : {"p", "ord"}) {

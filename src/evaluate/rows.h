@@ -3,6 +3,9 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
 
 #include "evaluate/dispatch.h"
 #include "evaluate/view.h"
@@ -42,6 +45,35 @@ Tensor reduce_rows(const Rows& rows, F f) {
   const int64_t count = result.numel();
   for (int64_t i = 0; i < count; ++i) out[i] = f(in + i * rows.length, rows.length);
   return result;
+}
+
+/// (sum |x|^p)^(1/p) of a row, with the limits for p = 0 and +-infinity.
+template <typename T>
+double vector_norm(const T* values, int64_t count, double p) {
+  double result = p == -std::numeric_limits<double>::infinity() ? -p : 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const double x = std::abs(static_cast<double>(values[i]));
+    if (std::isinf(p)) {
+      result = p > 0 ? std::max(result, x) : std::min(result, x);
+    } else if (p == 0) {
+      result += x != 0 ? 1 : 0;
+    } else if (p == 1) {
+      result += x;
+    } else {
+      result += p == 2 ? x * x : std::pow(x, p);
+    }
+  }
+  if (std::isinf(p) || p == 0 || p == 1) return result;
+  return p == 2 ? std::sqrt(result) : std::pow(result, 1 / p);
+}
+
+/// The positions of a row in ascending or descending order; equal elements keep their order, NaN counts as largest.
+template <typename T>
+void sort_positions(const T* row, int64_t* positions, int64_t length, bool descending) {
+  const auto less = [](T a, T b) { return a < b || (b != b && a == a); };
+  std::iota(positions, positions + length, int64_t{0});
+  std::stable_sort(positions, positions + length,
+                   [&](int64_t a, int64_t b) { return descending ? less(row[b], row[a]) : less(row[a], row[b]); });
 }
 
 /// Rewrites each row of one dimension: f(input row, output row, length).

@@ -12,13 +12,11 @@
 namespace tinyml::evaluation {
 namespace {
 
-enum class Combine { kReplace, kAdd, kMultiply, kMaximum, kMinimum };
+enum class Combine { kReplace, kAdd, kMultiply };
 
 Combine parse_combine(const std::string& name) {
-  if (name == "add" || name == "sum") return Combine::kAdd;
-  if (name == "multiply" || name == "prod") return Combine::kMultiply;
-  if (name == "amax") return Combine::kMaximum;
-  if (name == "amin") return Combine::kMinimum;
+  if (name == "add") return Combine::kAdd;
+  if (name == "multiply") return Combine::kMultiply;
   throw Error(fmt::format("reduction '{}' is not supported", name));
 }
 
@@ -31,10 +29,6 @@ T combine(Combine how, T old, T added) {
       return old + added;
     case Combine::kMultiply:
       return old * added;
-    case Combine::kMaximum:
-      return std::max(old, added);
-    case Combine::kMinimum:
-      return std::min(old, added);
   }
   return added;
 }
@@ -96,15 +90,9 @@ Tensor write_indices(const OperatorCall& call, const Tensor& source, Combine how
                             Tensor result = self.to(kCompute);
                             const T* from = values.data<T>().data();
                             T* out = result.mutable_data<T>();
-                            const int64_t inner = product(std::span(shape).subspan(axis + 1));
-                            const int64_t size = self.shape()[axis];
-                            for (int64_t i = 0; i < values.numel(); ++i) {
-                              const int64_t row = i / inner;
-                              const auto listed = static_cast<size_t>(row % index.numel());
-                              const int64_t position = checked_index(index.data<int64_t>()[listed], size);
-                              const int64_t to = (row / index.numel() * size + position) * inner + i % inner;
+                            for_each_listed(self.shape(), axis, index, [&](int64_t i, int64_t to) {
                               out[to] = combine(how, out[to], static_cast<T>(static_cast<T>(scale) * from[i]));
-                            }
+                            });
                             return result;
                           })
       .to(self.type());

@@ -1,5 +1,7 @@
 // softmax, log_softmax and running sums: functions of the rows of one dimension that keep their length.
 
+#include "evaluate/softmax.h"
+
 #include <cmath>
 
 #include "evaluate/registry.h"
@@ -13,21 +15,24 @@ T largest(const T* in, int64_t length) {
   return *std::max_element(in, in + length);
 }
 
-Tensor softmax(const Tensor& tensor, int64_t dim) {
+/// f(input row, output row, length) for the rows of a dimension; the type stays.
+template <typename F>
+Tensor map_dim(const Tensor& tensor, int64_t dim, F f) {
   return dispatch_floating(tensor.type(),
                            [&](auto zero) {
                              using T = decltype(zero);
-                             return map_rows<T, T>(tensor.to(scalar_type_of<T>()), dim,
-                                                   [](const T* in, T* out, int64_t length) {
-                                                     const T shift = largest(in, length);
-                                                     double total = 0;
-                                                     for (int64_t i = 0; i < length; ++i)
-                                                       total += out[i] = std::exp(in[i] - shift);
-                                                     for (int64_t i = 0; i < length; ++i)
-                                                       out[i] = static_cast<T>(out[i] / total);
-                                                   });
+                             return map_rows<T, T>(tensor.to(scalar_type_of<T>()), dim, f);
                            })
       .to(tensor.type());
+}
+
+Tensor softmax(const Tensor& tensor, int64_t dim) {
+  return map_dim(tensor, dim, []<typename T>(const T* in, T* out, int64_t length) {
+    const T shift = largest(in, length);
+    double total = 0;
+    for (int64_t i = 0; i < length; ++i) total += out[i] = std::exp(in[i] - shift);
+    for (int64_t i = 0; i < length; ++i) out[i] = static_cast<T>(out[i] / total);
+  });
 }
 
 template <bool kLog>
@@ -35,22 +40,7 @@ Tensor softmax_operator(const OperatorCall& call) {
   Tensor self = call.tensor("self");
   if (const auto type = call.optional_type("dtype")) self = self.to(*type);
   const int64_t dim = normalize_dim(call.integer("dim"), self.rank());
-  if (!kLog) return softmax(self, dim);
-  return dispatch_floating(self.type(),
-                           [&](auto zero) {
-                             using T = decltype(zero);
-                             return map_rows<T, T>(self.to(scalar_type_of<T>()), dim,
-                                                   [](const T* in, T* out, int64_t length) {
-                                                     const T shift = largest(in, length);
-                                                     double total = 0;
-                                                     for (int64_t i = 0; i < length; ++i)
-                                                       total += std::exp(static_cast<double>(in[i] - shift));
-                                                     const T log_total = static_cast<T>(std::log(total));
-                                                     for (int64_t i = 0; i < length; ++i)
-                                                       out[i] = in[i] - shift - log_total;
-                                                   });
-                           })
-      .to(self.type());
+  return kLog ? log_softmax(self, dim) : softmax(self, dim);
 }
 
 /// Running sum or product along a dimension.
@@ -82,6 +72,16 @@ constexpr OperatorEntry kOperators[] = {
 };
 
 }  // namespace
+
+Tensor log_softmax(const Tensor& tensor, int64_t dim) {
+  return map_dim(tensor, dim, []<typename T>(const T* in, T* out, int64_t length) {
+    const T shift = largest(in, length);
+    double total = 0;
+    for (int64_t i = 0; i < length; ++i) total += std::exp(static_cast<double>(in[i] - shift));
+    const T log_total = static_cast<T>(std::log(total));
+    for (int64_t i = 0; i < length; ++i) out[i] = in[i] - shift - log_total;
+  });
+}
 
 std::span<const OperatorEntry> softmax_operators() { return kOperators; }
 

@@ -11,12 +11,9 @@ namespace {
 
 int64_t dim_of(const OperatorCall& call, const Tensor& self) { return normalize_dim(call.integer("dim"), self.rank()); }
 
-/// Positions of a row in ascending order, NaN last; equal elements keep their order.
 std::vector<int64_t> ascending(const double* row, int64_t length) {
   std::vector<int64_t> order(static_cast<size_t>(length));
-  std::iota(order.begin(), order.end(), int64_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [row](int64_t a, int64_t b) { return row[a] < row[b] || (row[b] != row[b] && row[a] == row[a]); });
+  sort_positions(row, order.data(), length, false);
   return order;
 }
 

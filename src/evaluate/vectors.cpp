@@ -10,17 +10,10 @@
 namespace tinyml::evaluation {
 namespace {
 
-/// (sum of |x|^order over the dimensions)^(1 / order); `order` may be infinite.
 template <typename T>
-Tensor norm(const Tensor& tensor, const Sizes& dims, double order, bool keepdim) {
-  return reduce_rows<T, T>(gather_rows(tensor, dims, keepdim), [order](const T* row, int64_t length) {
-    double sum = 0;
-    for (int64_t i = 0; i < length; ++i) {
-      const double x = std::fabs(static_cast<double>(row[i]));
-      sum = std::isinf(order) ? std::max(sum, x) : sum + std::pow(x, order);
-    }
-    return static_cast<T>(std::isinf(order) ? sum : std::pow(sum, 1 / order));
-  });
+Tensor norm(const Tensor& tensor, const Sizes& dims, double p, bool keepdim) {
+  return reduce_rows<T, T>(gather_rows(tensor, dims, keepdim),
+                           [p](const T* row, int64_t length) { return static_cast<T>(vector_norm(row, length, p)); });
 }
 
 /// v * g / |v|, the norm over all dimensions but `dim` (-1: over all).

@@ -68,6 +68,12 @@ Tensor diagonal(const Tensor& self, int64_t shift, int64_t dim1, int64_t dim2) {
   return Tensor(self.type(), std::move(shape), std::move(strides), self.offset() + start, self.storage());
 }
 
+Tensor reversed(const Tensor& tensor, int64_t dim) {
+  Sizes indices(static_cast<size_t>(tensor.size(dim)));
+  std::iota(indices.rbegin(), indices.rend(), 0);
+  return tensor.index_select(dim, indices);
+}
+
 Tensor unsqueeze(const Tensor& tensor, int64_t dim) {
   const int64_t axis = normalize_dim(dim, tensor.rank() + 1);
   Sizes shape = tensor.shape();

@@ -18,6 +18,9 @@ Tensor select(const Tensor& tensor, int64_t dim, int64_t index);
 /// Elements (i, i + offset) of two dimensions, which disappear, in a new last one.
 Tensor diagonal(const Tensor& tensor, int64_t offset, int64_t dim1, int64_t dim2);
 
+/// The indices of one dimension from the last to the first, copied.
+Tensor reversed(const Tensor& tensor, int64_t dim);
+
 /// A new dimension of size 1 at `dim` of the result.
 Tensor unsqueeze(const Tensor& tensor, int64_t dim);
 

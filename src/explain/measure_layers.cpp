@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "graph/node_notes.h"
 #include "tinyml/evaluate.h"
 
 namespace tinyml::explaining {
@@ -33,7 +34,7 @@ Variant make_variant(const Graph& graph, const std::vector<Probe>& probes, bool 
   for (size_t i = 0; i < probes.size(); ++i) index[probes[i].node] = i;
   for (const NodeId id : graph.nodes()) {
     const Node& node = graph.node(id);
-    if (!node.op.starts_with("aten.fake_quantize_per_")) continue;
+    if (!is_fake_quantize(node)) continue;
     const auto probe = index.find(id);
     const bool known = probe != index.end() && probes[probe->second].tensor != tflite::kNoTensor;
     if (!known && weights) continue;  // Weights, and values that the file rounds without showing them.

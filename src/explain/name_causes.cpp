@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "graph/node_notes.h"
 #include "tinyml/evaluate.h"
 
 namespace tinyml::explaining {
@@ -49,7 +50,7 @@ const Node* fake_quantize_of(const Graph& graph, const Argument& argument) {
   const NodeId producer = graph.value(argument.as_value()).producer;
   if (producer == kNoNode) return nullptr;
   const Node& node = graph.node(producer);
-  return node.op.starts_with("aten.fake_quantize_per_") ? &node : nullptr;
+  return is_fake_quantize(node) ? &node : nullptr;
 }
 
 // What a value is that no input reaches, such as the bias of a layer with a batch norm folded in.

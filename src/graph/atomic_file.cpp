@@ -4,7 +4,9 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <random>
+#include <sstream>
 #include <utility>
 
 #include "tinyml/error.h"
@@ -50,6 +52,16 @@ void AtomicFile::commit() {
     fail("replace");
   }
   file_.reset();
+}
+
+std::string read_file(const std::filesystem::path& path, std::string_view what) {
+  std::ifstream file(path, std::ios::binary);
+  std::stringstream text;
+  if (file.peek() != std::ifstream::traits_type::eof()) text << file.rdbuf();
+  if (!file.is_open() || file.bad() || text.bad()) {
+    throw Error(fmt::format("cannot read the {} '{}'", what, path.string()));
+  }
+  return text.str();
 }
 
 void write_file(const std::filesystem::path& path, std::string_view contents) {

@@ -1,5 +1,7 @@
 #include "tinyml/suggest.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <numeric>
 
@@ -34,6 +36,11 @@ std::string nearest_name(std::string_view name, const std::vector<std::string>& 
     }
   }
   return best;
+}
+
+std::string suggestion(std::string_view name, const std::vector<std::string>& candidates, std::string otherwise) {
+  const std::string nearest = nearest_name(name, candidates);
+  return nearest.empty() ? std::move(otherwise) : fmt::format("is '{}' meant?", nearest);
 }
 
 bool matches_glob(std::string_view pattern, std::string_view text) {

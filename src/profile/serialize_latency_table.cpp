@@ -2,9 +2,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include <cmath>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "tinyml/atomic_file.h"
 #include "tinyml/profile.h"
@@ -69,11 +67,7 @@ LatencyTable parse_latency_table(const std::string& text) {
 void write_latency_table(const LatencyTable& table, const std::string& path) { write_file(path, to_json(table)); }
 
 LatencyTable read_latency_table(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw Error(fmt::format("cannot read the latency table '{}'", path));
-  std::stringstream text;
-  text << file.rdbuf();
-  return parse_latency_table(text.str());
+  return parse_latency_table(read_file(path, "latency table"));
 }
 
 }  // namespace tinyml

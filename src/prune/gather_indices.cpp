@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <type_traits>
 
 namespace tinyml::prune {
 namespace {
@@ -26,17 +27,12 @@ std::pair<Storage, std::byte*> unwritten(size_t bytes) {
   return {Storage::view(std::move(block), data, bytes), data};
 }
 
-/// Appends the blocks of `kBytes` at these offsets to `out`; a size known here makes each copy a few instructions.
 template <size_t kBytes>
-std::byte* copy_blocks(const std::byte* in, const std::vector<size_t>& offsets, std::byte* out) {
-  for (const size_t offset : offsets) {
-    std::memcpy(out, in + offset, kBytes);
-    out += kBytes;
-  }
-  return out;
-}
+using Known = std::integral_constant<size_t, kBytes>;
 
-std::byte* copy_blocks(const std::byte* in, const std::vector<size_t>& offsets, size_t bytes, std::byte* out) {
+/// Appends the blocks of so many bytes at these offsets to `out`; a Known size makes each copy a few instructions.
+template <typename Size>
+std::byte* copy_blocks(const std::byte* in, const std::vector<size_t>& offsets, Size bytes, std::byte* out) {
   for (const size_t offset : offsets) {
     std::memcpy(out, in + offset, bytes);
     out += bytes;
@@ -93,22 +89,22 @@ Tensor gather_indices(const Tensor& data, std::vector<Selection> selections) {
     const std::byte* in = source.bytes() + row;
     switch (block) {
       case 1:
-        out = copy_blocks<1>(in, last, out);
+        out = copy_blocks(in, last, Known<1>(), out);
         break;
       case 2:
-        out = copy_blocks<2>(in, last, out);
+        out = copy_blocks(in, last, Known<2>(), out);
         break;
       case 4:
-        out = copy_blocks<4>(in, last, out);
+        out = copy_blocks(in, last, Known<4>(), out);
         break;
       case 8:
-        out = copy_blocks<8>(in, last, out);
+        out = copy_blocks(in, last, Known<8>(), out);
         break;
       case 36:
-        out = copy_blocks<36>(in, last, out);
+        out = copy_blocks(in, last, Known<36>(), out);
         break;  // 3 x 3 float32
       case 100:
-        out = copy_blocks<100>(in, last, out);
+        out = copy_blocks(in, last, Known<100>(), out);
         break;  // 5 x 5
       default:
         out = copy_blocks(in, last, block, out);

@@ -3,12 +3,11 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
-#include <fstream>
-#include <sstream>
 #include <variant>
 
 #include "graph/parse_seconds.h"
 #include "prune/suggest_remedy.h"
+#include "tinyml/atomic_file.h"
 #include "tinyml/pruners.h"
 
 namespace tinyml {
@@ -223,11 +222,7 @@ NetAdaptConfig parse_netadapt_config(const std::string& yaml) {
 }
 
 PruningConfig read_pruning_config(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) throw Error(fmt::format("cannot read the pruning config '{}'", path));
-  std::stringstream text;
-  text << file.rdbuf();
-  return parse_pruning_config(text.str());
+  return parse_pruning_config(read_file(path, "pruning config"));
 }
 
 }  // namespace tinyml

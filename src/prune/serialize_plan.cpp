@@ -1,9 +1,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "tinyml/atomic_file.h"
 #include "tinyml/prune.h"
@@ -71,12 +69,6 @@ PruningPlan parse_pruning_plan(const std::string& json) {
 
 void write_pruning_plan(const PruningPlan& plan, const std::string& path) { write_file(path, to_json(plan)); }
 
-PruningPlan read_pruning_plan(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw Error(fmt::format("cannot read the pruning plan '{}'", path));
-  std::stringstream text;
-  text << file.rdbuf();
-  return parse_pruning_plan(text.str());
-}
+PruningPlan read_pruning_plan(const std::string& path) { return parse_pruning_plan(read_file(path, "pruning plan")); }
 
 }  // namespace tinyml

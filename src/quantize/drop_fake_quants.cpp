@@ -5,20 +5,15 @@
 #include <algorithm>
 #include <set>
 
+#include "graph/node_notes.h"
 #include "tinyml/suggest.h"
 
 namespace tinyml {
-namespace {
-
-bool is_fake_quant(const Node& node) { return node.op.starts_with("aten.fake_quantize_per_"); }
-
-}  // namespace
-
 std::vector<FakeQuantNode> list_fake_quants(const Graph& graph) {
   std::vector<FakeQuantNode> found;
   for (const NodeId id : graph.nodes()) {
     const Node& node = graph.node(id);
-    if (!is_fake_quant(node)) continue;
+    if (!is_fake_quantize(node)) continue;
     const Argument& scale = node.arg("scale");
     const Binding* binding = scale.is_value() ? graph.binding_of(scale.as_value()) : nullptr;
     found.push_back({graph.value(node.output()).name, node.module_path(), binding == nullptr ? "" : binding->fqn});
@@ -32,7 +27,7 @@ Graph drop_fake_quants(const Graph& graph, const std::vector<std::string>& names
   Graph result = graph;
   std::set<ValueId> tensors;
   for (const NodeId id : graph.nodes()) {
-    if (!is_fake_quant(graph.node(id))) continue;
+    if (!is_fake_quantize(graph.node(id))) continue;
     const std::string& name = graph.value(graph.node(id).output()).name;
     const std::string& path = graph.node(id).module_path();
     known.insert(known.end(), {name, path});
@@ -51,12 +46,10 @@ Graph drop_fake_quants(const Graph& graph, const std::vector<std::string>& names
   }
   std::vector<Diagnostic> problems;
   for (const std::string& name : wanted) {
-    const std::string nearest = nearest_name(name, known);
-    problems.push_back(
-        {fmt::format("no FakeQuant is called '{}'", name),
-         "",
-         {},
-         nearest.empty() ? "list_fake_quants() has their names" : fmt::format("is '{}' meant?", nearest)});
+    problems.push_back({fmt::format("no FakeQuant is called '{}'", name),
+                        "",
+                        {},
+                        suggestion(name, known, "list_fake_quants() has their names")});
   }
   if (!problems.empty()) throw Error("These FakeQuants cannot be dropped.", std::move(problems));
   result.erase_dead_nodes();

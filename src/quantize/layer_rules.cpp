@@ -55,6 +55,13 @@ bool is_ignored(const Graph& graph, const QuantizationScheme& scheme, const Node
   return ignored;
 }
 
+TensorScheme with_bits(TensorScheme scheme, int bits, bool weight) {
+  scheme.quant_max = (int64_t{1} << (bits - 1)) - 1;
+  scheme.quant_min = weight ? -scheme.quant_max : -scheme.quant_max - 1;
+  if (!weight && bits > 8) scheme.symmetric = true;
+  return scheme;
+}
+
 TensorScheme activation_scheme(const Graph& graph, const QuantizationScheme& scheme, const Node& node) {
   if (const LayerRule* own = own_rule(graph, scheme, node); own != nullptr && own->activation) return *own->activation;
   TensorScheme chosen = scheme.activation;

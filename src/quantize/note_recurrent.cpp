@@ -63,7 +63,7 @@ bool is_complete(const Graph& graph, const Call& call) {
       if (const std::string* quantizer = note_of(node, name)) expected.insert(call.path + "." + *quantizer);
     }
     if (node.op == "aten.maximum.default") return false;  // ranges of channels, which the module has not
-    if (!node.op.starts_with("aten.fake_quantize_per_")) continue;
+    if (!is_fake_quantize(node)) continue;
     found.insert(node.module_path());
     if (node.metadata.module_stack.back().type.ends_with(".FakeQuantize")) settings.insert(activation_settings(node));
   }
@@ -78,7 +78,7 @@ std::string constructor_arguments(const Graph& graph, const Call& call) {
   for (const NodeId id : call.nodes) {
     const Node& node = graph.node(id);
     if (const std::string* arguments = note_of(node, kConstructor)) given = *arguments;
-    if (!node.op.starts_with("aten.fake_quantize_per_")) continue;
+    if (!is_fake_quantize(node)) continue;
     const bool of_weight = node.metadata.module_stack.back().type.ends_with(".WeightFakeQuantize");
     if (of_weight && weights.empty()) {
       weights = fmt::format(";weight_range=({}, {});per_channel={}", node.arg("quant_min").as_int(),

@@ -2,12 +2,14 @@
 
 #include <cstdlib>
 
+#include "graph/node_notes.h"
+
 namespace tinyml::quantization {
 namespace {
 
 double number_setting(const Node& node, const std::string& name, double otherwise) {
-  const auto found = node.metadata.other.find(name);
-  return found == node.metadata.other.end() ? otherwise : std::strtod(found->second.c_str(), nullptr);
+  const std::string* found = note_of(node, name);
+  return found == nullptr ? otherwise : std::strtod(found->c_str(), nullptr);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 
+#include "quantize/layer_rules.h"
 #include "tinyml/quantize.h"
 #include "tinyml/suggest.h"
 
@@ -104,9 +105,8 @@ class SchemeReader {
         known.push_back(name);
         list += (list.empty() ? "" : ", ") + name;
       }
-      const std::string nearest = nearest_name(key, known);
       problem(fmt::format("unknown key '{}'{}", key, where.empty() ? "" : " in '" + where + "'"),
-              nearest.empty() ? "known keys: " + list : fmt::format("is '{}' meant?", nearest));
+              suggestion(key, known, "known keys: " + list));
     }
   }
 
@@ -152,10 +152,9 @@ class SchemeReader {
     const std::string name = scalar<std::string>(node, where, "a name", "");
     const std::optional<Observer> found = observer_named(name);
     if (!found) {
-      const std::string nearest = nearest_name(name, {"moving_average", "min_max", "mse", "l2", "percentile", "kl"});
       problem(fmt::format("unknown {} '{}'", where, name),
-              nearest.empty() ? "one of moving_average, min_max, mse (l2), percentile, kl"
-                              : fmt::format("is '{}' meant?", nearest));
+              suggestion(name, {"moving_average", "min_max", "mse", "l2", "percentile", "kl"},
+                         "one of moving_average, min_max, mse (l2), percentile, kl"));
       return;
     }
     const std::string section = where.substr(0, where.rfind('.') + 1);
@@ -173,9 +172,7 @@ class SchemeReader {
                           weight ? 8 : 16));
       return;
     }
-    scheme.quant_max = (int64_t{1} << (bits - 1)) - 1;
-    scheme.quant_min = weight ? -scheme.quant_max : -scheme.quant_max - 1;
-    if (!weight && bits > 8) scheme.symmetric = true;  // the target's rule: 16-bit activations have zero point 0
+    scheme = quantization::with_bits(scheme, bits, weight);
   }
 
   /// `read(scheme, node, name, is_weight)` for one value for both kinds of tensors, or a mapping of one for each.
@@ -315,10 +312,7 @@ class SchemeReader {
         rule.rewrite = true;
       } else if (action == "int8" || action == "int16") {
         rule.integer = true;
-        rule.activation = scheme.activation;
-        rule.activation->quant_max = action == "int8" ? 127 : 32767;
-        rule.activation->quant_min = -rule.activation->quant_max - 1;
-        if (action == "int16") rule.activation->symmetric = true;
+        rule.activation = quantization::with_bits(scheme.activation, action == "int8" ? 8 : 16, false);
       } else {
         problem(fmt::format("'{}' is '{}'", where, action), "one of float, int8, int16, rewrite");
         continue;

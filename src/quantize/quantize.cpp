@@ -40,12 +40,10 @@ void check_rules(const Graph& graph, const QuantizationScheme& scheme) {
       for (const ModuleCall& call : node.metadata.module_stack) paths.push_back(call.path);
     }
     if (used) continue;
-    const std::string nearest = nearest_name(rule.pattern, paths);
-    problems.push_back(
-        {fmt::format("'{}' names no module, class or operator of the model", rule.pattern),
-         "",
-         {},
-         nearest.empty() ? "print the model's modules and operators" : fmt::format("is '{}' meant?", nearest)});
+    problems.push_back({fmt::format("'{}' names no module, class or operator of the model", rule.pattern),
+                        "",
+                        {},
+                        suggestion(rule.pattern, paths, "print the model's modules and operators")});
   }
   if (!problems.empty()) throw Error("The quantization configuration does not fit the model.", std::move(problems));
 }

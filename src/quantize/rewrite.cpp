@@ -10,11 +10,6 @@ namespace tinyml {
 
 namespace quantization {
 
-const std::string* note_of(const Node& node, std::string_view name) {
-  const auto found = node.metadata.other.find(std::string(name));
-  return found == node.metadata.other.end() ? nullptr : &found->second;
-}
-
 Metadata metadata_inside(const Node& replaced) {
   Metadata metadata;
   metadata.stack_trace = replaced.metadata.stack_trace;

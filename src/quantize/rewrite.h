@@ -5,6 +5,7 @@
 #include <functional>
 #include <string_view>
 
+#include "graph/node_notes.h"
 #include "tinyml/graph.h"
 
 namespace tinyml::quantization {
@@ -23,9 +24,6 @@ inline constexpr std::string_view kLeader = "tinyml.leader";
 /// The constructor's arguments of the module whose call the node is the first of, "name=value" separated by ';'.
 inline constexpr std::string_view kConstructor = "tinyml.recurrent_constructor";
 inline constexpr std::string_view kRecurrentOutput = "tinyml.recurrent_output";  ///< The index among the results.
-
-/// The note of that name, or nullptr.
-const std::string* note_of(const Node& node, std::string_view name);
 
 /// glu(x) = a * sigmoid(b), with a and b the halves of x. Exact.
 int rewrite_glu(Graph& graph, const Wanted& wanted);

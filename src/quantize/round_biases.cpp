@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 
+#include "graph/node_notes.h"
 #include "quantize/insert_fake_quant.h"
 #include "quantize/tie_rules.h"
 
@@ -15,8 +16,6 @@ using quantization::Tie;
 using quantization::tie_rule;
 
 using Numbers = std::vector<double>;
-
-bool is_fake_quantize(const Node& node) { return node.op.starts_with("aten.fake_quantize_per_"); }
 
 class BiasRounder {
  public:

@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 
+#include "graph/node_notes.h"
 #include "quantize/module_names.h"
 #include "tinyml/schema.h"
 
@@ -164,8 +165,8 @@ class Unfolder {
 
   double momentum_of(const Node& layer) const {
     if (const auto given = momentum_.find(layer.module_path()); given != momentum_.end()) return given->second;
-    const auto noted = layer.metadata.other.find("tinyml.bn_momentum");
-    return noted == layer.metadata.other.end() ? 0.1 : std::strtod(noted->second.c_str(), nullptr);
+    const std::string* noted = note_of(layer, "tinyml.bn_momentum");
+    return noted == nullptr ? 0.1 : std::strtod(noted->c_str(), nullptr);
   }
 
   /// Where the batch norm goes: see remove_fake_quants().
@@ -174,9 +175,7 @@ class Unfolder {
     const std::string name(last_component(path));
     const std::string parent = path.substr(0, path.size() - name.size());
     std::vector<std::string> wishes;
-    if (const auto noted = layer.metadata.other.find("tinyml.bn_path"); noted != layer.metadata.other.end()) {
-      wishes.push_back(noted->second);
-    }
+    if (const std::string* noted = note_of(layer, "tinyml.bn_path")) wishes.push_back(*noted);
     const bool numbered = !name.empty() && name.find_first_not_of("0123456789") == std::string::npos;
     if (numbered) {
       wishes.push_back(fmt::format("{}{}", parent, std::strtoull(name.c_str(), nullptr, 10) + 1));

@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <optional>
 
+#include "graph/node_notes.h"
+
 namespace tinyml::train {
 namespace {
 
@@ -45,7 +47,7 @@ const Node* producer_of(const Graph& graph, const Argument& argument) {
 /// The node that shapes the factor by which the layer's weight has been multiplied.
 const Node* find_factor(const Graph& graph, const Node& layer) {
   const Node* node = producer_of(graph, layer.arg("weight"));
-  if (node != nullptr && node->op.starts_with("aten.fake_quantize_per_")) node = producer_of(graph, node->arg("self"));
+  if (node != nullptr && is_fake_quantize(*node)) node = producer_of(graph, node->arg("self"));
   if (node == nullptr || node->op != "aten.mul.Tensor") return nullptr;
   const Node* row = producer_of(graph, node->arg("other"));
   if (row == nullptr || (row->op != "aten.reshape.default" && row->op != "aten.view.default")) return nullptr;
@@ -85,8 +87,8 @@ std::optional<FoldedLayer> find_folded_layer(const Graph& graph, const Node& nod
   layer.beta = tensor("bn.bias");
   layer.count = tensor("bn.num_batches_tracked");
   layer.eps = *eps;
-  const auto momentum = node.metadata.other.find("tinyml.bn_momentum");
-  if (momentum != node.metadata.other.end()) layer.momentum = std::strtod(momentum->second.c_str(), nullptr);
+  const std::string* momentum = note_of(node, "tinyml.bn_momentum");
+  if (momentum != nullptr) layer.momentum = std::strtod(momentum->c_str(), nullptr);
   return layer;
 }
 

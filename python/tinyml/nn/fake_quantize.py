@@ -12,7 +12,7 @@ import torch
 
 from tinyml import _core
 from tinyml.nn.learned_scale import _SMALLEST_SCALE, LearnedScale
-from tinyml.nn.rounding import fake_quantize
+from tinyml.nn.rounding import along_axis, fake_quantize
 
 OBSERVERS = ("moving_average", "min_max", "mse", "percentile", "kl")
 _BINS = 2048
@@ -285,11 +285,12 @@ class WeightFakeQuantize(_Switched):
 
     def _clamp(self, weight: torch.Tensor) -> torch.Tensor:
         """The weight within the range of each channel."""
-        shape = [1] * weight.dim()
-        shape[self.axis] = -1
         scale = self.scale if self.learned_scale is None else self.learned_scale
-        weight = torch.maximum(weight, (scale * self.channel_min).reshape(shape))
-        return torch.minimum(weight, (scale * self.channel_max).reshape(shape))
+        low, high = (
+            along_axis(scale * bound, weight.dim(), self.axis)
+            for bound in (self.channel_min, self.channel_max)
+        )
+        return torch.minimum(torch.maximum(weight, low), high)
 
     @torch.no_grad()
     def observe(self, weight: torch.Tensor) -> None:

@@ -20,6 +20,7 @@ from tinyml.nn.quant_layers import (
     WeightRange,
     transposed_conv,
 )
+from tinyml.nn.rounding import along_axis
 
 _SMALLEST_FACTOR = 1e-12
 
@@ -52,9 +53,7 @@ class FoldedBatchNorm(QuantizedWeight):
 
     def _per_channel(self, values: torch.Tensor) -> torch.Tensor:
         """Values for each output channel, shaped to multiply the weight."""
-        shape = [1] * self.weight.dim()
-        shape[self._channel_axis()] = -1
-        return values.reshape(shape)
+        return along_axis(values, self.weight.dim(), self._channel_axis())
 
     def effective_weight(self) -> torch.Tensor:
         return self.weight * self._per_channel(self.factor())

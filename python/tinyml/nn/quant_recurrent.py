@@ -27,6 +27,17 @@ class QuantRecurrent(nn.RNNBase):
     unrounded.
     """
 
+    def __init__(
+        self,
+        *args: Any,
+        weight_range: WeightRange | None = DEFAULT_RANGE,
+        per_channel: bool = True,
+        activation: dict | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._add_quantizers(weight_range, per_channel, activation)
+
     def _add_quantizers(
         self, weight_range: WeightRange | None, per_channel: bool, activation: dict | None
     ) -> None:
@@ -121,8 +132,13 @@ class QuantRecurrent(nn.RNNBase):
             outputs.append(rounded)
         return torch.cat(outputs[::-1] if backward else outputs, time), state
 
-    def _step(self, gates: torch.Tensor, recurrent: torch.Tensor, state: State) -> State:
-        raise NotImplementedError
+    _step: Callable[..., State]
+    """(gates of the input, gates of the state, the state) -> the next state; each class's own."""
+
+    def forward(self, x: torch.Tensor, hx: Any = None) -> tuple[torch.Tensor, Any]:
+        """As torch.nn's, for layers whose state is one tensor."""
+        output, final = self._batched(x, None if hx is None else (hx,), (self.hidden_size,))
+        return output, final[0]
 
     def _zeros(self, x: torch.Tensor, width: int) -> torch.Tensor:
         directions = 2 if self.bidirectional else 1
@@ -145,20 +161,7 @@ class QuantRecurrent(nn.RNNBase):
 
 
 class QuantLSTM(QuantRecurrent, nn.LSTM):
-    def __init__(
-        self,
-        *args: Any,
-        weight_range: WeightRange | None = DEFAULT_RANGE,
-        per_channel: bool = True,
-        activation: dict | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        self._add_quantizers(weight_range, per_channel, activation)
-
-    def forward(
-        self, x: torch.Tensor, hx: tuple[torch.Tensor, torch.Tensor] | None = None
-    ) -> tuple[torch.Tensor, State]:
+    def forward(self, x: torch.Tensor, hx: Any = None) -> tuple[torch.Tensor, Any]:
         widths = (self.proj_size or self.hidden_size, self.hidden_size)
         return self._batched(x, hx, widths)
 
@@ -171,23 +174,6 @@ class QuantLSTM(QuantRecurrent, nn.LSTM):
 
 
 class QuantGRU(QuantRecurrent, nn.GRU):
-    def __init__(
-        self,
-        *args: Any,
-        weight_range: WeightRange | None = DEFAULT_RANGE,
-        per_channel: bool = True,
-        activation: dict | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        self._add_quantizers(weight_range, per_channel, activation)
-
-    def forward(
-        self, x: torch.Tensor, hx: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        output, final = self._batched(x, None if hx is None else (hx,), (self.hidden_size,))
-        return output, final[0]
-
     def _step(self, gates: torch.Tensor, recurrent: torch.Tensor, state: State) -> State:
         size = self.hidden_size
         both = torch.sigmoid(gates.narrow(2, 0, 2 * size) + recurrent.narrow(2, 0, 2 * size))
@@ -198,24 +184,10 @@ class QuantGRU(QuantRecurrent, nn.GRU):
 
 
 class QuantRNN(QuantRecurrent, nn.RNN):
-    def __init__(
-        self,
-        *args: Any,
-        weight_range: WeightRange | None = DEFAULT_RANGE,
-        per_channel: bool = True,
-        activation: dict | None = None,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._add_quantizers(weight_range, per_channel, activation)
         apply: Callable = torch.relu if self.nonlinearity == "relu" else torch.tanh
         self._apply_nonlinearity = apply
-
-    def forward(
-        self, x: torch.Tensor, hx: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        output, final = self._batched(x, None if hx is None else (hx,), (self.hidden_size,))
-        return output, final[0]
 
     def _step(self, gates: torch.Tensor, recurrent: torch.Tensor, state: State) -> State:
         return (self._apply_nonlinearity(gates + recurrent),)

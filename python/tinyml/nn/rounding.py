@@ -7,6 +7,13 @@ from typing import Any
 import torch
 
 
+def along_axis(values: torch.Tensor, dims: int, axis: int) -> torch.Tensor:
+    """One value for each index of an axis, shaped to be combined with a tensor of `dims`."""
+    shape = [1] * dims
+    shape[axis] = -1
+    return values.reshape(shape)
+
+
 def fake_quantize(
     x: torch.Tensor,
     scale: torch.Tensor | float,
@@ -36,9 +43,7 @@ def fake_quantize(
         scale = torch.tensor([scale])
     scale = scale.detach().clone()  # a further call may move it before the gradient comes
     if axis is not None:
-        shape = [1] * x.dim()
-        shape[axis] = -1
-        return _Round.apply(x, scale.reshape(shape), quant_min, quant_max)
+        return _Round.apply(x, along_axis(scale, x.dim(), axis), quant_min, quant_max)
     offset = int(zero_point)
     return _Round.apply(x, scale, quant_min - offset, quant_max - offset)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import warnings
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from tinyml import _core
+from tinyml._core import Error, PruningPlan
 from tinyml.prune.live import LiveModel
 
 
@@ -27,12 +28,32 @@ def leave_whole(settings: dict[str, Any], parameters: list[str]) -> dict[str, An
     return settings | {"exclude_ops": [*settings.get("exclude_ops", []), *parameters]}
 
 
-def warn_left_whole(problem: str, parameters: list[str]) -> None:
-    """Tell the caller of the caller's caller."""
-    layers = list(dict.fromkeys(name.rpartition(".")[0] or name for name in parameters))
-    warnings.warn(
+class PlanAround(NamedTuple):
+    plan: PruningPlan
+    parameters: list[str]
+    """What it leaves whole."""
+    warning: str
+
+
+def plan_around(
+    live: LiveModel,
+    settings: dict[str, Any],
+    problem: str,
+    plan_for: Callable[[dict[str, Any]], PruningPlan],
+) -> PlanAround | None:
+    """The plan of the configuration that leaves whole what the module's own code cannot follow;
+    None if no such plan meets the configuration."""
+    stuck = parameters_in_the_way(live, settings)
+    try:
+        plan = plan_for(leave_whole(settings, stuck))
+    except Error:
+        return None
+    if not stuck or not plan.cuts or live.problem_of(plan) is not None:
+        return None
+    layers = list(dict.fromkeys(name.rpartition(".")[0] or name for name in stuck))
+    warning = (
         f"the model's own code cannot run with fewer channels everywhere: {problem}. Left "
         f"whole: {', '.join(layers)}. prune(in_place=False) prunes them as well and returns "
-        "the generated code's module.",
-        stacklevel=4,
+        "the generated code's module."
     )
+    return PlanAround(plan, stuck, warning)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ from tinyml import _core
 from tinyml._core import Error
 from tinyml.latency import Latency
 from tinyml.prune.host import Evaluate, Host, Train
-from tinyml.prune.in_place import leave_whole, parameters_in_the_way, warn_left_whole
+from tinyml.prune.in_place import leave_whole, plan_around
 from tinyml.prune.pruner import _EMPTY_PLAN, ChannelPruner, Config
 
 
@@ -98,15 +99,13 @@ class IterativePruner(ChannelPruner):
         problem = self._live.problem_of(self._plan(trial | {"sparsity": 0.5}))
         if problem is None:
             return self._settings
-        stuck = parameters_in_the_way(self._live, plain)
-        try:
-            reached = self._plan(leave_whole(plain, stuck) | {"metrics": "l2_norm"})
-        except Error:
+        found = plan_around(
+            self._live, plain, problem, lambda kept: self._plan(kept | {"metrics": "l2_norm"})
+        )
+        if found is None:
             return self._settings
-        if not stuck or not reached.cuts or self._live.problem_of(reached) is not None:
-            return self._settings
-        warn_left_whole(problem, stuck)
-        return leave_whole(self._settings, stuck)
+        warnings.warn(found.warning, stacklevel=3)
+        return leave_whole(self._settings, found.parameters)
 
     def _plan(self, settings: dict[str, Any]) -> _core.PruningPlan:
         return _core.plan_pruning(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import linecache
 import os
 import tempfile
 import traceback
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from tinyml import _core
-from tinyml._core import Error, Graph, PruningPlan
+from tinyml._core import Graph, PruningPlan
 from tinyml.arguments import call, tensors_of
 from tinyml.capture import capture_modes, trace
 from tinyml.nested import leaves
@@ -108,13 +108,19 @@ class LiveModel:
                     live.copy_(torch.from_dlpack(view))
         self.refresh()
 
-    def cut(self, plan: PruningPlan, proved: bool = False) -> None:
+    def cut(
+        self,
+        plan: PruningPlan,
+        proved: bool = False,
+        instead: Callable[[str], PruningPlan | None] | None = None,
+    ) -> PruningPlan:
         """Prove the plan, unless that is done, then cut graph and module alike; on any failure
-        nothing is changed.
+        nothing is changed. Returns the plan that was cut.
 
-        A module whose code has sizes written into it cannot run with fewer channels: a warning
-        names the line, and generated code takes its place (`adopts`), or `module` becomes one of
-        generated code and the object is left as it was.
+        A module whose code has sizes written into it cannot run with fewer channels: the plan that
+        `instead` gives for this problem is cut, if there is one. Else a warning names the line, and
+        generated code takes its place (`adopts`), or `module` becomes one of generated code and the
+        object is left as it was.
         """
         if not proved:
             _core.verify_plan(self.graph, self.dependencies, plan)
@@ -130,12 +136,16 @@ class LiveModel:
             raise
         if problem is not None:
             surgery.restore()
+            other = None if instead is None else instead(problem)
+            if other is not None:
+                return self.cut(other)
             self._use_generated_code(
                 inference, f"the model's own code cannot run with fewer channels: {problem}"
             )
             pruned = inference
         self.removed = removed
         self._set_graph(pruned)
+        return plan
 
     def problem_of(self, plan: PruningPlan) -> str | None:
         """Why the module's own code could not follow this plan, or None; nothing is changed."""
@@ -239,15 +249,11 @@ class LiveModel:
         return None
 
     def _generated_module(self, pruned: Graph) -> tuple[nn.Module, Path]:
-        directory = Path(tempfile.mkdtemp(prefix="tinyml_pruned_"))
-        source, weights = directory / "pruned_model.py", directory / "pruned_model.pt"
-        pruned.generate_code(source, weights, type(self.module).__name__)
-        spec = importlib.util.spec_from_file_location("pruned_model", source)
-        if spec is None or spec.loader is None:
-            raise Error(f"cannot import the generated code '{source}'")
-        code = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(code)
-        module: nn.Module = code.load(weights)
+        from tinyml.generated_module import make_module
+
+        source = Path(tempfile.mkdtemp(prefix="tinyml_pruned_")) / "pruned_model.py"
+        name = type(self.module).__name__
+        module, _ = make_module(pruned, source, source.with_suffix(".pt"), name)
         first = next(self.module.parameters(), None)
         if first is not None:
             module.to(first.device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from tinyml.arguments import tensors_of
 from tinyml.capture import capture_modes
 from tinyml.latency import Latency, measure_latency
 from tinyml.prune.importance import Metric, gather
-from tinyml.prune.in_place import leave_whole, parameters_in_the_way, warn_left_whole
+from tinyml.prune.in_place import PlanAround, plan_around
 from tinyml.prune.live import LiveModel
 from tinyml.prune.masks import Masks
 
@@ -242,13 +243,15 @@ class ChannelPruner:
         self._live.take_weights(graph)
         return [LayerReconstruction(*layer) for layer in layers]
 
-    def _cut(self, plan: PruningPlan) -> nn.Module:
+    def _cut(
+        self, plan: PruningPlan, instead: Callable[[str], PruningPlan | None] | None = None
+    ) -> nn.Module:
         before = (self._live.graph, self.dependencies)
         if plan.removed_branches:
             _core.verify_whole_plan(self._live.graph, plan)
             self._live.remove_branches(plan.removed_branches)
-        self._live.cut(plan, proved=bool(plan.removed_branches))
-        self._before, self.plan = before, plan
+        cut = self._live.cut(plan, proved=bool(plan.removed_branches), instead=instead)
+        self._before, self.plan = before, cut
         return self._live.module
 
     def _resolve(
@@ -310,25 +313,25 @@ class OneShotChannelPruner(ChannelPruner):
             return self.apply_mask()
         chosen = self._resolve(plan, batches)
         self._live.adopts = in_place
-        if plan is None and in_place:
-            problem = self._live.problem_of(chosen)
-            if problem is not None:
-                chosen = self._plan_in_place(problem, batches) or chosen
-        return self._cut(chosen)
+        if plan is not None or not in_place:
+            return self._cut(chosen)
 
-    def _plan_in_place(self, problem: str, batches: Iterable[Any] | None) -> PruningPlan | None:
-        """A plan that leaves alone what the model's own code cannot follow, with a warning; None
-        if there is no such plan that meets the configuration."""
-        settings = yaml.safe_load(self._config) or {}
-        stuck = parameters_in_the_way(self._live, settings)
-        try:
-            result = self.make_plan(batches, json.dumps(leave_whole(settings, stuck)))
-        except Error:
-            return None
-        if not stuck or not result.cuts or self._live.problem_of(result) is not None:
-            return None
-        warn_left_whole(problem, stuck)
-        return result
+        found: PlanAround | None = None
+
+        def around(problem: str) -> PruningPlan | None:
+            nonlocal found
+            found = plan_around(
+                self._live,
+                yaml.safe_load(self._config) or {},
+                problem,
+                lambda kept: self.make_plan(batches, json.dumps(kept)),
+            )
+            return None if found is None else found.plan
+
+        module = self._cut(chosen, around)
+        if found is not None:
+            warnings.warn(found.warning, stacklevel=2)
+        return module
 
 
 class IdentityChannelPruner(ChannelPruner):

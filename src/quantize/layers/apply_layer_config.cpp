@@ -2,8 +2,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <fstream>
-#include <sstream>
 
 #include "quantize/layer_rules.h"
 #include "quantize/layers/layer_file.h"
@@ -24,14 +22,6 @@ std::optional<int> bits_of(const std::string& precision, int most) {
     return std::nullopt;
   const int bits = std::stoi(digits);
   return bits >= 2 && bits <= most ? std::optional(bits) : std::nullopt;
-}
-
-TensorScheme with_bits(TensorScheme scheme, int bits, bool weight) {
-  scheme.quant_max = (int64_t{1} << (bits - 1)) - 1;
-  scheme.quant_min = weight ? -scheme.quant_max : -scheme.quant_max - 1;
-  if (!weight && bits > 8) scheme.symmetric = true;  // the target's rule: 16-bit activations have zero point 0
-  scheme.channel_ranges.clear();
-  return scheme;
 }
 
 class Applier {
@@ -88,16 +78,12 @@ class Applier {
     for (const auto& [op, line] : operator_lines(layers_)) kinds.push_back(op);
     for (const auto& [name, line] : file.layers) {
       if (std::find(names.begin(), names.end(), name) != names.end()) continue;
-      const std::string nearest = nearest_name(name, names);
-      problem(fmt::format("the model has no layer '{}'", name),
-              nearest.empty() ? "" : fmt::format("is '{}' meant?", nearest));
+      problem(fmt::format("the model has no layer '{}'", name), suggestion(name, names));
     }
     for (const auto& [op, line] : file.operators) {
       if (std::find(kinds.begin(), kinds.end(), op) != kinds.end()) continue;
-      const std::string nearest = nearest_name(op, kinds);
-      problem(
-          fmt::format("the model has no operator '{}' whose precision can be chosen", op),
-          nearest.empty() ? fmt::format("it has {}", fmt::join(kinds, ", ")) : fmt::format("is '{}' meant?", nearest));
+      problem(fmt::format("the model has no operator '{}' whose precision can be chosen", op),
+              suggestion(op, kinds, fmt::format("it has {}", fmt::join(kinds, ", "))));
     }
     for (const std::string& name : names) {
       if (file.find_layer(name) == nullptr) problem(fmt::format("the file has no line for the layer '{}'", name), "");
@@ -185,6 +171,7 @@ class Applier {
       return rule;
     } else if (const std::optional<int> bits = bits_of(wanted.weight, 8)) {
       rule.weight = with_bits(*rule.weight, *bits, true);
+      rule.weight->channel_ranges.clear();
     } else {
       problem(fmt::format("'{}' has the weight '{}'", where, wanted.weight), "float, or int2 to int8");
     }
@@ -244,12 +231,9 @@ QuantizationScheme sync_layer_config(const std::filesystem::path& path, const Gr
     write_file(path, fresh);
     return scheme;
   }
-  std::ifstream file(path, std::ios::binary);
-  std::stringstream text;
-  text << file.rdbuf();
-  if (!file) throw Error(fmt::format("cannot read the layer-wise configuration '{}'", path.string()));
-  if (applier.is_edited(text.str(), path.string())) return applier.apply(text.str(), path.string());
-  if (text.str() != fresh) write_file(path, fresh);
+  const std::string text = read_file(path, "layer-wise configuration");
+  if (applier.is_edited(text, path.string())) return applier.apply(text, path.string());
+  if (text != fresh) write_file(path, fresh);
   return scheme;
 }
 

@@ -69,10 +69,8 @@ class Reader {
       }
       std::vector<std::string> known;
       for (const auto& [name, unused] : handlers) known.push_back(name);
-      const std::string nearest = nearest_name(key, known);
       problem(fmt::format("unknown key '{}' in {}", key, where),
-              nearest.empty() ? fmt::format("known keys: {}", fmt::join(known, ", "))
-                              : fmt::format("is '{}' meant?", nearest));
+              suggestion(key, known, fmt::format("known keys: {}", fmt::join(known, ", "))));
     }
   }
 

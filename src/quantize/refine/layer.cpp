@@ -1,5 +1,6 @@
 #include "quantize/refine/layer.h"
 
+#include "graph/node_notes.h"
 #include "quantize/module_names.h"
 #include "quantize/refine/lockstep.h"
 
@@ -24,7 +25,7 @@ std::optional<Layer> find_layer(const Graph& graph, NodeId id) {
   if (layer_name(node).empty() || !node.arg("weight").is_value()) return std::nullopt;
   const ValueId rounded = node.arg("weight").as_value();
   const NodeId producer = graph.value(rounded).producer;
-  if (producer == kNoNode || !is_fake_quant(graph.node(producer))) return std::nullopt;
+  if (producer == kNoNode || !is_fake_quantize(graph.node(producer))) return std::nullopt;
   Layer layer{id, node.arg("input").as_value(), producer, kNoValue, kNoValue};
   if (graph.value(rounded).users.size() != 1) return layer;
   const ValueId before = graph.node(producer).arg("self").as_value();

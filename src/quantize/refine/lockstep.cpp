@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "graph/node_notes.h"
 #include "tinyml/evaluate.h"
 
 namespace tinyml::quantization {
@@ -19,8 +20,6 @@ std::vector<ValueId> distinct_values(const Node& node) {
 }
 
 }  // namespace
-
-bool is_fake_quant(const Node& node) { return node.op.starts_with("aten.fake_quantize_per_"); }
 
 Lockstep::Lockstep(const Graph& graph, const std::vector<std::vector<Tensor>>& samples)
     : graph_(graph), samples_(samples.size()), values_(graph.value_limit()), readers_(graph.value_limit()) {
@@ -54,7 +53,7 @@ void Lockstep::run(NodeId id) {
   const Node& node = graph_.node(id);
   const std::vector<ValueId> read = distinct_values(node);
   const bool constant = std::all_of(read.begin(), read.end(), [&](ValueId v) { return pair(v).constant; });
-  const bool rounds = is_fake_quant(node);
+  const bool rounds = is_fake_quantize(node);
   const bool differs =
       rounds || std::any_of(read.begin(), read.end(), [&](ValueId v) { return !pair(v).rounded.empty(); });
   std::vector<ValuePair> results(node.outputs.size());

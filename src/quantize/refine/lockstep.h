@@ -39,7 +39,4 @@ class Lockstep {
   std::vector<size_t> readers_;
 };
 
-/// Whether the node is a FakeQuant.
-bool is_fake_quant(const Node& node);
-
 }  // namespace tinyml::quantization

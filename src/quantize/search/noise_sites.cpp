@@ -4,10 +4,10 @@
 #include <map>
 #include <set>
 
+#include "graph/node_notes.h"
+
 namespace tinyml::quantization {
 namespace {
-
-bool is_fake_quant(const Node& node) { return node.op.starts_with("aten.fake_quantize_per_"); }
 
 class Finder {
  public:
@@ -30,7 +30,7 @@ class Finder {
     std::map<ValueId, size_t> by_scale;
     for (const NodeId id : graph_.nodes()) {
       const Node& node = graph_.node(id);
-      if (!is_fake_quant(node)) continue;
+      if (!is_fake_quantize(node)) continue;
       const ValueId input = node.arg("self").as_value();
       const bool weight = !dynamic_.contains(input);
       const Argument& scale = node.arg("scale");
@@ -62,7 +62,7 @@ class Finder {
   /// Back through what only moves data; a concatenation's parts that have no scale of their own have its.
   void add_makers(ValueId value, std::set<size_t>& found) const {
     const NodeId id = graph_.value(value).producer;
-    if (id == kNoNode || is_fake_quant(graph_.node(id))) return;
+    if (id == kNoNode || is_fake_quantize(graph_.node(id))) return;
     const Node& node = graph_.node(id);
     const auto layer = layer_of_.find(id);
     if (layer != layer_of_.end()) {
@@ -77,7 +77,7 @@ class Finder {
     for (const NodeId user : graph_.value(value).users) {
       if (const auto layer = layer_of_.find(user); layer != layer_of_.end()) {
         found.insert(layer->second);
-      } else if (!is_fake_quant(graph_.node(user))) {
+      } else if (!is_fake_quantize(graph_.node(user))) {
         for (const ValueId output : graph_.node(user).outputs) {
           if (output != kNoValue) add_readers(output, found);
         }
@@ -102,7 +102,7 @@ Graph keep_site(const Graph& quantized, const NoiseSite& site) {
   for (const NodeId id : graph.nodes()) {
     const Node& node = graph.node(id);
     const bool kept = std::find(site.fake_quants.begin(), site.fake_quants.end(), id) != site.fake_quants.end();
-    if (is_fake_quant(node) && !kept) graph.replace_all_uses(node.output(), node.arg("self").as_value());
+    if (is_fake_quantize(node) && !kept) graph.replace_all_uses(node.output(), node.arg("self").as_value());
   }
   return graph;
 }

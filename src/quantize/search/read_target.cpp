@@ -41,10 +41,9 @@ std::string read_search_target(const std::string& text, PrecisionSearchOptions& 
                 name == "latency" ? "write a share of the float model's in (0, 1], or a time such as 3.5ms"
                                   : "write a share of the float model's in (0, 1]");
   }
-  const std::string nearest = nearest_name(name, {"snr", "quality", "latency", "bit_operations"});
   throw Error(fmt::format("'{}' is no target of a search", text),
-              nearest.empty() ? "snr=DB, quality=NUMBER, latency=SHARE, latency=TIME or bit_operations=SHARE"
-                              : fmt::format("is '{}' meant?", nearest));
+              suggestion(name, {"snr", "quality", "latency", "bit_operations"},
+                         "snr=DB, quality=NUMBER, latency=SHARE, latency=TIME or bit_operations=SHARE"));
 }
 
 }  // namespace tinyml

@@ -123,15 +123,6 @@ std::vector<Channels> select_channels(const Editor& editor, int o, const std::ve
 
 namespace {
 
-int add_vector(Editor& editor, const char* name, std::vector<int32_t> values) {
-  Tensor tensor;
-  tensor.name = name;
-  tensor.type = Type::INT32;
-  tensor.shape = {static_cast<int32_t>(values.size())};
-  tensor.buffer = Buffer::of(std::move(values));
-  return editor.add_tensor(std::move(tensor));
-}
-
 Tensor resized(const Tensor& like, const char* suffix, int channels) {
   Tensor tensor = like;
   tensor.name += suffix;
@@ -150,7 +141,7 @@ int slice_channels(Editor& editor, const ChannelRange& range) {
   size.back() = range.size;
   Operator slice;
   slice.op = Op::SLICE;
-  slice.inputs = {range.source, add_vector(editor, "begin", begin), add_vector(editor, "size", size)};
+  slice.inputs = {range.source, editor.add_integers("begin", begin), editor.add_integers("size", size)};
   slice.outputs = {editor.add_tensor(resized(source, "_part", range.size))};
   const int out = slice.outputs[0];
   editor.add_operator(std::move(slice));

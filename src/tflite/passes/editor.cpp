@@ -32,6 +32,15 @@ int Editor::add_tensor(Tensor tensor) {
   return subgraph_.add_tensor(std::move(tensor));
 }
 
+int Editor::add_integers(std::string name, std::vector<int32_t> values) {
+  Tensor tensor;
+  tensor.name = std::move(name);
+  tensor.type = Type::INT32;
+  tensor.shape = {static_cast<int32_t>(values.size())};
+  tensor.buffer = Buffer::of(std::move(values));
+  return add_tensor(std::move(tensor));
+}
+
 int Editor::add_operator(Operator added) {
   const int index = count();
   for (size_t i = 0; i < added.inputs.size(); ++i) {

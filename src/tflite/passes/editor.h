@@ -33,6 +33,8 @@ class Editor {
   bool is_input(int id) const { return is_input_[static_cast<size_t>(id)]; }
 
   int add_tensor(Tensor tensor);
+  /// A constant vector of INT32.
+  int add_integers(std::string name, std::vector<int32_t> values);
   int add_operator(Operator op);
   void remove(int op);
   /// Makes an operator another one: same inputs and outputs.

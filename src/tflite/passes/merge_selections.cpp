@@ -114,21 +114,12 @@ class Merger {
     return block;
   }
 
-  int add_vector(const char* name, std::vector<int32_t> values) {
-    Tensor tensor;
-    tensor.name = name;
-    tensor.type = Type::INT32;
-    tensor.shape = {static_cast<int32_t>(values.size())};
-    tensor.buffer = Buffer::of(std::move(values));
-    return editor_.add_tensor(std::move(tensor));
-  }
-
   // Inputs of the SLICE that makes `out`.
   std::vector<int> slice_inputs(const Block& block, int out) {
     const Tensor& result = editor_.tensor(out);
     const Shape size = result.shape_signature.empty() ? result.shape : result.shape_signature;  // -1: all the rest.
-    const int begin = add_vector("begin", {block.begin.begin(), block.begin.end()});
-    return {block.source, begin, add_vector("size", size)};
+    const int begin = editor_.add_integers("begin", {block.begin.begin(), block.begin.end()});
+    return {block.source, begin, editor_.add_integers("size", size)};
   }
 
   bool reach_through(int o) {

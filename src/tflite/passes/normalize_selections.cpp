@@ -23,15 +23,6 @@ bool same_values(const Tensor& a, const Tensor& b) {
   return a.type == b.type && a.quantization == b.quantization && !a.quantization.per_channel();
 }
 
-int add_numbers(Editor& editor, const char* name, std::vector<int32_t> values) {
-  Tensor tensor;
-  tensor.name = name;
-  tensor.type = Type::INT32;
-  tensor.shape = {static_cast<int32_t>(values.size())};
-  tensor.buffer = Buffer::of(std::move(values));
-  return editor.add_tensor(std::move(tensor));
-}
-
 // Where a STRIDED_SLICE by steps of 1 begins, by axis; nullopt where SLICE would not do the same at every size.
 std::optional<std::vector<int32_t>> begin_of(const Editor& editor, const Operator& op) {
   const auto& options = std::get<StridedSliceOptions>(op.options);
@@ -64,7 +55,7 @@ bool straighten(Editor& editor, int o) {
   if (!begin) return false;
   const Shape size = out.shape_signature.empty() ? out.shape : out.shape_signature;  // -1: all the rest.
   const int source = op.inputs[0];
-  editor.set_inputs(o, {source, add_numbers(editor, "begin", *begin), add_numbers(editor, "size", size)});
+  editor.set_inputs(o, {source, editor.add_integers("begin", *begin), editor.add_integers("size", size)});
   editor.become(o, Op::SLICE, {});
   return true;
 }
@@ -99,7 +90,7 @@ bool take_few(Editor& editor, int o) {
       const Shape size = cut.shape_signature.empty() ? cut.shape : cut.shape_signature;
       Operator slice;
       slice.op = Op::SLICE;
-      slice.inputs = {part, add_numbers(editor, "begin", begin), add_numbers(editor, "size", size)};
+      slice.inputs = {part, editor.add_integers("begin", begin), editor.add_integers("size", size)};
       part = editor.add_tensor(std::move(cut));
       slice.outputs = {part};
       editor.add_operator(std::move(slice));

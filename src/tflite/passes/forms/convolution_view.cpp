@@ -110,15 +110,6 @@ int add_like(Editor& editor, int like, const Shape& shape, const std::string& su
   return editor.add_tensor(std::move(tensor));
 }
 
-int add_integers(Editor& editor, std::vector<int32_t> values, const std::string& name) {
-  Tensor tensor;
-  tensor.name = name;
-  tensor.type = Type::INT32;
-  tensor.shape = {static_cast<int32_t>(values.size())};
-  tensor.buffer = Buffer::of(std::move(values));
-  return editor.add_tensor(std::move(tensor));
-}
-
 int add_result(Editor& editor, Op kind, std::vector<int> inputs, Options options, int like, const Shape& shape,
                const std::string& suffix) {
   Operator op;

@@ -35,9 +35,6 @@ int add_like(Editor& editor, int like, const Shape& shape, const std::string& su
 /// Zeros around the spatial dimensions; the tensor itself when there are none.
 int add_spatial_padding(Editor& editor, int x, int32_t top, int32_t bottom, int32_t left, int32_t right);
 
-/// Adds a constant vector of INT32.
-int add_integers(Editor& editor, std::vector<int32_t> values, const std::string& name);
-
 /// Adds an operator with one new output that is like `like`.
 int add_result(Editor& editor, Op kind, std::vector<int> inputs, Options options, int like, const Shape& shape,
                const std::string& suffix);

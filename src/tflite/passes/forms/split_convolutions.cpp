@@ -159,7 +159,7 @@ bool split_for_slices(Editor& editor, int o, const FormPolicy& policy) {
     const int made = add_like(editor, x, shape, "_part");
     add_part(editor, conv, first, count, made);
     for (size_t i = from; i < to; ++i) {
-      const int begin = add_integers(editor, {0, 0, 0, parts[i].first - first}, "begin");
+      const int begin = editor.add_integers("begin", {0, 0, 0, parts[i].first - first});
       editor.set_inputs(parts[i].slice, {made, begin, editor.op(parts[i].slice).inputs[2]});
     }
   }

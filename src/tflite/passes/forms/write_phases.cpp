@@ -155,8 +155,8 @@ bool rewrite(Editor& editor, int o, const FormPolicy& policy) {
   const DepthToSpaceOptions block{at->height.stride};
   int y = add_result(editor, Op::DEPTH_TO_SPACE, {stacked}, block, result, full, "_woven");
   if (full != out) {
-    const int begin = add_integers(editor, {0, 0, 0, 0}, "begin");
-    y = add_result(editor, Op::SLICE, {y, begin, add_integers(editor, out, "size")}, {}, result, out, "_cropped");
+    const int begin = editor.add_integers("begin", {0, 0, 0, 0});
+    y = add_result(editor, Op::SLICE, {y, begin, editor.add_integers("size", out)}, {}, result, out, "_cropped");
   }
   editor.remove(o);
   if (at->slice != kNoProducer) editor.remove(at->slice);
