@@ -8,11 +8,16 @@
 #include <limits>
 #include <map>
 
+#include "explain/element_orders.h"
+
 namespace tinyml::explaining {
 namespace {
 
 using tflite::Type;
 using Sizes = std::vector<int64_t>;
+
+// Where orders are ambiguous, as of dimensions of one size, the usual one counts unless another is so much nearer.
+constexpr double kClearlyLess = 0.5;
 
 std::vector<bool> dynamic_values(const Graph& graph) {
   std::vector<bool> dynamic(graph.value_limit());
@@ -158,12 +163,11 @@ std::vector<Probe> find_probes(const Graph& graph, const tflite::Model& file) {
     probe.zero_point = static_cast<int64_t>(number(graph, node.arg("zero_point")));
     probe.quant_min = node.arg("quant_min").as_int();
     probe.quant_max = node.arg("quant_max").as_int();
-    int64_t elements = 1;
-    for (const int64_t size : graph.tensor_type(self).sizes()) elements *= size;
+    const Sizes sizes = graph.tensor_type(self).sizes();
     const auto take = [&](int tensor) {
       const tflite::Tensor& found = main.tensors[static_cast<size_t>(tensor)];
       if (probe.tensor != tflite::kNoTensor || !has_scale(found, probe)) return;
-      if (tflite::element_count(found.shape) == elements) probe.tensor = tensor;
+      if (!find_element_orders(sizes, {found.shape.begin(), found.shape.end()}).empty()) probe.tensor = tensor;
     };
     const auto [begin, end] = by_name.equal_range(graph.value(self).name);
     for (auto entry = begin; entry != end; ++entry) take(entry->second);
@@ -245,16 +249,14 @@ std::optional<Tensor> decode(const std::vector<std::byte>& bytes, const tflite::
   const Tensor reference = like.to(ScalarType::kFloat32).contiguous();
   std::optional<Tensor> best;
   double least = std::numeric_limits<double>::infinity();
-  for (const Sizes& order : fitting_orders(like.shape(), tensor.shape)) {
-    Sizes back(order.size());
-    for (size_t i = 0; i < order.size(); ++i) back[static_cast<size_t>(order[i])] = static_cast<int64_t>(i);
-    const Tensor values = Tensor::from<float>(stored, permuted(like.shape(), order)).permuted(back).contiguous();
+  for (const ElementOrder& order : find_element_orders(like.shape(), {tensor.shape.begin(), tensor.shape.end()})) {
+    const Tensor values = order.restore(stored, like.shape());
     double error = 0;
-    for (size_t i = 0; i < count; ++i) {
+    for (size_t i = 0; i < count && error < kClearlyLess * least; ++i) {
       const double difference = static_cast<double>(values.data<float>()[i] - reference.data<float>()[i]);
-      error += difference * difference;
+      if (std::isfinite(difference)) error += difference * difference;
     }
-    if (best && !(error < least)) continue;
+    if (best && !(error < kClearlyLess * least)) continue;
     best = values;
     least = error;
   }

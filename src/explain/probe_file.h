@@ -33,8 +33,8 @@ tflite::Model add_outputs(const tflite::Model& file, const std::vector<Probe>& p
 /// Values of the graph as the bytes of the file's tensor: dimensions in the file's order, quantized where it is.
 std::vector<std::byte> encode(const Tensor& values, const tflite::Tensor& tensor);
 
-/// The bytes of the file's tensor as float32 values of the graph's sizes. Of the dimension orders that fit (as it is,
-/// channels last) the one nearest to `like`. nullopt when none fits.
+/// The bytes of the file's tensor as float32 values of the graph's sizes. Of the orders that fit (see
+/// element_orders.h) the first, or one that is clearly nearer to `like`. nullopt when none fits.
 std::optional<Tensor> decode(const std::vector<std::byte>& bytes, const tflite::Tensor& tensor, const Tensor& like);
 
 /// Inputs and outputs of the first signature, or of the main subgraph of a file without one.

@@ -195,3 +195,29 @@ def test_the_command_line_says_the_same(tmp_path):
     found = explain(model, batches)
     assert f"output 'output': {found.outputs[0].snr_db:.1f} dB" in text
     assert "<table>" in page.read_text()
+
+
+class Heads(nn.Module):
+    """Maps that are split and permuted as detectors do; the file holds some merged or in another
+    order."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(4, 15, 1)
+        self.last = nn.Linear(5, 6)
+
+    def forward(self, x):
+        y = self.conv(x).view(1, 3, 5, 4, 2).permute(0, 1, 3, 4, 2).contiguous().sigmoid()
+        first, second = y.split((2, 3), 4)
+        rotated = torch.cat([-second, first * 2], 4)
+        return self.last(rotated.reshape(1, -1, 5)).transpose(1, 2)
+
+
+@pytest.mark.parametrize("kernels", ["xnnpack", "reference"])
+def test_values_are_found_in_whatever_order_the_file_holds_them(kernels, tmp_path):
+    torch.manual_seed(0)
+    batches = [torch.randn(1, 4, 4, 2) for _ in range(3)]
+    model = PostQuantizer(Heads().eval(), batches[0], tmp_path).calibrate(batches)
+    found = explain(model, batches, kernels=kernels)
+    assert all(layer.kernel for layer in found.layers)
+    assert [layer.name for layer in found.layers if layer.apart or layer.own_snr_db < 30] == []
