@@ -7,6 +7,7 @@
 #include <set>
 
 #include "quantize/dynamic_values.h"
+#include "quantize/float_divisors.h"
 #include "quantize/float_stream.h"
 #include "quantize/layer_rules.h"
 #include "quantize/module_names.h"
@@ -33,6 +34,7 @@ class Solver {
   Placement solve() {
     classify();
     leave_stream_float();
+    leave_divisors_float();
     merge_activations();
     tie();
     find_needed();
@@ -66,7 +68,7 @@ class Solver {
     const auto count = static_cast<size_t>(rule(id).data_args);
     for (size_t i = 0; i < std::min(count, node.args.size()); ++i) {
       node.args[i].value.for_each_value([&](ValueId value) {
-        if (is_dynamic(value)) values.push_back(value);
+        if (is_dynamic(value) && !divisors_.contains(graph_.value(value).producer)) values.push_back(value);
       });
     }
     return values;
@@ -80,7 +82,7 @@ class Solver {
       if (!makes_data) continue;
       TieRule found = tie_rule(graph_, node);
       if (const std::string* reason = note_of(node, kKeptFloat)) found = stays_float(reason->c_str());
-      if (found.tie == Tie::kLayer && is_dynamic(weight_of(node))) {
+      if (found.tie == Tie::kLayer && node.arg("weight").is_value() && is_dynamic(node.arg("weight").as_value())) {
         found = stays_float("its weight is computed from the model's input");
       }
       rules_.emplace(id, found);
@@ -103,9 +105,12 @@ class Solver {
     }
   }
 
-  static ValueId weight_of(const Node& node) {
-    const Argument& weight = node.arg("weight");
-    return weight.is_value() ? weight.as_value() : kNoValue;
+  void leave_divisors_float() {
+    divisors_ = find_float_divisors(graph_, rules_, dynamic_);
+    std::erase_if(divisors_, [&](NodeId id) { return is_asked_for(graph_, scheme_, graph_.node(id)); });
+    for (const NodeId id : divisors_) {
+      if (rule(id).tie != Tie::kFloat) rules_[id] = stays_float("a divisor that integers round to zero has no inverse");
+    }
   }
 
   void merge_activations() {
@@ -479,6 +484,7 @@ class Solver {
   std::map<size_t, TensorScheme> readers_scheme_;  ///< By class: what reads it; the narrowest where they differ.
   std::map<ValueId, NodeId> merged_;               ///< Results read only by an activation -> that activation.
   std::map<NodeId, NodeId> cover_;  ///< Concatenations -> one of the same values and more, whose scale they share.
+  std::set<NodeId> divisors_;       ///< What is computed in float for divisors alone.
   std::set<NodeId> tied_cats_;      ///< Concatenations of values that share a scale already.
   std::set<std::string> reported_;  ///< Modules whose operators are listed once.
   Placement placement_;
