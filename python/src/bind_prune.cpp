@@ -115,6 +115,17 @@ void bind_prune(nb::module_& module) {
       },
       nb::arg("dependencies"), "Dimensions of weights that make channels: [(name, dimension, groups)].");
   module.def(
+      "unmaskable_axes",
+      [](const DependencyGraph& dependencies) {
+        std::vector<std::pair<std::string, int64_t>> result;
+        for (const BindingAxis& axis : dependencies.axes) {
+          if (!axis.maskable) result.emplace_back(axis.fqn, axis.dim);
+        }
+        return result;
+      },
+      nb::arg("dependencies"),
+      "Dimensions whose removed entries a masked model keeps (divisors, directions): [(name, dimension)].");
+  module.def(
       "pruning_metric", [](const std::string& config) { return parse_pruning_config(config).metric; },
       nb::arg("config"), "The metric that a configuration (YAML or JSON text) names.");
   module.def(

@@ -100,6 +100,7 @@ class UnitBuilder {
              order.at(static_cast<uint32_t>(p_.canonical(b->value)));
     });
     for (const Binding* binding : bindings) {
+      const size_t first = axes_.size();
       const Propagation::BindingState& state = p_.bindings().at(p_.canonical(binding->value));
       const auto add = [&](int64_t dim, int64_t groups, const LabelList& labels) {
         axes_.push_back({binding->fqn, binding->value, dim, groups, labels, state.roles[static_cast<size_t>(dim)],
@@ -110,7 +111,7 @@ class UnitBuilder {
         add(block.dims[0], 1, block.labels);
       }
       if (state.groups > 1 && state.grouped != nullptr) add(1, state.groups, state.grouped);
-      note_pinned(*binding, state);
+      note_pinned(*binding, state, first);
     }
     for (const Axis& axis : axes_) {
       if (axis.role == AxisRole::kProducer) number(axis);
@@ -141,14 +142,16 @@ class UnitBuilder {
     }
   }
 
-  void note_pinned(const Binding& binding, const Propagation::BindingState& state) {
+  /// The binding's axes are those from `first` on.
+  void note_pinned(const Binding& binding, const Propagation::BindingState& state, size_t first) {
     for (size_t dim = 0; dim < state.roles.size(); ++dim) {
       if (state.roles[dim] != AxisRole::kProducer) continue;
       PinnedAxis pinned{binding.fqn, static_cast<int64_t>(dim), 0, binding.data.shape()[dim], {}};
       const analysis::PinReason* reason = nullptr;
       bool found = false;
-      for (const Axis& axis : axes_) {
-        if (axis.value != binding.value || axis.dim != pinned.dim) continue;
+      for (size_t i = first; i < axes_.size(); ++i) {
+        const Axis& axis = axes_[i];
+        if (axis.dim != pinned.dim) continue;
         found = true;
         for (Label label : *axis.labels) {
           const analysis::PinReason* own = p_.labels().pinned(label);

@@ -12,7 +12,9 @@ namespace tinyml::prune {
 class KeptShapes {
  public:
   KeptShapes(const Graph& graph, const DependencyGraph& dependencies, const std::vector<bool>& kept)
-      : graph_(graph), dependencies_(dependencies), kept_(kept) {}
+      : graph_(graph), dependencies_(dependencies), kept_(kept) {
+    counts_.reserve(dependencies.pieces.size());
+  }
 
   std::vector<int64_t> sizes(ValueId value) const;
   /// Whether each index of a dimension remains (in a joint block: in the first row that does).

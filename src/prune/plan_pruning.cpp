@@ -62,10 +62,10 @@ Choice meet_targets(const Graph& graph, const DependencyGraph& dependencies, con
     return std::all_of(targets.begin(), targets.end(),
                        [&](const Target& target) { return share(target, kept) <= target.ratio; });
   };
-  std::vector<bool> best = allocation.choose(0.0);
-  if (meets(best)) return {0.0, std::move(best)};
+  std::vector<bool> wide = allocation.choose(0.0);
+  if (meets(wide)) return {0.0, std::move(wide)};
   double low = 0.0, high = 0.999999;
-  best = allocation.choose(high);
+  std::vector<bool> best = allocation.choose(high);
   std::vector<Diagnostic> problems;
   for (const Target& target : targets) {
     const double least = share(target, best);
@@ -81,11 +81,14 @@ Choice meet_targets(const Graph& graph, const DependencyGraph& dependencies, con
   for (int step = 0; step < 24; ++step) {
     const double middle = 0.5 * (low + high);
     std::vector<bool> kept = allocation.choose(middle);
-    if (meets(kept)) {
+    // Widths are whole numbers: a sparsity between often chooses what was counted already.
+    const bool known_to_meet = kept == best;
+    if (known_to_meet || (kept != wide && meets(kept))) {
       high = middle;
       best = std::move(kept);
     } else {
       low = middle;
+      wide = std::move(kept);
     }
   }
   return {high, fill ? allocation.fill(allocation.steps_for(high), meets) : std::move(best)};

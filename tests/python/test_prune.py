@@ -314,6 +314,19 @@ def test_masked_training_then_cut() -> None:
         pruner.apply_mask()
 
 
+def test_masks_leave_directions_and_divisors_alone() -> None:
+    model = nn.Sequential(
+        nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 8, 3)), nn.ReLU(), nn.Conv2d(8, 2, 1)
+    ).eval()
+    x = torch.randn(2, 3, 6, 6)
+    pruner = OneShotChannelPruner(model, x)
+    pruner.register_mask()
+    expected = model(x).detach()
+    assert expected.isfinite().all()
+    pruner.apply_mask()
+    assert_equal(model(x), expected, 1e-5)
+
+
 def test_report(tmp_path) -> None:
     model, x = ZOO["mobilenet_v2"].small(), ZOO["mobilenet_v2"].example_input()
     pruner = OneShotChannelPruner(model, x, {"sparsity": 0.5})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from tinyml import (
     OneShotChannelPruner,
     ProgressivePruner,
     TFLiteConverter,
+    _core,
 )
 from tinyml.prune.branches import ZeroBranch
 
@@ -139,8 +141,43 @@ def test_a_run_is_replayed_on_another_checkpoint(tmp_path) -> None:
         assert torch.equal(other.fc.bias, third.fc.bias)
         assert torch.equal(other.stem.bias, third.stem.bias[kept["stem.bias"]])
     masks = OneShotChannelPruner(third, DUMMY)
-    with pytest.raises(Error, match="still there"):
-        masks.register_mask(plan=tmp_path / "plan.json")
+    masks.register_mask(plan=tmp_path / "plan.json")
+    assert third.block.a.weight.shape == (16, 16, 3, 3)
+    with torch.no_grad():
+        third.eval()
+        assert torch.allclose(third(IMAGES[:50]), other.eval()(IMAGES[:50]), atol=1e-5)
+    segment = SimpleNamespace(index=0, begin=0.0, end=1.0, final=True, candidate=False)
+    Trainer(5)(third.train(), segment)
+    with torch.no_grad():
+        expected = third.eval()(IMAGES[:50])
+    assert masks.apply_mask() is third
+    with torch.no_grad():
+        assert torch.allclose(third(IMAGES[:50]), expected, atol=1e-5)
+    assert {name: value.shape for name, value in third.named_parameters()} == shapes
+
+
+class Scaled(Net):
+    """Its branch ends in code that no module holds: zeros of the last module would not stay zero."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = F.relu(self.bn(self.stem(x)))
+        x = x + torch.cos(self.block.b(F.relu(self.block.a(x))))
+        return self.fc(F.relu(self.down(x)).mean((2, 3)))
+
+
+def test_masks_that_the_code_would_not_keep_are_refused() -> None:
+    torch.manual_seed(0)
+    model = Scaled()
+    pruner = OneShotChannelPruner(model, DUMMY)
+    before = copy.deepcopy(model.state_dict())
+    (branch,) = _core.find_residual_branches(pruner.graph)
+    plan = pruner.make_plan(config="{sparsity: 0}").without_branches([branch.name])
+    with pytest.raises(Error, match="does not compute with masks"):
+        pruner.register_mask(plan=plan)
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    with torch.no_grad():
+        assert torch.allclose(model.eval()(DUMMY), Scaled.forward(model, DUMMY))
+    assert not model.block.b._forward_hooks
 
 
 def test_what_the_code_cannot_follow_stays_whole_in_runs_of_several_cuts() -> None:

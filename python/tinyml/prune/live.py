@@ -16,13 +16,14 @@ import torch
 from torch import nn
 
 from tinyml import _core
-from tinyml._core import Graph, PruningPlan
+from tinyml._core import Error, Graph, PruningPlan
 from tinyml.arguments import call, tensors_of
 from tinyml.capture import capture_modes, trace
 from tinyml.nested import leaves
 from tinyml.prune.adopt import adopt
 from tinyml.prune.attributes import size_assignments
 from tinyml.prune.branches import clear_branch
+from tinyml.prune.masks import Masks
 from tinyml.prune.surgery import Surgery, attribute_of
 from tinyml.prune.training_code import restrict_plan, trace_training_code
 
@@ -158,6 +159,31 @@ class LiveModel:
         finally:
             surgery.restore()
 
+    def mask(self, plan: PruningPlan) -> Masks:
+        """Hold what the plan removes at zero, in place, proved beforehand to compute what the cut
+        will. Raises tinyml.Error, with nothing changed, where the module's code does not allow it.
+        """
+        names = plan.removed_branches
+        branches = [b for b in _core.find_residual_branches(self.graph) if b.name in names]
+        whole = _core.remove_branches(self.graph, names)
+        dependencies = self.dependencies
+        if names:
+            dependencies = _core.analyze_dependencies(whole, plan.whole_heads)
+        _core.verify_plan(whole, dependencies, plan)
+        if self._trains_more:
+            pruned = self._cut_inference(plan)
+        else:
+            pruned = _core.apply_plan(whole, dependencies, plan)
+        masks = Masks(self.module, plan, dependencies, branches)
+        problem = self._difference(pruned, [])
+        if problem is not None:
+            masks.undo()
+            raise Error(
+                "the model's own code does not compute with masks what it will after the cut: "
+                f"{problem}. prune() cuts without masks"
+            )
+        return masks
+
     def _cut_module(self, surgery: Surgery, pruned: Graph) -> None:
         sizes = (_core.module_sizes(self.graph), _core.module_sizes(pruned))
         surgery.cut(*sizes, pruned.buffers())
@@ -178,8 +204,9 @@ class LiveModel:
         return first or self._difference(pruned, surgery.missing)
 
     def _cut_inference(self, plan: PruningPlan) -> Graph:
-        dependencies = _core.analyze_dependencies(self.inference, plan.whole_heads)
-        return _core.apply_plan(self.inference, dependencies, restrict_plan(plan, self.inference))
+        graph = _core.remove_branches(self.inference, plan.removed_branches)
+        dependencies = _core.analyze_dependencies(graph, plan.whole_heads)
+        return _core.apply_plan(graph, dependencies, restrict_plan(plan, graph))
 
     def _use_generated_code(self, inference: Graph, reason: str) -> None:
         """Replace the module's code, with a warning the first time."""

@@ -170,7 +170,7 @@ class ChannelPruner:
         with capture_modes(module), torch.no_grad():
             for subgraph, sparsity, macs, plan in plans:
                 weights = {k: v.clone() for k, v in module.state_dict().items()}
-                masks = Masks(module, plan)
+                masks = Masks(module, plan, self.dependencies)
                 try:
                     quality = float(evaluate(module))
                 finally:
@@ -186,13 +186,14 @@ class ChannelPruner:
     ) -> None:
         """Hold what would be removed at zero, in place; shapes stay until `apply_mask()`.
 
-        A finetune in between adapts the rest. Arguments as those of `prune()`.
+        A finetune in between adapts the rest. Residual branches that a plan removes contribute
+        nothing meanwhile. Arguments as those of `prune()`. Raises tinyml.Error, with nothing
+        changed, where the model does not compute with masks what it will after the cut.
         """
         if self._masks is not None:
             raise Error("masks are registered already: call apply_mask() to cut what they hide")
         plan = self._resolve(plan, batches)
-        _core.verify_plan(self._live.graph, self.dependencies, plan)
-        self._masks = Masks(self._live.module, plan)
+        self._masks = self._live.mask(plan)
 
     def apply_mask(self) -> nn.Module:
         """Cut what `register_mask()` hides; returns the module to go on with."""
