@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 
 #include "litert.h"
@@ -20,24 +21,36 @@ void add_latency_options(CLI::App& command, LatencyOptions& options) {
       ->check(CLI::ExistingFile);
 }
 
+namespace {
+
+/// `measure` for the model in a temporary file.
+double measure_file(const tflite::Model& model, const std::function<double(const std::string&)>& measure) {
+  const std::filesystem::path path =
+      std::filesystem::temp_directory_path() / fmt::format("tinyml_latency_{}.tflite", getpid());
+  tflite::write_tflite(model, path.string());
+  const std::unique_ptr<const std::filesystem::path, void (*)(const std::filesystem::path*)> remover(
+      &path, [](const std::filesystem::path* file) {
+        std::error_code ignored;
+        std::filesystem::remove(*file, ignored);
+      });
+  return measure(path.string());
+}
+
+}  // namespace
+
 MeasureModel litert_measure(const std::string& library) {
-  const auto runtime = std::make_shared<LiteRt>(library);
-  return [runtime](const tflite::Model& model) {
-    const std::filesystem::path path =
-        std::filesystem::temp_directory_path() / fmt::format("tinyml_latency_{}.tflite", getpid());
-    tflite::write_tflite(model, path.string());
-    const std::unique_ptr<const std::filesystem::path, void (*)(const std::filesystem::path*)> remover(
-        &path, [](const std::filesystem::path* file) {
-          std::error_code ignored;
-          std::filesystem::remove(*file, ignored);
-        });
-    return runtime->measure(path.string());
+  return [runtime = std::make_shared<LiteRt>(library)](const tflite::Model& model) {
+    return measure_file(model, [&](const std::string& path) { return runtime->measure(path); });
   };
 }
 
 LatencyFunction latency_of(const LatencyOptions& options, const std::string& table) {
   const std::string& path = options.table.empty() ? table : options.table;
-  return path.empty() ? measured_latency(litert_measure(options.litert)) : table_latency(read_latency_table(path));
+  if (!path.empty()) return table_latency(read_latency_table(path));
+  const auto runtime = std::make_shared<LiteRt>(options.litert);
+  return measured_latency([runtime, measure = runtime->measure_in_turns()](const tflite::Model& model) {
+    return measure_file(model, measure);
+  });
 }
 
 }  // namespace tinyml::cli

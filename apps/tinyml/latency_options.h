@@ -18,8 +18,8 @@ void add_latency_options(CLI::App& command, LatencyOptions& options);
 // Runs models in LiteRT on this machine, through a temporary file. Throws Error where the library is not found.
 MeasureModel litert_measure(const std::string& library);
 
-// The table's estimate if there is one, else a measurement in LiteRT. `table` is the path in the configuration, which
-// the option overrides.
+// The table's estimate if there is one, else a measurement in LiteRT, in turns with the first graph. `table` is the
+// path in the configuration, which the option overrides.
 LatencyFunction latency_of(const LatencyOptions& options, const std::string& table);
 
 }  // namespace tinyml::cli

@@ -69,6 +69,8 @@ PruningConfig merge_config(const Options& options) {
   for (const std::string& target : options.targets) read_target(target, config);
   if (options.scope) config.scope = *options.scope;
   if (options.metric) config.metric = *options.metric;
+  const bool has_latency = config.target_latency || config.target_seconds;
+  config.choose_multiple = has_latency && !options.multiple && config.multiple == 1;
   if (options.multiple) config.multiple = *options.multiple;
   if (options.seed) config.seed = *options.seed;
   if (options.heads) config.dependencies.whole_heads = true;
@@ -159,7 +161,9 @@ void add_prune(CLI::App& app, const Common& common) {
           ->allow_extra_args(false)
           ->check(CLI::ExistingFile);
   command->add_option("--limit", options->limit, "Use so many runs of them at most")->needs(calibration);
-  command->add_option("--multiple", options->multiple, "Keep multiples of so many channels")
+  command
+      ->add_option("--multiple", options->multiple,
+                   "Keep multiples of so many channels; with a latency target the best of 1, 8 and 16")
       ->check(CLI::PositiveNumber);
   command->add_option("--exclude", options->exclude, "Modules whose outputs stay whole")
       ->delimiter(',')

@@ -56,7 +56,10 @@ struct PruningConfig {
   LatencyFunction latency;
   std::string latency_table;  ///< Path of a table (tinyml/profile.h) that the caller makes `latency` of.
   int64_t multiple = 1;       ///< Channels kept are multiples of this where the layer has that many.
-  int64_t min_channels = 1;   ///< Each layer keeps this many at least.
+  /// `multiple: auto`, the default of configurations with a latency target: of 1, 8 and 16 the multiple that leaves the
+  /// most multiply-accumulates at that latency.
+  bool choose_multiple = false;
+  int64_t min_channels = 1;  ///< Each layer keeps this many at least.
   /// Leaves the last linear layer's outputs alone, even if they are not the network's.
   bool skip_last_fc = true;
   std::vector<std::string> exclude_ops;  ///< Modules (everything in them) and parameters whose outputs stay whole.

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <exception>
 #include <functional>
 
 #include "prune/allocation.h"
@@ -111,23 +112,56 @@ PruningPlan plan_from_units(const DependencyGraph& dependencies, const std::vect
   return plan;
 }
 
+namespace {
+
+/// kept[unit] for the config's latency target: where the multiple is to be chosen, that of those that meet the target
+/// with the most multiply-accumulates left.
+std::vector<bool> choose_by_latency(const Graph& graph, const DependencyGraph& dependencies,
+                                    const PruningConfig& config, const std::vector<double>& scores,
+                                    const std::vector<Target>& targets) {
+  std::vector<bool> best;
+  int64_t most = -1;
+  std::exception_ptr problem;
+  // Kernels work on tiles of 16 or 8 channels, whatever part of the last one is used.
+  for (const int64_t multiple :
+       config.choose_multiple ? std::vector<int64_t>{1, 8, 16} : std::vector{config.multiple}) {
+    PruningConfig own = config;
+    own.multiple = multiple;
+    const prune::Allocation allocation(graph, dependencies, own, scores);
+    try {
+      const double least =
+          targets.empty() ? 0.0 : meet_targets(graph, dependencies, allocation, targets, false).sparsity;
+      std::vector<bool> kept = prune::meet_latency(graph, dependencies, own, allocation, least);
+      const prune::KeptShapes shapes(graph, dependencies, kept);
+      const int64_t macs = count_macs(graph, [&](ValueId value) { return shapes.sizes(value); });
+      if (macs > most) best = std::move(kept), most = macs;
+    } catch (const Error&) {
+      if (problem == nullptr) problem = std::current_exception();
+    }
+  }
+  if (most < 0) std::rethrow_exception(problem);
+  return best;
+}
+
+}  // namespace
+
 PruningPlan plan_pruning(const Graph& graph, const DependencyGraph& dependencies, const PruningConfig& config,
                          const ImportanceData& data) {
   if (config.dependencies != dependencies.options) {
     throw Error("the dependencies were found with other options than the pruning config has",
                 "call analyze_dependencies(graph, config.dependencies)");
   }
-  const prune::Allocation allocation(graph, dependencies, config, score_channels(graph, dependencies, config, data));
+  std::vector<double> scores = score_channels(graph, dependencies, config, data);
   const std::vector<Target> targets = targets_of(graph, config);
-  Choice choice =
-      targets.empty() ? Choice{0.0, {}} : meet_targets(graph, dependencies, allocation, targets, config.fill_target);
   if (config.target_latency || config.target_seconds) {
-    const double limit = prune::latency_limit(graph, config);
-    choice.kept = prune::meet_latency(graph, dependencies, config, allocation, choice.sparsity, limit);
-  } else if (targets.empty()) {
-    choice.kept = allocation.choose(config.sparsity);
+    return plan_from_units(dependencies, choose_by_latency(graph, dependencies, config, scores, targets),
+                           config.metric);
   }
-  return plan_from_units(dependencies, choice.kept, config.metric);
+  const prune::Allocation allocation(graph, dependencies, config, std::move(scores));
+  const std::vector<bool> kept = targets.empty()
+                                     ? allocation.choose(config.sparsity)
+                                     : meet_targets(graph, dependencies, allocation, targets, config.fill_target).kept;
+  return plan_from_units(dependencies, kept, config.metric);
 }
 
 }  // namespace tinyml

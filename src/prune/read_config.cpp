@@ -51,8 +51,7 @@ class ConfigReader {
       else if (key == "target")
         read_target(value);
       else if (key == "multiple")
-        scalar(
-            key, value, config_.multiple, [](int64_t x) { return x >= 1; }, "1 or more");
+        read_multiple(value);
       else if (key == "min_channels")
         scalar(
             key, value, config_.min_channels, [](int64_t x) { return x >= 1; }, "1 or more");
@@ -72,6 +71,11 @@ class ConfigReader {
       else if (!read_extra(key, value))
         unknown(key, keys);
     }
+    const bool has_latency = config_.target_latency || config_.target_seconds;
+    if (config_.choose_multiple && !has_latency) {
+      problem("'multiple: auto' measures what is fastest, so it needs a latency target", "give a number");
+    }
+    if (has_latency && !root["multiple"].IsDefined()) config_.choose_multiple = true;
   }
 
   void finish() {
@@ -136,6 +140,12 @@ class ConfigReader {
     std::string name = "head_dim";
     choice("attention", value, name, {"head_dim", "heads"});
     config_.dependencies.whole_heads = name == "heads";
+  }
+  void read_multiple(const YAML::Node& value) {
+    config_.choose_multiple = value.IsScalar() && value.Scalar() == "auto";
+    if (config_.choose_multiple) return;
+    scalar(
+        "multiple", value, config_.multiple, [](int64_t x) { return x >= 1; }, "1 or more, or auto");
   }
   void read_target(const YAML::Node& value) {
     if (!value.IsMap()) return problem("'target' must be a mapping such as {flops: 0.4}", "");

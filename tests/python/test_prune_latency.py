@@ -8,7 +8,7 @@ from tinyml._core import count_cost
 from torch import nn
 
 from tinyml import Error, LatencyTable, NetAdaptPruner, OneShotChannelPruner, ProgressivePruner
-from tinyml.latency import measure_latency, profile
+from tinyml.latency import InTurns, measure_latency, profile
 
 X = torch.randn(1, 3, 12, 12, generator=torch.Generator().manual_seed(0))
 
@@ -120,6 +120,10 @@ def test_litert_measures() -> None:
     graphs = [trace(conv(width).eval(), torch.randn(1, width, 24, 24)) for width in (8, 64)]
     narrow, wide = (measure_latency(graph, least_seconds=0.02) for graph in graphs)
     assert 0 < narrow < wide  # 64 times the arithmetic
+    in_turns = InTurns(least_seconds=0.02)
+    first = in_turns(graphs[1])
+    assert 0 < in_turns(graphs[0]) < first
+    assert in_turns(graphs[1]) == first  # the reference
 
 
 @pytest.mark.parametrize("pruner_class", [ProgressivePruner, NetAdaptPruner])

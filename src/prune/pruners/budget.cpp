@@ -40,6 +40,7 @@ PruningConfig Budget::without_target(PruningConfig config) {
   config.target_parameter_count.reset();
   config.target_latency.reset();
   config.target_seconds.reset();
+  config.choose_multiple = false;  // Too many measurements for many cuts.
   return config;
 }
 
