@@ -4,6 +4,7 @@
 #include <random>
 
 #include "analysis/graph_builder.h"
+#include "prune/random_seeds.h"
 #include "tinyml/prune.h"
 
 namespace tinyml {
@@ -88,22 +89,27 @@ class RandomSequence {
   ValueId recurrent(const std::string& name, ValueId x) {
     const bool lstm = pick(2) == 0, both = pick(2) == 0;
     const int64_t layers = 1 + pick(2), directions = both ? 2 : 1, hidden = 3 + pick(3), rows = (lstm ? 4 : 3) * hidden;
+    const int64_t projected = lstm && pick(2) == 0 ? 2 : 0, result = projected != 0 ? projected : hidden;
     Argument::List params;
     for (int64_t i = 0; i < layers * directions; ++i) {
       const std::string own = name + "." + std::to_string(i);
-      const int64_t features = i < directions ? width(x) : hidden * directions;
+      const int64_t features = i < directions ? width(x) : result * directions;
       params.emplace_back(b_.parameter(own + ".ih", {rows, features}));
-      params.emplace_back(b_.parameter(own + ".hh", {rows, hidden}));
+      params.emplace_back(b_.parameter(own + ".hh", {rows, result}));
       params.emplace_back(b_.parameter(own + ".bias_ih", {rows}));
       params.emplace_back(b_.parameter(own + ".bias_hh", {rows}));
+      if (projected != 0) params.emplace_back(b_.parameter(own + ".hr", {projected, hidden}));
     }
-    const std::vector<int64_t> state = {layers * directions, kBatch, hidden};
-    const auto zeros = [&] { return b_.op("aten.zeros.default", {{"size", Argument::ints(state)}}, state); };
-    const ValueId first = zeros();
+    const std::vector<int64_t> state = {layers * directions, kBatch, result};
+    const std::vector<int64_t> cell = {layers * directions, kBatch, hidden};
+    const auto zeros = [&](const std::vector<int64_t>& sizes) {
+      return b_.op("aten.zeros.default", {{"size", Argument::ints(sizes)}}, sizes);
+    };
+    const ValueId first = zeros(state);
     Node node;
     node.op = lstm ? "aten.lstm.input" : "aten.gru.input";
     node.args = make_args(node.op, {{"input", x},
-                                    {"hx", lstm ? Argument(Argument::List{first, zeros()}) : Argument(first)},
+                                    {"hx", lstm ? Argument(Argument::List{first, zeros(cell)}) : Argument(first)},
                                     {"params", params},
                                     {"has_biases", true},
                                     {"num_layers", layers},
@@ -112,9 +118,10 @@ class RandomSequence {
                                     {"bidirectional", both},
                                     {"batch_first", true}});
     node.outputs.push_back(
-        b_.graph.add_value(name, TensorType::of(ScalarType::kFloat32, {kBatch, kTokens, directions * hidden})));
+        b_.graph.add_value(name, TensorType::of(ScalarType::kFloat32, {kBatch, kTokens, directions * result})));
     for (int i = 0; i < (lstm ? 2 : 1); ++i) {
-      node.outputs.push_back(b_.graph.add_value(name + "_state", TensorType::of(ScalarType::kFloat32, state)));
+      node.outputs.push_back(
+          b_.graph.add_value(name + "_state", TensorType::of(ScalarType::kFloat32, i == 0 ? state : cell)));
     }
     b_.graph.add_node(node);
     return node.outputs[0];
@@ -130,10 +137,116 @@ class RandomSequence {
     return b_.permute(y, {0, 2, 1});
   }
 
+  /// Queries, keys and values from one layer, in each of the orders that people write; with a table of positions.
+  ValueId fused_attention(const std::string& name, ValueId x) {
+    const int64_t heads = 2 + pick(2), size = 2 + pick(3), all = heads * size;
+    const ValueId fused = b_.linear(name + ".qkv", x, 3 * all);
+    std::vector<ValueId> qkv;
+    const int order = pick(3);
+    if (order == 0) {
+      const ValueId apart = b_.permute(b_.view(fused, {kBatch, kTokens, 3, heads, size}), {2, 0, 3, 1, 4});
+      qkv = b_.ops("aten.unbind.int", {{"self", apart}, {"dim", 0}},
+                   std::vector<std::vector<int64_t>>(3, {kBatch, heads, kTokens, size}));
+    } else if (order == 1) {
+      for (ValueId part : b_.ops("aten.chunk.default", {{"self", fused}, {"chunks", 3}, {"dim", -1}},
+                                 std::vector<std::vector<int64_t>>(3, {kBatch, kTokens, all}))) {
+        qkv.push_back(split_heads(part, heads));
+      }
+    } else {  // Head by head.
+      const ValueId apart = b_.view(fused, {kBatch, kTokens, heads, 3 * size});
+      for (ValueId part : b_.ops("aten.chunk.default", {{"self", apart}, {"chunks", 3}, {"dim", -1}},
+                                 std::vector<std::vector<int64_t>>(3, {kBatch, kTokens, heads, size}))) {
+        qkv.push_back(b_.permute(part, {0, 2, 1, 3}));
+      }
+    }
+    ValueId scores = matmul(qkv[0], b_.permute(qkv[1], {0, 1, 3, 2}));
+    if (pick(2) == 0) scores = b_.add(scores, relative_positions(name, heads));
+    return join_heads(matmul(softmax(scores), qkv[2]));
+  }
+
+  /// [heads, T, T], learned as such or looked up in a table of distances.
+  ValueId relative_positions(const std::string& name, int64_t heads) {
+    if (pick(2) == 0) return b_.parameter(name + ".positions", {heads, kTokens, kTokens});
+    std::vector<int64_t> distances;
+    for (int64_t i = 0; i < kTokens; ++i) {
+      for (int64_t j = 0; j < kTokens; ++j) distances.push_back(i - j + kTokens - 1);
+    }
+    const ValueId table = b_.parameter(name + ".table", {2 * kTokens - 1, heads});
+    const ValueId index = index_constant(name + ".distance", distances);
+    const ValueId rows =
+        b_.op("aten.index.Tensor", {{"self", table}, {"indices", Argument::List{index}}}, {kTokens * kTokens, heads});
+    return b_.permute(b_.view(rows, {kTokens, kTokens, heads}), {2, 0, 1});
+  }
+
+  /// Four heads of queries for two of keys and values, repeated by hand.
+  ValueId grouped_attention(const std::string& name, ValueId x) {
+    const int64_t size = 2 + pick(3);
+    const ValueId q = split_heads(b_.linear(name + ".q", x, 4 * size), 4);
+    const auto repeated = [&](ValueId value) {
+      const ValueId few = split_heads(value, 2);
+      if (pick(2) == 0) {
+        return b_.op("aten.repeat_interleave.self_int", {{"self", few}, {"repeats", 2}, {"dim", 1}}, b_.sizes(q));
+      }
+      const ValueId apart = b_.op("aten.unsqueeze.default", {{"self", few}, {"dim", 2}}, {kBatch, 2, 1, kTokens, size});
+      const ValueId wide =
+          b_.op("aten.expand.default", {{"self", apart}, {"size", Argument::ints({kBatch, 2, 2, kTokens, size})}},
+                {kBatch, 2, 2, kTokens, size});
+      return b_.op("aten.reshape.default", {{"self", wide}, {"shape", Argument::ints(b_.sizes(q))}}, b_.sizes(q));
+    };
+    const ValueId k = repeated(b_.linear(name + ".k", x, 2 * size)), v = repeated(b_.linear(name + ".v", x, 2 * size));
+    return join_heads(matmul(softmax(matmul(q, b_.permute(k, {0, 1, 3, 2}))), v));
+  }
+
+  /// What needs a weight twice, or moves tokens and channels.
+  ValueId reuse(const std::string& name, ValueId x) {
+    const int64_t c = width(x);
+    switch (pick(6)) {
+      case 0: {  // The table of an embedding that is also the layer that reads its kind.
+        const ValueId table = b_.parameter(name + ".weight", {9, c});
+        const ValueId looked_up = b_.op("aten.embedding.default", {{"weight", table}, {"indices", ids_}}, b_.sizes(x));
+        return b_.op("aten.linear.default", {{"input", b_.add(x, looked_up)}, {"weight", table}}, {kBatch, kTokens, 9});
+      }
+      case 1: {  // A layer used twice.
+        const ValueId weight = b_.parameter(name + ".weight", {c, c}), bias = b_.parameter(name + ".bias", {c});
+        ValueId y = x;
+        for (int i = 0; i < 2; ++i) {
+          y = b_.relu(b_.op("aten.linear.default", {{"input", y}, {"weight", weight}, {"bias", bias}}, b_.sizes(y)));
+        }
+        return y;
+      }
+      case 2: {  // Tokens mixed by a weight, channels alone.
+        const ValueId turned =
+            b_.op("aten.transpose.int", {{"self", x}, {"dim0", 1}, {"dim1", 2}}, {kBatch, c, kTokens});
+        const ValueId mixed = b_.linear(name, turned, kTokens);
+        return b_.op("aten.transpose.int", {{"self", mixed}, {"dim0", 1}, {"dim1", 2}}, b_.sizes(x));
+      }
+      case 3: {  // Tokens merged with the batch.
+        const ValueId flat = b_.view(x, {kBatch * kTokens, c});
+        return b_.view(b_.relu(b_.linear(name, flat, 6)), {kBatch, kTokens, 6});
+      }
+      case 4:
+        return b_.mul(x, b_.parameter(name, {c}));
+      default:
+        return b_.op(
+            "aten.bmm.default",
+            {{"self", x},
+             {"mat2", b_.op("aten.bmm.default", {{"self", b_.permute(x, {0, 2, 1})}, {"mat2", x}}, {kBatch, c, c})}},
+            b_.sizes(x));
+    }
+  }
+
   ValueId step(const std::string& name) {
     const ValueId x = any();
     const int64_t c = width(x);
-    switch (pick(18)) {
+    switch (pick(24)) {
+      case 18:
+      case 19:
+        return fused_attention(name, x);
+      case 20:
+        return grouped_attention(name, x);
+      case 21:
+      case 22:
+        return reuse(name, x);
       case 0:
         return b_.linear(name, x, 6 * (1 + pick(2)));
       case 1:
@@ -207,7 +320,7 @@ class RandomSequence {
 
 TEST(RandomSequences, PrunedEqualsMasked) {
   int pruned_networks = 0;
-  for (uint32_t seed = 0; seed < 300; ++seed) {
+  for (const uint32_t seed : testing::seeds(300)) {
     SCOPED_TRACE(seed);
     const Graph graph = RandomSequence(seed).build(3 + static_cast<int>(seed % 30));
     PruningConfig config;
