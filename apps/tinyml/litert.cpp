@@ -310,7 +310,7 @@ std::function<double(const std::string&)> LiteRt::measure_in_turns(double least_
     }
     double own = std::numeric_limits<double>::infinity(), other = own;
     const auto begin = std::chrono::steady_clock::now();
-    for (int turn = 0; turn < 5 || seconds_since(begin) < 2.0 * least_seconds; ++turn) {
+    for (int turn = 0; turn < 8 || seconds_since(begin) < 2.0 * least_seconds; ++turn) {
       other = std::min(other, fastest(*reference->session, 2, kTurn));
       own = std::min(own, fastest(*session, 2, kTurn));
     }

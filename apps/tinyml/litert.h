@@ -33,7 +33,7 @@ class LiteRt {
   // A function that measures models one after the other. The first one is the reference: the others run in turns with
   // it, and their time is the reference's first time multiplied by the ratio, so that a load that comes and goes, or a
   // clock that changes, is in both. Takes twice `least_seconds` a model. Must not outlive this object.
-  std::function<double(const std::string&)> measure_in_turns(double least_seconds = 0.2) const;
+  std::function<double(const std::string&)> measure_in_turns(double least_seconds = 0.3) const;
 
  private:
   struct Library;

@@ -47,7 +47,7 @@ class InTurns:
     both. Takes twice `least_seconds` a model. What latency targets are measured by.
     """
 
-    def __init__(self, *, least_seconds: float = 0.2, kernels: str = "xnnpack") -> None:
+    def __init__(self, *, least_seconds: float = 0.3, kernels: str = "xnnpack") -> None:
         self._least_seconds = least_seconds
         self._kernels = kernels
         self._reference: tuple[bytes, Any, float] | None = None
@@ -64,7 +64,7 @@ class InTurns:
         _, reference, seconds = self._reference
         own, other = [], []
         begin = time.perf_counter()
-        while len(own) < 5 or time.perf_counter() - begin < 2 * self._least_seconds:
+        while len(own) < 8 or time.perf_counter() - begin < 2 * self._least_seconds:
             other.append(_fastest(reference, 2, _TURN))
             own.append(_fastest(interpreter, 2, _TURN))
         return seconds * min(own) / min(other)

@@ -4,17 +4,16 @@
 #include <fmt/ranges.h>
 
 #include <functional>
-#include <optional>
 #include <string>
 
 namespace tinyml::prune {
 namespace {
 
 constexpr double kTolerance = 0.05;
+constexpr double kNear = 0.03;      // What a search aims at: a second measurement differs by one or two percents.
 constexpr double kMost = 0.999999;  // Of each layer's channels.
 constexpr int kSteps = 20;
 constexpr int kSearches = 3;
-constexpr double kSlack = 0.01;  // Of the limit: how far below the tolerance a second measurement may lie.
 
 struct Candidate {
   double sparsity = 0.0;
@@ -27,7 +26,7 @@ bool is_better(const Candidate& a, const Candidate& b, double limit) {
   const bool a_fits = a.seconds <= limit, b_fits = b.seconds <= limit;
   if (a_fits && b_fits) return a.seconds > b.seconds;
   if (!a_fits && !b_fits) return a.seconds < b.seconds;
-  const bool is_near = (a_fits ? a : b).seconds >= (1.0 - kTolerance) * limit;
+  const bool is_near = (a_fits ? a : b).seconds >= (1.0 - kNear) * limit;
   return is_near ? a_fits : !a_fits;  // One above but within the tolerance is nearer than one far below.
 }
 
@@ -37,21 +36,19 @@ Candidate search(const Measure& measure, const Allocation& allocation, double le
   Candidate wide = measure(least, allocation.choose(least));
   if (wide.seconds <= limit) return wide;
   Candidate narrow = measure(kMost, allocation.choose(kMost));
-  const double allowed = (1.0 + kTolerance) * limit;
-  if (narrow.seconds > allowed) {
+  if (narrow.seconds > (1.0 + kTolerance) * limit) {
     throw Error(fmt::format("the latency target of {:.3f} ms cannot be reached: {:.3f} ms remain with everything "
                             "removed that may be",
                             1e3 * limit, 1e3 * narrow.seconds),
                 "raise the target, or exclude fewer layers");
   }
-  std::optional<Candidate> best;
+  Candidate best = narrow;
   const auto consider = [&](const Candidate& candidate) {
-    if (candidate.seconds <= allowed && (!best || is_better(candidate, *best, limit))) best = candidate;
+    if (candidate.seconds <= (1.0 + kNear) * limit && is_better(candidate, best, limit)) best = candidate;
   };
   consider(wide);
-  consider(narrow);
   for (int step = 0; step < kSteps; ++step) {
-    if (best->seconds <= limit && best->seconds >= (1.0 - kTolerance) * limit) break;
+    if (best.seconds <= limit && best.seconds >= (1.0 - kNear) * limit) break;
     const double middle = 0.5 * (wide.sparsity + narrow.sparsity);
     std::vector<bool> kept = allocation.choose(middle);
     // Widths are whole numbers: a sparsity between may choose what is measured already.
@@ -65,16 +62,16 @@ Candidate search(const Measure& measure, const Allocation& allocation, double le
       (candidate.seconds <= limit ? narrow : wide) = std::move(candidate);
     }
   }
-  if (best->seconds >= (1.0 - kTolerance) * limit) return *best;
+  if (best.seconds >= (1.0 - kNear) * limit) return best;
   // Where a common sparsity jumps over the limit (coarse multiples), single layers come nearer.
-  best->kept = allocation.fill(allocation.steps_for(best->sparsity), [&](const std::vector<bool>& kept) {
-    if (best->seconds >= (1.0 - kTolerance) * limit) return false;
-    Candidate wider = measure(best->sparsity, kept);
+  best.kept = allocation.fill(allocation.steps_for(best.sparsity), [&](const std::vector<bool>& kept) {
+    if (best.seconds >= (1.0 - kNear) * limit) return false;
+    Candidate wider = measure(best.sparsity, kept);
     if (wider.seconds > limit) return false;
     best = std::move(wider);
     return true;
   });
-  return *best;
+  return best;
 }
 
 }  // namespace
@@ -101,7 +98,7 @@ std::vector<bool> meet_latency(const Graph& graph, const DependencyGraph& depend
     const Candidate again = measure(found.sparsity, found.kept);
     // A share is of what the original takes now.
     const double share = again.seconds / latency_limit(graph, config);
-    const double least_share = std::min(1.0 - kTolerance, found.seconds / limit) - kSlack;
+    const double least_share = std::min(1.0 - kTolerance, found.seconds / limit - kNear);
     const bool is_last = attempt + 1 == kSearches;
     if (share <= 1.0 + kTolerance && (share >= least_share || is_last)) return std::move(found.kept);
     tries.push_back(fmt::format("{:.3f} ms, then {:.3f} ms, of {:.3f} ms allowed", 1e3 * found.seconds,

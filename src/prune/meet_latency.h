@@ -11,7 +11,7 @@ namespace tinyml::prune {
 double latency_limit(const Graph& graph, const PruningConfig& config);
 
 /// kept[unit] for the smallest sparsity from `least` on whose latency is at most the config's target, by bisection: it
-/// ends as soon as one lies within 5 % below. Where there is none, one within 5 % above counts, else the slowest that
+/// ends as soon as one lies within 3 % below. Where there is none, one within 3 % above counts, else the slowest that
 /// is faster, with single layers widened, the relatively narrowest first, until it lies there. What was found is
 /// measured again, and looked for again where that does not confirm it. Throws Error saying how near one can come, and
 /// where times vary too much to tell.

@@ -157,7 +157,7 @@ def test_a_run_is_replayed_on_another_checkpoint(tmp_path) -> None:
 
 
 class Scaled(Net):
-    """Its branch ends in code that no module holds: zeros of the last module would not stay zero."""
+    """Its branch ends in code of no module: zeros of the last module would not stay zero."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = F.relu(self.bn(self.stem(x)))
