@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "explain/match_channels.h"
 #include "graph/node_notes.h"
 #include "tinyml/evaluate.h"
 
@@ -182,6 +183,7 @@ Measurements measure_layers(const tflite::Model& file, const Graph& graph, const
   Measurements result;
   result.layers.resize(probes.size());
   result.outputs.resize(outputs.size());
+  std::vector<std::vector<int64_t>> orders(probes.size());  // Of channels, where the file has one of its own.
   for (const std::vector<Tensor>& sample : samples) {
     const NamedBytes found = run(probed, encode_inputs(file, sample));
     const std::vector<Tensor> truth = run_variant(plain, sample, {});
@@ -194,6 +196,7 @@ Measurements measure_layers(const tflite::Model& file, const Graph& graph, const
         throw Error(fmt::format("'{}' has another shape in the file than in the model", tensor.name),
                     "give the model that the file was made from");
       }
+      values[i] = match_channels(*values[i], truth[i], orders[i]);
     }
     const std::vector<Tensor> alone = run_variant(local, sample, values);
     const std::vector<Tensor> expected = run_variant(simulated, sample, values);

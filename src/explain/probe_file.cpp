@@ -9,6 +9,7 @@
 #include <map>
 
 #include "explain/element_orders.h"
+#include "explain/tensor_index.h"
 
 namespace tinyml::explaining {
 namespace {
@@ -43,20 +44,6 @@ double number(const Graph& graph, const Argument& argument) {
     throw Error("a FakeQuant of an activation has no scale of its own", "give the model that the file was made from");
   }
   return binding->data.to_doubles()[0];
-}
-
-bool has_scale(const tflite::Tensor& tensor, const Probe& probe) {
-  const tflite::Quantization& q = tensor.quantization;
-  return (tensor.type == Type::INT8 || tensor.type == Type::INT16) && q.scale.size() == 1 && !tensor.is_constant() &&
-         std::abs(static_cast<double>(q.scale[0]) / probe.scale - 1) < 1e-5;
-}
-
-std::string value_name(const std::string& tensor) {
-  std::string name = tensor.substr(tensor.find_last_of('/') + 1);
-  for (const char* suffix : {"_int8", "_int16"}) {
-    if (name.ends_with(suffix)) return name.substr(0, name.size() - std::strlen(suffix));
-  }
-  return "";
 }
 
 // Calls `f` with a value of the type's C++ type.
@@ -125,12 +112,7 @@ std::vector<std::pair<std::string, int>> boundary(const tflite::Model& file, boo
 
 std::vector<Probe> find_probes(const Graph& graph, const tflite::Model& file) {
   const tflite::Subgraph& main = file.subgraphs.at(0);
-  std::multimap<std::string, int> by_name;
-  for (const tflite::Operator& op : main.operators) {
-    for (const int id : op.outputs) {
-      by_name.emplace(value_name(main.tensors[static_cast<size_t>(id)].name), id);
-    }
-  }
+  const TensorIndex index(main);
   std::map<ValueId, int> boundary_tensors;
   const auto bind = [&](const std::vector<ValueId>& values, bool inputs) {
     const auto tensors = boundary(file, inputs);
@@ -163,16 +145,11 @@ std::vector<Probe> find_probes(const Graph& graph, const tflite::Model& file) {
     probe.zero_point = static_cast<int64_t>(number(graph, node.arg("zero_point")));
     probe.quant_min = node.arg("quant_min").as_int();
     probe.quant_max = node.arg("quant_max").as_int();
-    const Sizes sizes = graph.tensor_type(self).sizes();
-    const auto take = [&](int tensor) {
-      const tflite::Tensor& found = main.tensors[static_cast<size_t>(tensor)];
-      if (probe.tensor != tflite::kNoTensor || !has_scale(found, probe)) return;
-      if (!find_element_orders(sizes, {found.shape.begin(), found.shape.end()}).empty()) probe.tensor = tensor;
-    };
-    const auto [begin, end] = by_name.equal_range(graph.value(self).name);
-    for (auto entry = begin; entry != end; ++entry) take(entry->second);
+    probe.tensor = index.find(graph, probe);
     for (const ValueId value : {node.output(), self}) {
-      if (const auto found = boundary_tensors.find(value); found != boundary_tensors.end()) take(found->second);
+      const auto found = boundary_tensors.find(value);
+      const bool here = probe.tensor == tflite::kNoTensor && found != boundary_tensors.end();
+      if (here && index.fits(graph, probe, found->second)) probe.tensor = found->second;
     }
     probes.push_back(probe);
   }

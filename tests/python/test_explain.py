@@ -221,3 +221,49 @@ def test_values_are_found_in_whatever_order_the_file_holds_them(kernels, tmp_pat
     found = explain(model, batches, kernels=kernels)
     assert all(layer.kernel for layer in found.layers)
     assert [layer.name for layer in found.layers if layer.apart or layer.own_snr_db < 30] == []
+
+
+class Sequence(nn.Module):
+    """Convolutions over time: between them the file holds images of one row."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv1d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv1d(8, 8, 3), nn.ReLU(),
+            nn.Conv1d(8, 4, 1), nn.ReLU(),
+        )  # fmt: skip
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+class Shuffled(nn.Module):
+    """A channel shuffle that the file has in its weights: tensors behind it hold other orders."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 3, padding=1)
+        self.left, self.right = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(8, 8, 1)
+        self.deep = nn.Conv2d(8, 8, 3, padding=1, groups=8)
+        self.last = nn.Conv2d(8, 4, 1)
+
+    def forward(self, x):
+        x = torch.relu(self.first(x))
+        a, b = x.chunk(2, 1)
+        x = torch.cat([a, torch.relu(self.left(b))], 1)
+        x = x.view(1, 2, 4, 6, 6).transpose(1, 2).reshape(1, 8, 6, 6)
+        return self.last(self.deep(x))
+
+
+@pytest.mark.parametrize(
+    ("net", "shape"), [(Sequence, (1, 3, 20)), (Shuffled, (1, 3, 6, 6))], ids=["rows", "shuffle"]
+)
+def test_every_layer_is_measured_on_its_own_inputs(net, shape, tmp_path):
+    torch.manual_seed(0)
+    batches = [torch.randn(shape) for _ in range(3)]
+    model = PostQuantizer(net().eval(), batches[0], tmp_path).calibrate(batches)
+    found = explain(model, batches)
+    layers = [layer for layer in found.layers if layer.kernel]
+    assert len(layers) >= 4
+    assert min(layer.own_snr_db for layer in layers) > 30
+    assert [layer.name for layer in layers if layer.unequal > 0.002] == []
