@@ -267,3 +267,40 @@ def test_every_layer_is_measured_on_its_own_inputs(net, shape, tmp_path):
     assert len(layers) >= 4
     assert min(layer.own_snr_db for layer in layers) > 30
     assert [layer.name for layer in layers if layer.unequal > 0.002] == []
+
+
+def test_ties_that_a_kernel_breaks_otherwise_are_named(tmp_path):
+    torch.manual_seed(0)
+    model, batches = quantize(nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(3, 4, 1)).eval(), tmp_path)
+    found = explain(model, batches, kernels="reference")
+    [layer] = [layer for layer in found.layers if layer.op == "aten.avg_pool2d.default"]
+    [finding] = [f for f in layer.findings if f.cause == "kernel rounding"]
+    assert "% of the values" in finding.detail
+    assert 0.05 < layer.unequal < 0.2
+    assert layer.apart == 0
+
+
+def worst_snr(config, tmp_path, name, **faults):
+    """(dB of the layer alone, dB of the file) with this configuration."""
+    model, batches = make(tmp_path, config, **faults)
+    found = explain(model, batches)
+    [layer] = [layer for layer in found.layers if layer.name.split("/")[-1] == name]
+    return layer.own_snr_db, found.outputs[0].snr_db, layer.findings
+
+
+def test_the_remedies_help(tmp_path):
+    clipping = {"layers": {"second": {"algorithm": "percentile", "percentile": 95}}}
+    alone, _, findings = worst_snr(clipping, tmp_path / "a", "relu_1")
+    assert 'layers: {"' in findings[0].remedy
+    assert "min_max" in findings[0].remedy
+    cured = {"layers": {**clipping["layers"], "second*": {"algorithm": "min_max"}}}
+    assert worst_snr(cured, tmp_path / "b", "relu_1")[0] > alone + 6
+
+    _, whole, _ = worst_snr({}, tmp_path / "c", "relu_1", outlier=60.0)
+    equalized = {"cross_layer_equalization": True}
+    assert worst_snr(equalized, tmp_path / "d", "relu_1", outlier=60.0)[1] > whole + 6
+
+    wide = {"layers": {"*": {"bits": {"activation": 16, "weight": 8}}}}
+    _, tied, findings = worst_snr({}, tmp_path / "e", "cat", tie=40.0)
+    assert "16" in next(f.remedy for f in findings if f.cause == "tied scales")
+    assert worst_snr(wide, tmp_path / "f", "cat", tie=40.0)[1] > tied + 3
