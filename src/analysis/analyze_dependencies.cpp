@@ -29,7 +29,12 @@ void run_rules(const Graph& graph, Propagation& p) {
     const std::string why = fmt::format("operator {} has no rule for channel dependencies", node.op);
     for (const NamedArgument& arg : node.args) {
       arg.value.for_each_value([&](ValueId value) {
-        if (p.is_tensor(value)) p.fix_all(value, why);
+        if (!p.is_tensor(value)) return;
+        p.fix_all(value, why);
+        // Listed with what cannot be pruned, whatever its dimensions mean.
+        for (int64_t dim = 0; p.rank(value) > 1 && dim < p.rank(value); ++dim) {
+          p.set_role(value, dim, AxisRole::kProducer);
+        }
       });
     }
   }

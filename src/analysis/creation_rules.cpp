@@ -29,6 +29,21 @@ void propagate_embedding(Propagation& p, const Node& node) {
   }
 }
 
+/// embedding_bag(weight, indices, offsets): sums, means or maxima of rows; columns are channels.
+void propagate_embedding_bag(Propagation& p, const Node& node) {
+  const ValueId weight = operand(node, 0);
+  for (size_t i = 1; i < node.args.size(); ++i) {
+    if (!node.args[i].value.is_value()) continue;
+    const ValueId value = node.args[i].value.as_value();
+    if (p.is_tensor(value)) p.fix_all(value, "it holds indices or their weights");
+  }
+  p.fix(weight, 0, "its rows are looked up by index");
+  p.set_role(weight, 1, AxisRole::kProducer);
+  if (const LabelList labels = p.isolate(weight, 1); labels != nullptr) {
+    p.set(node.outputs[0], {{{1}, {static_cast<int64_t>(labels->size())}, labels, true}});
+  }
+}
+
 void propagate_size(Propagation& p, const Node& node) {
   const ValueId input = operand(node);
   p.fix(input, wrap_dim(node.args[1].value.as_int(), p.rank(input)), "its size is read");
@@ -46,6 +61,8 @@ void add_creation_rules(Rules& rules) {
              "aten.eye.default", "aten.linspace.default", "aten.rand.default", "aten.randn.default"},
             propagate_nothing);
   add_rules(rules, {"aten.embedding.default"}, propagate_embedding);
+  add_rules(rules, {"aten.embedding_bag.default", "aten.embedding_bag.padding_idx", "aten._embedding_bag.default"},
+            propagate_embedding_bag);
   add_rules(rules, {"aten.sym_size.int"}, propagate_size);
 }
 

@@ -83,7 +83,10 @@ void add_norm_rules(Rules& rules) {
   add_rules(rules, {"aten.instance_norm.default"}, propagate_instance_norm);
   add_rules(rules, {"aten._weight_norm.default"}, propagate_weight_norm);
   add_rules(rules, {"aten.group_norm.default"}, propagate_group_norm);
-  add_rules(rules, {"aten.layer_norm.default", "aten.rms_norm.default"}, propagate_layer_norm);
+  add_rules(rules,
+            {"aten.layer_norm.default", "aten.native_layer_norm.default", "aten.rms_norm.default",
+             "aten._fused_rms_norm.default"},
+            propagate_layer_norm);
 }
 
 }  // namespace tinyml::analysis

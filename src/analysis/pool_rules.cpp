@@ -14,13 +14,22 @@ Rule window_rule(int64_t spatial) {
   };
 }
 
+/// grid_sample(x, grid): places come from the grid, which all channels share.
+void propagate_grid_sampler(Propagation& p, const Node& node) {
+  const ValueId input = operand(node, 0), grid = operand(node, 1);
+  for (int64_t dim = 2; dim < p.rank(input); ++dim) p.fix(input, dim, "it is sampled at places");
+  p.fix_all(grid, "it holds places to sample at");
+  p.copy(input, node.outputs[0], true);
+}
+
 }  // namespace
 
 void add_pool_rules(Rules& rules) {
   add_rules(rules,
             {"aten.max_pool1d.default", "aten.avg_pool1d.default", "aten.adaptive_avg_pool1d.default",
              "aten.adaptive_max_pool1d.default", "aten.upsample_nearest1d.default", "aten.upsample_nearest1d.vec",
-             "aten.upsample_linear1d.default", "aten.upsample_linear1d.vec", "aten.max_pool1d_with_indices.default"},
+             "aten.upsample_linear1d.default", "aten.upsample_linear1d.vec", "aten.max_pool1d_with_indices.default",
+             "aten._upsample_nearest_exact1d.default", "aten._upsample_nearest_exact1d.vec"},
             window_rule(1));
   add_rules(
       rules,
@@ -30,13 +39,17 @@ void add_pool_rules(Rules& rules) {
        "aten.upsample_bilinear2d.vec", "aten.upsample_bicubic2d.default", "aten.upsample_bicubic2d.vec",
        "aten._upsample_nearest_exact2d.default", "aten._upsample_nearest_exact2d.vec",
        "aten._upsample_bilinear2d_aa.default", "aten._upsample_bilinear2d_aa.vec",
-       "aten._upsample_bicubic2d_aa.default", "aten._upsample_bicubic2d_aa.vec", "aten.grid_sampler_2d.default"},
+       "aten._upsample_bicubic2d_aa.default", "aten._upsample_bicubic2d_aa.vec"},
       window_rule(2));
   add_rules(rules,
             {"aten.max_pool3d.default", "aten.avg_pool3d.default", "aten.adaptive_avg_pool3d.default",
              "aten.adaptive_max_pool3d.default", "aten.upsample_nearest3d.default", "aten.upsample_nearest3d.vec",
-             "aten.upsample_trilinear3d.default", "aten.upsample_trilinear3d.vec"},
+             "aten.upsample_trilinear3d.default", "aten.upsample_trilinear3d.vec", "aten._adaptive_avg_pool3d.default",
+             "aten.max_pool3d_with_indices.default", "aten._upsample_nearest_exact3d.default",
+             "aten._upsample_nearest_exact3d.vec"},
             window_rule(3));
+  add_rules(rules, {"aten.grid_sampler.default", "aten.grid_sampler_2d.default", "aten.grid_sampler_3d.default"},
+            propagate_grid_sampler);
 }
 
 }  // namespace tinyml::analysis

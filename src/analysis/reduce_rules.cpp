@@ -60,6 +60,34 @@ Rule reduction_rule(Reduction kind) {
   };
 }
 
+/// A sum over `dim` of products of both operands. `norms`: also over the norms of each, so that a removed entry must be
+/// zero in both.
+Rule similarity_rule(bool norms) {
+  return [norms](Propagation& p, const Node& node) {
+    const ValueId a = operand(node, 0), b = operand(node, 1), output = node.outputs[0];
+    const int64_t rank = std::max(p.rank(a), p.rank(b));
+    std::vector<int64_t> space = p.rank(a) == rank ? p.sizes(a) : p.sizes(b);
+    const ValueId other = p.rank(a) == rank ? b : a;
+    for (int64_t dim = 0; dim < p.rank(other); ++dim) {
+      int64_t& size = space[static_cast<size_t>(rank - p.rank(other) + dim)];
+      size = std::max(size, p.sizes(other)[static_cast<size_t>(dim)]);
+    }
+    const int64_t summed = wrap_dim(node.arg("dim").as_int(), rank);
+    Blocks result;
+    for (Block& block :
+         p.join({broadcast(p, a, rank), broadcast(p, b, rank)}, space, norms ? ZeroRule::kAll : ZeroRule::kAny)) {
+      if (std::find(block.dims.begin(), block.dims.end(), summed) != block.dims.end()) {
+        if (!block.zero || block.dims.size() > 1) p.pin(block.labels, "a sum runs over it, which removing it changes");
+        continue;
+      }
+      block.zero = false;
+      for (int64_t& dim : block.dims) dim -= dim > summed ? 1 : 0;
+      result.push_back(std::move(block));
+    }
+    p.set(output, std::move(result));
+  };
+}
+
 /// Normalised or accumulated along one dimension, which keeps its size.
 void propagate_along(Propagation& p, const Node& node) {
   const ValueId input = operand(node);
@@ -73,27 +101,65 @@ void propagate_along(Propagation& p, const Node& node) {
 }  // namespace
 
 void add_reduce_rules(Rules& rules) {
-  add_rules(rules, {"aten.sum.dim_IntList", "aten.sum.default"}, reduction_rule(Reduction::kSum));
+  add_rules(rules, {"aten.cosine_similarity.default"}, similarity_rule(true));
+  add_rules(rules, {"aten.linalg_vecdot.default"}, similarity_rule(false));
+  add_rules(rules, {"aten.sum.dim_IntList", "aten.sum.default", "aten.nansum.default"},
+            reduction_rule(Reduction::kSum));
   // A norm is a sum of powers, or the largest magnitude: zeros add nothing. Not so the number of nonzeros (order 0) and
   // the smallest magnitude.
-  add_rules(rules, {"aten.norm.ScalarOpt_dim", "aten.linalg_vector_norm.default"},
+  add_rules(rules, {"aten.norm.ScalarOpt_dim", "aten.norm.ScalarOpt_dim_dtype", "aten.linalg_vector_norm.default"},
             [](Propagation& p, const Node& node) {
               const Argument& order = node.args[1].value;
               const bool sums = !order.is_number() || order.as_double() > 0.0;
               reduction_rule(sums ? Reduction::kSum : Reduction::kOther)(p, node);
             });
-  add_rules(rules, {"aten.mean.dim",       "aten.mean.default",      "aten.amax.default",
-                    "aten.amin.default",   "aten.max.dim",           "aten.min.dim",
-                    "aten.max.default",    "aten.min.default",       "aten.prod.default",
-                    "aten.prod.dim_int",   "aten.var.correction",    "aten.var.dim",
-                    "aten.std.correction", "aten.std.dim",           "aten.argmax.default",
-                    "aten.argmin.default", "aten.logsumexp.default", "aten.all.default",
-                    "aten.any.default",    "aten.all.dim",           "aten.any.dim"},
-            reduction_rule(Reduction::kOther));
   add_rules(rules,
-            {"aten.softmax.int", "aten._softmax.default", "aten.log_softmax.int", "aten._log_softmax.default",
-             "aten.cumsum.default", "aten.cumprod.default", "aten.sort.default", "aten.topk.default"},
-            propagate_along);
+            {"aten.mean.dim",
+             "aten.mean.default",
+             "aten.amax.default",
+             "aten.amin.default",
+             "aten.max.dim",
+             "aten.min.dim",
+             "aten.max.default",
+             "aten.min.default",
+             "aten.prod.default",
+             "aten.prod.dim_int",
+             "aten.var.correction",
+             "aten.var.dim",
+             "aten.std.correction",
+             "aten.std.dim",
+             "aten.argmax.default",
+             "aten.argmin.default",
+             "aten.logsumexp.default",
+             "aten.all.default",
+             "aten.any.default",
+             "aten.all.dim",
+             "aten.any.dim",
+             "aten.all.dims",
+             "aten.any.dims",
+             "aten.var.default",
+             "aten.std.default",
+             "aten.var_mean.default",
+             "aten.var_mean.dim",
+             "aten.var_mean.correction",
+             "aten.std_mean.default",
+             "aten.std_mean.dim",
+             "aten.std_mean.correction",
+             "aten.median.default",
+             "aten.median.dim",
+             "aten.nanmean.default",
+             "aten.kthvalue.default",
+             "aten.aminmax.default",
+             "aten.count_nonzero.default",
+             "aten.count_nonzero.dim_IntList"},
+            reduction_rule(Reduction::kOther));
+  add_rules(
+      rules,
+      {"aten.softmax.int", "aten._softmax.default", "aten.log_softmax.int", "aten._log_softmax.default",
+       "aten.cumsum.default", "aten.cumprod.default", "aten.sort.default", "aten.topk.default", "aten.sort.stable",
+       "aten.argsort.default", "aten.argsort.stable", "aten.cummax.default", "aten.cummin.default",
+       "aten.logcumsumexp.default", "aten.special_softmax.default", "aten.special_log_softmax.default"},
+      propagate_along);
 }
 
 }  // namespace tinyml::analysis

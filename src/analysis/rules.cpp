@@ -21,6 +21,7 @@ const Rules& channel_rules() {
     add_reduce_rules(all);
     add_reorder_rules(all);
     add_reshape_rules(all);
+    add_scatter_rules(all);
     add_shuffle_rules(all);
     add_slice_rules(all);
     return all;

@@ -35,6 +35,7 @@ void add_recurrent_rules(Rules& rules);
 void add_reduce_rules(Rules& rules);
 void add_reorder_rules(Rules& rules);
 void add_reshape_rules(Rules& rules);
+void add_scatter_rules(Rules& rules);
 void add_shuffle_rules(Rules& rules);
 void add_slice_rules(Rules& rules);
 

@@ -1,8 +1,10 @@
+#include "analysis/index_space.h"
 #include "analysis/rules.h"
 
 namespace tinyml::analysis {
 namespace {
 
+constexpr const char* kWindows = "windows slide over it";
 constexpr const char* kWhy = "pixels are shuffled between it and the channels";
 
 /// [C*r*r, H, W] -> [C, H*r, W*r]: the r*r channels of an output channel go together.
@@ -42,6 +44,43 @@ void propagate_pixel_unshuffle(Propagation& p, const Node& node) {
   p.set(output, std::move(result));
 }
 
+/// im2col: [C, H, W] -> [C * places of the kernel, L]: each channel becomes as many.
+void propagate_im2col(Propagation& p, const Node& node) {
+  const ValueId input = operand(node), output = node.outputs[0];
+  const int64_t channel = p.rank(input) - 3;
+  p.fix(input, channel + 2, kWindows);
+  p.fix(input, channel + 1, kWindows);
+  p.isolate(input, channel);
+  const auto places = static_cast<size_t>(analysis::product(int_or_ints(node.arg("kernel_size"))));
+  Blocks result = p.blocks(input);
+  for (Block& block : result) {
+    if (block.dims[0] != channel) continue;
+    auto labels = std::make_shared<Labels>();
+    for (Label label : *block.labels) labels->insert(labels->end(), places, label);
+    block.shape[0] = static_cast<int64_t>(labels->size());
+    block.labels = std::move(labels);
+  }
+  p.set(output, std::move(result));
+}
+
+/// col2im: [C * places of the kernel, L] -> [C, H, W]: those of one channel go together.
+void propagate_col2im(Propagation& p, const Node& node) {
+  const ValueId input = operand(node), output = node.outputs[0];
+  const int64_t channel = p.rank(input) - 2;
+  p.fix(input, channel + 1, kWindows);
+  const LabelList labels = p.isolate(input, channel);
+  Blocks result = p.blocks(input);
+  for (Block& block : result) {
+    if (block.dims[0] != channel || labels == nullptr) continue;
+    block.labels = p.unite_runs(labels, analysis::product(int_or_ints(node.arg("kernel_size"))));
+    block.shape[0] = static_cast<int64_t>(block.labels->size());
+  }
+  std::erase_if(result, [](const Block& block) { return block.shape[0] < 2; });
+  if (labels != nullptr && p.sizes(output)[static_cast<size_t>(channel)] < 2)
+    p.pin(labels, "it is the only channel left");
+  p.set(output, std::move(result));
+}
+
 /// [g, C/g] -> [C/g, g]: channel j of every group goes together, so that the order of those left is the same.
 void propagate_channel_shuffle(Propagation& p, const Node& node) {
   const ValueId input = operand(node), output = node.outputs[0];
@@ -67,6 +106,8 @@ void propagate_channel_shuffle(Propagation& p, const Node& node) {
 }  // namespace
 
 void add_shuffle_rules(Rules& rules) {
+  add_rules(rules, {"aten.im2col.default"}, propagate_im2col);
+  add_rules(rules, {"aten.col2im.default"}, propagate_col2im);
   add_rules(rules, {"aten.pixel_shuffle.default"}, propagate_pixel_shuffle);
   add_rules(rules, {"aten.pixel_unshuffle.default"}, propagate_pixel_unshuffle);
   add_rules(rules, {"aten.channel_shuffle.default", "aten.native_channel_shuffle.default"}, propagate_channel_shuffle);

@@ -169,9 +169,11 @@ void propagate_select(Propagation& p, ValueId input, int64_t dim,
 }  // namespace
 
 void add_slice_rules(Rules& rules) {
-  add_rules(rules, {"aten.split.Tensor", "aten.chunk.default"},
+  add_rules(rules, {"aten.split.Tensor", "aten.chunk.default", "aten.unsafe_split.Tensor", "aten.unsafe_chunk.default"},
             [](Propagation& p, const Node& node) { propagate_split(p, node, dim_argument(p, node), true); });
-  add_rules(rules, {"aten.split_with_sizes.default", "aten.split.sizes"},
+  add_rules(rules,
+            {"aten.split_with_sizes.default", "aten.split.sizes", "aten.unsafe_split_with_sizes.default",
+             "aten.tensor_split.sections", "aten.tensor_split.indices"},
             [](Propagation& p, const Node& node) { propagate_split(p, node, dim_argument(p, node), false); });
   add_rules(rules, {"aten.slice.Tensor", "aten.narrow.default"}, propagate_slice);
   add_rules(rules, {"aten.select.int"}, [](Propagation& p, const Node& node) {

@@ -60,7 +60,7 @@ void update_split(const Update& u) {
   const int64_t dim = u.dim("dim", u.input());
   std::vector<int64_t> sizes;
   for (ValueId output : u.node().outputs) sizes.push_back(u.after(output)[static_cast<size_t>(dim)]);
-  const bool is_chunk = u.node().op == "aten.chunk.default";
+  const bool is_chunk = u.node().op.find("chunk") != std::string::npos;
   int64_t total = 0;
   bool regular = true;
   for (size_t i = 0; i < sizes.size(); ++i) {
@@ -75,6 +75,16 @@ void update_split(const Update& u) {
     if (!is_chunk) u.set("split_size", sizes[0]);
     return;
   }
+  const NamedArgument self = u.node().args[0];
+  u.graph.set_op(u.id, "aten.split_with_sizes.default", {self, {"split_sizes", Argument::ints(sizes)}, {"dim", dim}});
+}
+
+/// tensor_split makes pieces by a rule of its own, or at written places: sizes are spelled out.
+void update_tensor_split(const Update& u) {
+  if (u.before(u.input()) == u.after(u.input())) return;
+  const int64_t dim = u.dim("dim", u.input());
+  std::vector<int64_t> sizes;
+  for (ValueId output : u.node().outputs) sizes.push_back(u.after(output)[static_cast<size_t>(dim)]);
   const NamedArgument self = u.node().args[0];
   u.graph.set_op(u.id, "aten.split_with_sizes.default", {self, {"split_sizes", Argument::ints(sizes)}, {"dim", dim}});
 }
@@ -104,6 +114,22 @@ void update_slice(const Update& u) {
   }
   if (has_end)
     u.set("end", u.shapes.count_before(u.input(), dim, count > 1 ? first_run + count * step : start + count));
+}
+
+/// What is written has as many channels as it takes the place of.
+void update_slice_scatter(const Update& u) {
+  const int64_t dim = u.dim("dim", u.input());
+  const int64_t size = u.before(u.input())[static_cast<size_t>(dim)];
+  if (u.after(u.input())[static_cast<size_t>(dim)] == size) return;
+  const auto place = [&](std::string_view name, int64_t otherwise) {
+    const Argument& given = u.node().arg(name);
+    const int64_t index = given.is_int() ? given.as_int() : otherwise;
+    return std::clamp<int64_t>(index < 0 ? index + size : index, 0, size);
+  };
+  const int64_t start = u.shapes.count_before(u.input(), dim, place("start", 0));
+  const int64_t end = u.shapes.count_before(u.input(), dim, place("end", size));
+  u.set("start", start);
+  u.set("end", end);
 }
 
 void update_narrow(const Update& u) {
@@ -206,6 +232,12 @@ const std::unordered_map<std::string, Updater>& updaters() {
       {"aten.squeeze.default", update_squeeze},
       {"aten.split.Tensor", update_split},
       {"aten.chunk.default", update_split},
+      {"aten.unsafe_split.Tensor", update_split},
+      {"aten.unsafe_chunk.default", update_split},
+      {"aten.unsafe_split_with_sizes.default", update_split_sizes},
+      {"aten.tensor_split.sections", update_tensor_split},
+      {"aten.tensor_split.indices", update_tensor_split},
+      {"aten.slice_scatter.default", update_slice_scatter},
       {"aten.split_with_sizes.default", update_split_sizes},
       {"aten.split.sizes", update_split_sizes},
       {"aten.slice.Tensor", update_slice},

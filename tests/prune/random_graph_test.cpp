@@ -106,7 +106,7 @@ class RandomNetwork {
   /// Steps that move channels to other dimensions and back, or read parameters in ways of their own.
   ValueId rearrange(const std::string& name, ValueId x) {
     const int64_t c = channels(x);
-    switch (pick(17)) {
+    switch (pick(19)) {
       case 0: {  // A module that is used again.
         for (std::vector<NamedArgument> args : used_) {
           if (b_.sizes(args[1].value.as_value())[1] != c) continue;
@@ -201,6 +201,27 @@ class RandomNetwork {
         const Argument dims = Argument::ints({1});
         if (pick(2) == 0) return b_.op("aten.flip.default", {{"self", x}, {"dims", dims}}, b_.sizes(x));
         return b_.op("aten.roll.default", {{"self", x}, {"shifts", dims}, {"dims", dims}}, b_.sizes(x));
+      }
+      case 16: {  // Some channels written over.
+        if (c < 4) return x;
+        const int count = 2 + pick(static_cast<int>(c) - 3), start = pick(static_cast<int>(c) - count + 1);
+        const ValueId source = b_.conv(name, any(), count);
+        return b_.op("aten.slice_scatter.default",
+                     {{"self", x}, {"src", source}, {"dim", 1}, {"start", start}, {"end", start + count}}, b_.sizes(x));
+      }
+      case 17: {  // Patches, changed and put back.
+        const Argument two = Argument::ints({2, 2}), one = Argument::ints({1, 1}), zero = Argument::ints({0, 0});
+        const ValueId patches = b_.op(
+            "aten.im2col.default",
+            {{"self", x}, {"kernel_size", two}, {"dilation", one}, {"padding", zero}, {"stride", two}}, {2, 4 * c, 4});
+        return b_.op("aten.col2im.default",
+                     {{"self", b_.relu(patches)},
+                      {"output_size", Argument::ints({4, 4})},
+                      {"kernel_size", two},
+                      {"dilation", one},
+                      {"padding", zero},
+                      {"stride", two}},
+                     b_.sizes(x));
       }
       default: {  // Crossing concatenations and sums.
         if (c > 18) return x;

@@ -8,8 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+import prune_operators as operators
 import prune_rearranging as rearranging
 from prune_body import IMAGE, TOKENS, Body, conv
+from prune_operators import Unfold
 
 
 class Plain(Body):
@@ -348,7 +350,7 @@ class TiedEmbedding(nn.Module):
 
 
 TOPOLOGIES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
-    cls.__name__: (cls, IMAGE if issubclass(cls, Body | FlattenLinear) else TOKENS)
+    cls.__name__: (cls, IMAGE if issubclass(cls, Body | FlattenLinear | Unfold) else TOKENS)
     for cls in (
         Plain, Residual, SqueezeExcite, SqueezeExciteLinear, Grouped, GroupedResidual, Depthwise,
         DepthwiseMultiplier, Transposed, TransposedGrouped, FlattenLinear, ViewLinear, SharedConv,
@@ -357,8 +359,11 @@ TOPOLOGIES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         ListOutput, Conv1d, UnflattenModule, WeightNorm, WeightNormColumns, Embedding,
         TiedEmbedding,
         *(each for each in vars(rearranging).values() if isinstance(each, type)),
+        *(each for each in vars(operators).values() if isinstance(each, type)),
     )
     if cls is not Body
 }  # fmt: skip
-GENERATED = {"UnevenSplit", "PadShortcut", "LateStride", "ListedIndices"}
+GENERATED = {
+    "UnevenSplit", "PadShortcut", "LateStride", "ListedIndices", "SliceAssignment", "TensorSplit",
+}  # fmt: skip
 """Those whose code says how many channels go where."""
