@@ -129,13 +129,16 @@ void bind_quantize(nb::module_& module) {
              "The graph with the biases of quantized layers on the integers that the device adds.");
   module.def(
       "remove_fake_quants",
-      [](const Graph& graph, std::map<std::string, double> momentum, std::vector<std::string> observers) {
-        return remove_fake_quants(graph, {std::move(momentum), std::move(observers)});
+      [](const Graph& graph, std::vector<std::string> observers, std::map<std::string, double> momentum,
+         std::map<std::string, std::string> norms, std::map<std::string, double> dropout) {
+        return remove_fake_quants(graph,
+                                  {std::move(momentum), std::move(norms), std::move(dropout), std::move(observers)});
       },
-      nb::arg("graph"), nb::arg("momentum") = std::map<std::string, double>(),
-      nb::arg("observers") = std::vector<std::string>(),
-      "The float graph behind a fake-quantized one. momentum: of folded batch norms by their layer's path; observers: "
-      "paths of FakeQuants and observers.");
+      nb::arg("graph"), nb::arg("observers") = std::vector<std::string>(),
+      nb::arg("momentum") = std::map<std::string, double>(), nb::arg("norms") = std::map<std::string, std::string>(),
+      nb::arg("dropout") = std::map<std::string, double>(),
+      "The float graph behind a fake-quantized one. observers: paths of FakeQuants and observers; momentum, norms: of "
+      "folded batch norms by their layer's path, norms their own paths; dropout: of recurrent layers by path.");
   nb::class_<FakeQuantNode>(module, "FakeQuantNode", "A FakeQuant of a graph.")
       .def_ro("name", &FakeQuantNode::name)
       .def_ro("module_path", &FakeQuantNode::module_path)

@@ -17,6 +17,13 @@ from tinyml.nn import fake_quantizers
 from tinyml.nn.qat_conv import FoldedBatchNorm
 
 
+def absolute(layer: str, name: str) -> str:
+    """Where ``name``, relative to ``layer`` as FoldedBatchNorm.bn_name is, lies in the model."""
+    path = name.lstrip(".")
+    parents = layer.split(".")[: -(len(name) - len(path))]
+    return ".".join([*parents, path])
+
+
 class DeQuantizer:
     """The float model behind a quantized one: what QATQuantizer or PostQuantizer returned, trained
     or not, or a model that torch.ao.quantization has converted (whose weights stay rounded).
@@ -24,9 +31,8 @@ class DeQuantizer:
     FakeQuants and observers go, and batch norms that were folded into layers are modules of their
     own again, with the parameters and statistics that training left. When nothing was trained the
     result computes exactly what the model did before it was quantized, except that the biases
-    PostQuantizer rounded stay rounded. Names of parameters are the original's where batch norms
-    stood beside their layers in the usual way ("conv1" and "bn1", "0" and "1"); any other batch
-    norm is called "<layer>_bn".
+    PostQuantizer rounded stay rounded. Names of parameters are the original's. Recurrent layers are
+    nn.LSTM, nn.GRU and nn.RNN again.
 
     ``dummy_input``: a tensor, a tuple of positional or a dict of keyword arguments. ``config``: a
     dict or the path of a YAML file with the key ``force_overwrite`` (False: use the file in
@@ -61,13 +67,26 @@ class DeQuantizer:
                 f"{type(self.model).__name__} has no FakeQuants: it is a float model already. Pass "
                 "the module that QATQuantizer or PostQuantizer returned."
             )
-        momentum = {
-            name: float(module.bn.momentum or 0.0)
+        folded = [
+            (name, module)
             for name, module in self.model.named_modules()
             if isinstance(module, FoldedBatchNorm)
-        }
+        ]
+        float_graph = _core.remove_fake_quants(
+            graph,
+            observers,
+            momentum={name: float(module.bn.momentum or 0.0) for name, module in folded},
+            norms={
+                name: absolute(name, module.bn_name) for name, module in folded if module.bn_name
+            },
+            dropout={
+                name: float(module.dropout)
+                for name, module in self.model.named_modules()
+                if isinstance(module, nn.RNNBase)
+            },
+        )
         module, _ = make_module(
-            _core.remove_fake_quants(graph, momentum, observers),
+            float_graph,
             self.py_path,
             self.weights_path,
             self.class_name,

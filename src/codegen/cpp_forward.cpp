@@ -1,7 +1,10 @@
 #include "codegen/cpp_forward.h"
 
 #include <algorithm>
+#include <iterator>
 
+#include "codegen/control_flow_text.h"
+#include "codegen/cpp_control_flow.h"
 #include "codegen/cpp_text.h"
 #include "codegen/forward_frame.h"
 #include "codegen/node_text.h"
@@ -129,8 +132,8 @@ void CppForwardWriter::write_item(Frame& frame, CppBody& body, const Item& item,
   bool list = false;
   if (item.kind == Item::Kind::kNode) {
     const Node& node = graph_.node(item.node);
-    right = cpp_node_text(node, value_text);
-    list = node.returns_list;
+    list = node.returns_list || is_control_flow(node);
+    right = is_control_flow(node) ? write_control_flow(frame, body, node, declared) : cpp_node_text(node, value_text);
     if (right.empty()) return;
   } else {
     std::vector<std::string> arguments;
@@ -166,6 +169,21 @@ void CppForwardWriter::write_item(Frame& frame, CppBody& body, const Item& item,
     const bool is_new = declared.insert(name).second;
     body.lines.push_back((is_new ? cpp_type(graph_, outputs[i]) + " " : "") + name + " = " + part + ";");
   }
+}
+
+/// The statements before the control flow, and the expression of its results.
+std::string CppForwardWriter::write_control_flow(Frame& frame, CppBody& body, const Node& node,
+                                                 std::set<std::string>& declared) {
+  const ValueText value_text = [&](ValueId value) { return value_name(frame, value); };
+  std::set<std::string> taken = declared;
+  taken.insert(frame.reserved.begin(), frame.reserved.end());
+  for (const auto& [value, name] : frame.names) taken.insert(cpp_name(name));
+  const std::set<std::string> before = taken;
+  const CppControlFlow flow = cpp_control_flow(node, value_text, taken);
+  std::set_difference(taken.begin(), taken.end(), before.begin(), before.end(),
+                      std::inserter(declared, declared.end()));
+  body.lines.insert(body.lines.end(), flow.lines.begin(), flow.lines.end());
+  return flow.results;
 }
 
 void CppForwardWriter::write_return(Frame& frame, CppBody& body, const std::vector<ValueId>& results) {

@@ -34,6 +34,7 @@ class CppForwardWriter : public ForwardWriter {
   void add_parameters(Frame& frame, CppBody& body, const std::vector<std::string>& wishes);
   void write_body_lines(Frame& frame, CppBody& body);
   void write_item(Frame& frame, CppBody& body, const Item& item, std::set<std::string>& declared);
+  std::string write_control_flow(Frame& frame, CppBody& body, const Node& node, std::set<std::string>& declared);
   void write_return(Frame& frame, CppBody& body, const std::vector<ValueId>& results);
   std::string value_name(Frame& frame, ValueId value);
 

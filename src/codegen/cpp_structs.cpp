@@ -58,7 +58,7 @@ std::string declared_type(const CppLayer& module) {
 CppStructBuilder::CppStructBuilder(const Graph& graph, const Aliases& aliases, CallTree& calls, ModuleTree& modules,
                                    std::string root_name)
     : graph_(graph), aliases_(aliases), calls_(calls), modules_(modules), root_name_(std::move(root_name)) {
-  names_ = {root_name_, "load", "read_safetensors", "torch", "at", "c10", "std"};
+  names_ = {root_name_, "load", "is_true", "read_safetensors", "torch", "at", "c10", "std"};
   for (const Call& call : calls.calls()) types_.emplace(call.path, call.type);
 }
 

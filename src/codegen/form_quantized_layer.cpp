@@ -43,6 +43,8 @@ void add_batch_norm(const LeafGroup& group, const Node& layer, const Node& shift
   call.keyword("eps", float_literal(shifted.arg("other").as_double()), "1e-05");
   call.keyword("momentum", momentum, "0.1");
   call.keyword("affine", bool_literal(group.own("bn.weight") != nullptr), "True");
+  const std::string* name = note_of(layer, "tinyml.bn_name");
+  call.keyword("bn_name", name == nullptr ? "None" : string_literal(*name), "None");
 }
 
 /// Tensors the class makes: all of its weight's and batch norm's, of which a graph may lack those no node reads.

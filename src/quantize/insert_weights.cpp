@@ -18,7 +18,10 @@ const std::map<std::string, std::string, std::less<>>& quantized_classes() {
   static const std::map<std::string, std::string, std::less<>> classes = {
       {"torch.nn.modules.conv.Conv1d", "tinyml.nn.quant_layers.QuantConv1d"},
       {"torch.nn.modules.conv.Conv2d", "tinyml.nn.quant_layers.QuantConv2d"},
+      {"torch.nn.modules.conv.Conv3d", "tinyml.nn.quant_layers.QuantConv3d"},
+      {"torch.nn.modules.conv.ConvTranspose1d", "tinyml.nn.quant_layers.QuantConvTranspose1d"},
       {"torch.nn.modules.conv.ConvTranspose2d", "tinyml.nn.quant_layers.QuantConvTranspose2d"},
+      {"torch.nn.modules.conv.ConvTranspose3d", "tinyml.nn.quant_layers.QuantConvTranspose3d"},
       {"torch.nn.modules.linear.Linear", "tinyml.nn.quant_layers.QuantLinear"},
   };
   return classes;

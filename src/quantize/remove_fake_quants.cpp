@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "quantize/module_names.h"
+#include "quantize/restore_recurrent.h"
 #include "quantize/unfold_batch_norms.h"
 
 namespace tinyml {
@@ -37,8 +38,9 @@ class Remover {
     }
     graph_.erase_dead_nodes();
     erase_tensors();
+    quantization::restore_recurrent(graph_, modules_.dropout);
     for (const NodeId id : graph_.nodes()) restore_classes(id);
-    quantization::unfold_batch_norms(graph_, modules_.momentum);
+    quantization::unfold_batch_norms(graph_, modules_.momentum, modules_.norms);
     return std::move(graph_);
   }
 
@@ -100,7 +102,7 @@ class Remover {
     constexpr std::string_view kPrefix = "tinyml.nn.quant_layers.Quant";
     constexpr std::string_view kRecurrent = "tinyml.nn.quant_recurrent.Quant";
     for (ModuleCall& call : graph_.metadata(id).module_stack) {
-      // Written out step by step: a class of that name, not torch's.
+      // Still written out step by step: a class of that name, not torch's.
       if (call.type.starts_with(kRecurrent)) call.type = "tinyml.rewritten." + call.type.substr(kRecurrent.size());
       if (!call.type.starts_with(kPrefix)) continue;
       const std::string name = call.type.substr(kPrefix.size());

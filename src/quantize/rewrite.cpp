@@ -51,12 +51,12 @@ void rewrite_as_asked(Graph& graph, const QuantizationScheme& scheme) {
   for (size_t i = 0; i < scheme.layers.size(); ++i) {
     const LayerRule& rule = scheme.layers[i];
     if (!rule.rewrite || used[i]) continue;
-    problems.push_back(
-        {fmt::format("'{}' names no operator that can be rewritten", rule.pattern),
-         "",
-         {},
-         "layer_norm, rms_norm, group_norm, instance_norm and scaled_dot_product_attention (without causal "
-         "masks, masks of bools and shared heads) can be; lstm, gru, rnn, glu, addcmul and lerp always are"});
+    problems.push_back({fmt::format("'{}' names no operator that can be rewritten", rule.pattern),
+                        "",
+                        {},
+                        "layer_norm, rms_norm, group_norm, instance_norm and scaled_dot_product_attention can be (of "
+                        "dynamic sizes not "
+                        "all); lstm, gru, rnn, glu, addcmul and lerp always are"});
   }
   if (!problems.empty()) throw Error("The quantization configuration does not fit the model.", std::move(problems));
 }

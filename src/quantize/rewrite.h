@@ -44,9 +44,10 @@ int rewrite_recurrent(Graph& graph, const Wanted& wanted);
 /// value under 1/16 of the largest has none left. Returns whether it replaced the node.
 bool rewrite_norm(Graph& graph, NodeId id);
 
-/// scaled_dot_product_attention as softmax(query * scale @ key^T + mask) @ value. Exact but for float rounding; in 8
-/// bits the scores are rounded to a scale of their own and the weights to 1/256. Not with masks of bools, causal ones
-/// and shared heads. Returns whether it replaced the node.
+/// scaled_dot_product_attention as softmax(query * scale @ key^T + mask) @ value, with masks of every kind (a computed
+/// mask of bools must leave every query a key) and keys and values of fewer heads. Exact but for float rounding; in 8
+/// bits the scores are rounded to a scale of their own and the weights to 1/256. Returns whether it replaced the node:
+/// not where sizes that a causal mask or shared heads need are dynamic.
 bool rewrite_attention(Graph& graph, NodeId id);
 
 /// Makes `result` take the place of the node's only result and removes the node; false for kNoValue.

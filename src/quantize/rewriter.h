@@ -1,6 +1,7 @@
 // Builds what takes the place of one node.
 #pragma once
 
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -30,6 +31,12 @@ class Rewriter {
   /// The result has the shape of `a`, to which `b` (a value or a number) is broadcast.
   ValueId binary(const char* op, ValueId a, Argument b) {
     return emit(op, {{"self", a}, {"other", std::move(b)}}, type_of(a));
+  }
+  /// A tensor of the graph's own; `name` and a number if it is taken.
+  ValueId constant(const std::string& name, Tensor data) {
+    std::string fqn = name;
+    for (int count = 1; graph_.find_binding(fqn) != nullptr; ++count) fqn = name + "_" + std::to_string(count);
+    return graph_.add_binding(BindingKind::kConstant, std::move(fqn), std::move(data));
   }
   ValueId reshape(ValueId x, const std::vector<int64_t>& sizes) {
     return emit("aten.reshape.default", {{"self", x}, {"shape", Argument::ints(sizes)}},

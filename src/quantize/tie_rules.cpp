@@ -27,34 +27,51 @@ constexpr const char* kFloatCore = "attention's products lose more accuracy than
 constexpr const char* kNormalized = "normalization over the input's own statistics magnifies what integers lose";
 constexpr const char* kRecurrent =
     "recurrent layers of an unknown number of steps, or of very many, are computed in float";
-constexpr const char* kVolume = "TFLite has no integer kernels for convolutions over three dimensions";
+constexpr const char* kVolume = "TFLite has no integer kernels for transposed convolutions over three dimensions";
 constexpr const char* kLookup = "table lookup has no arithmetic to quantize";
 
 /// Keyed by the operator's name without namespace and overload.
 Table make_table() {
   Table table;
   add(table, {.tie = Tie::kLayer, .fuses_activation = true},
-      {"conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "linear"});
+      {"conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "linear"});
   add(table, {.tie = Tie::kCompute, .fuses_activation = true}, {"batch_norm"});
   add(table, {.tie = Tie::kCompute, .data_args = 2, .fuses_activation = true}, {"add", "sub", "mul"});
-  add(table, {.tie = Tie::kCompute, .data_args = 2}, {"div", "maximum", "minimum"});
+  add(table, {.tie = Tie::kCompute, .data_args = 2},
+      {"div", "true_divide", "divide", "multiply", "subtract", "maximum", "minimum", "fmax", "fmin", "remainder",
+       "fmod", "floor_divide", "atan2", "hypot", "logaddexp", "xlogy"});
   add(table, {.tie = Tie::kCompute},
       {"relu", "relu6", "hardtanh",  "clamp",  "clamp_min", "clamp_max",  "leaky_relu", "prelu", "elu",  "selu",
        "celu", "silu",  "hardswish", "gelu",   "mish",      "softplus",   "softsign",   "exp",   "sqrt", "rsqrt",
        "log",  "abs",   "neg",       "square", "pow",       "reciprocal", "rsub",       "mean",  "sum"});
   // Functions of one number: tables of 256 entries in the file.
   add(table, {.tie = Tie::kCompute},
-      {"log_sigmoid", "hardshrink", "softshrink", "threshold", "erf",   "sin",   "cos",   "tan",   "asin",
-       "acos",        "atan",       "sinh",       "cosh",      "expm1", "log1p", "log2",  "log10", "exp2",
-       "sign",        "floor",      "ceil",       "round",     "trunc", "frac",  "asinh", "acosh", "atanh"});
-  add(table, {.tie = Tie::kFixed, .fixed = {1.0f / 256.0f, -128}}, {"sigmoid", "softmax"});
+      {"log_sigmoid",  "hardshrink",    "softshrink",    "threshold",  "erf",    "sin",     "cos",     "tan",
+       "asin",         "acos",          "atan",          "sinh",       "cosh",   "expm1",   "log1p",   "log2",
+       "log10",        "exp2",          "sign",          "floor",      "ceil",   "round",   "trunc",   "frac",
+       "asinh",        "acosh",         "atanh",         "erfc",       "sinc",   "logit",   "sgn",     "fix",
+       "nan_to_num",   "float_power",   "arcsin",        "arccos",     "arctan", "arcsinh", "arccosh", "arctanh",
+       "special_exp2", "special_expm1", "special_log1p", "special_erf"});
+  add(table, {.tie = Tie::kFixed, .fixed = {1.0f / 256.0f, -128}},
+      {"sigmoid", "special_expit", "softmax", "_softmax", "special_softmax"});
   add(table, {.tie = Tie::kFixed, .fixed = {1.0f / 255.0f, -128}}, {"hardsigmoid"});
   add(table, {.tie = Tie::kFixed, .fixed = {1.0f / 128.0f, 0}}, {"tanh"});
-  add(table, {.tie = Tie::kFixed, .fixed = {16.0f / 256.0f, 127}}, {"log_softmax"});
+  add(table, {.tie = Tie::kFixed, .fixed = {16.0f / 256.0f, 127}},
+      {"log_softmax", "_log_softmax", "special_log_softmax"});
   add(table, {.tie = Tie::kMove},
       {"max_pool1d",
        "max_pool2d",
+       "max_pool3d",
+       "max_pool1d_with_indices",
+       "max_pool2d_with_indices",
+       "max_pool3d_with_indices",
+       "adaptive_max_pool1d",
        "adaptive_max_pool2d",
+       "adaptive_max_pool3d",
+       "max",
+       "min",
+       "topk",
+       "sort",
        "amax",
        "amin",
        "flatten",
@@ -67,6 +84,24 @@ Table make_table() {
        "transpose",
        "t",
        "movedim",
+       "moveaxis",
+       "swapaxes",
+       "swapdims",
+       "adjoint",
+       "numpy_T",
+       "mT",
+       "ravel",
+       "_unsafe_view",
+       "atleast_1d",
+       "atleast_2d",
+       "atleast_3d",
+       "diagonal",
+       "unfold",
+       "rot90",
+       "fliplr",
+       "flipud",
+       "broadcast_to",
+       "im2col",
        "slice",
        "select",
        "narrow",
@@ -88,8 +123,10 @@ Table make_table() {
        "constant_pad_nd",
        "reflection_pad1d",
        "reflection_pad2d",
+       "reflection_pad3d",
        "replication_pad1d",
        "replication_pad2d",
+       "replication_pad3d",
        "pixel_shuffle",
        "pixel_unshuffle",
        "channel_shuffle",
@@ -110,10 +147,16 @@ Table make_table() {
        "type_as",
        "lift_fresh_copy",
        "unsafe_split",
-       "unsafe_chunk"});
+       "unsafe_chunk",
+       "unsafe_split_with_sizes",
+       "tensor_split",
+       "hsplit",
+       "vsplit",
+       "dsplit"});
   add(table, {.tie = Tie::kRound}, {"avg_pool1d", "avg_pool2d", "upsample_bilinear2d"});
   add(table, {.tie = Tie::kRound}, {"adaptive_avg_pool1d", "adaptive_avg_pool2d"});
-  add(table, {.tie = Tie::kConcat}, {"cat", "stack", "concat"});
+  add(table, {.tie = Tie::kConcat},
+      {"cat", "stack", "concat", "concatenate", "hstack", "vstack", "dstack", "column_stack", "row_stack"});
   add(table, {.tie = Tie::kCompute, .data_args = 2, .ends_float_stream = true, .reason = kFloatCore},
       {"matmul", "bmm", "einsum", "mm"});
   add(table, {.tie = Tie::kCompute, .data_args = 3, .ends_float_stream = true, .reason = kFloatCore},
@@ -121,11 +164,35 @@ Table make_table() {
   add(table, {.tie = Tie::kCompute, .ends_float_stream = true, .reason = kNormalized}, {"layer_norm", "rms_norm"});
   // Between integers, computed in float.
   add(table, {.tie = Tie::kCompute},
-      {"group_norm", "instance_norm", "linalg_vector_norm", "var", "std", "logsumexp", "prod", "upsample_bicubic2d",
-       "upsample_linear1d", "upsample_trilinear3d", "upsample_nearest3d", "masked_fill"});
+      {"group_norm",
+       "instance_norm",
+       "linalg_vector_norm",
+       "var",
+       "std",
+       "logsumexp",
+       "prod",
+       "upsample_bicubic2d",
+       "upsample_linear1d",
+       "upsample_trilinear3d",
+       "upsample_nearest3d",
+       "masked_fill",
+       "avg_pool3d",
+       "adaptive_avg_pool3d",
+       "cumsum",
+       "cumprod",
+       "cumsum",
+       "norm",
+       "linalg_norm",
+       "var_mean",
+       "std_mean",
+       "cosine_similarity",
+       "pairwise_distance",
+       "cdist",
+       "tril",
+       "triu"});
   add(table, stays_float(kRecurrent),
       {"lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"});
-  add(table, stays_float(kVolume), {"conv3d", "conv_transpose3d"});
+  add(table, stays_float(kVolume), {"conv_transpose3d"});
   add(table, stays_float(kLookup), {"embedding", "index", "gather"});
   return table;
 }
@@ -164,6 +231,8 @@ TieRule tie_rule(const Graph& graph, const Node& node) {
   const TieRule* found = find_tie_rule(node.op);
   if (found == nullptr) return stays_float("there is no quantization rule for this operator");
   TieRule rule = *found;
+  // Of two tensors, or all of one, not along a dimension.
+  if (node.op == "aten.max.other" || node.op == "aten.min.other") rule = *find_tie_rule("aten.maximum.default");
   for (const ValueId output : node.outputs) {
     if (output == kNoValue) continue;
     const Value& value = graph.value(output);

@@ -25,7 +25,10 @@ const Classes* classes_of(const std::string& folded) {
   static const std::map<std::string, Classes, std::less<>> classes = {
       {"ConvBn1d", {"torch.nn.modules.conv.Conv1d", "torch.nn.modules.batchnorm.BatchNorm1d"}},
       {"ConvBn2d", {"torch.nn.modules.conv.Conv2d", "torch.nn.modules.batchnorm.BatchNorm2d"}},
+      {"ConvBn3d", {"torch.nn.modules.conv.Conv3d", "torch.nn.modules.batchnorm.BatchNorm3d"}},
+      {"ConvTransposeBn1d", {"torch.nn.modules.conv.ConvTranspose1d", "torch.nn.modules.batchnorm.BatchNorm1d"}},
       {"ConvTransposeBn2d", {"torch.nn.modules.conv.ConvTranspose2d", "torch.nn.modules.batchnorm.BatchNorm2d"}},
+      {"ConvTransposeBn3d", {"torch.nn.modules.conv.ConvTranspose3d", "torch.nn.modules.batchnorm.BatchNorm3d"}},
       {"LinearBn1d", {"torch.nn.modules.linear.Linear", "torch.nn.modules.batchnorm.BatchNorm1d"}},
   };
   if (!folded.starts_with(kFoldedPrefix)) return nullptr;
@@ -39,12 +42,17 @@ struct Fold {
   double eps = 0;
 };
 
+bool is_number(const std::string& name) {
+  return !name.empty() && name.find_first_not_of("0123456789") == std::string::npos;
+}
+
 class Unfolder {
  public:
-  Unfolder(Graph& graph, const std::map<std::string, double>& momentum) : graph_(graph), momentum_(momentum) {
+  Unfolder(Graph& graph, const std::map<std::string, double>& momentum, const std::map<std::string, std::string>& norms)
+      : graph_(graph), momentum_(momentum), norms_(norms) {
     for (const NodeId id : graph_.nodes()) {
       for (const ModuleCall& call : graph_.node(id).metadata.module_stack) taken_.insert(call.path);
-      if (is_layer(id)) ++layers_at_[graph_.node(id).module_path()];
+      if (is_layer(id)) layers_at_[graph_.node(id).module_path()].push_back(id);
     }
     for (const Binding& binding : graph_.bindings()) {
       for (size_t dot = binding.fqn.find('.'); dot != std::string::npos; dot = binding.fqn.find('.', dot + 1)) {
@@ -55,14 +63,24 @@ class Unfolder {
   }
 
   void run() {
-    for (const NodeId id : graph_.nodes()) {
-      if (!graph_.is_alive(id) || !is_layer(id) || layers_at_.at(graph_.node(id).module_path()) != 1) continue;
-      if (const std::optional<Fold> fold = find_fold(graph_.node(id))) unfold(id, *fold);
-    }
+    for (const auto& [path, layers] : layers_at_) unfold_all(path, layers);
     graph_.erase_dead_nodes();
   }
 
  private:
+  /// All calls of a layer, or none.
+  void unfold_all(const std::string& path, const std::vector<NodeId>& layers) {
+    std::vector<Fold> folds;
+    for (const NodeId id : layers) {
+      const std::optional<Fold> fold = find_fold(graph_.node(id));
+      if (!fold) return;
+      folds.push_back(*fold);
+    }
+    const std::string norm_path = free_path(graph_.node(layers[0]));
+    for (size_t i = 0; i < layers.size(); ++i) unfold(layers[i], folds[i], norm_path);
+    rename_tensors(path + ".bn.", norm_path + ".");
+  }
+
   bool is_layer(NodeId id) const {
     const Node& node = graph_.node(id);
     const auto& stack = node.metadata.module_stack;
@@ -126,9 +144,8 @@ class Unfolder {
     return difference != nullptr && is(difference->arg("self"), fold.bias) && is(difference->arg("other"), fold.mean);
   }
 
-  void unfold(NodeId id, const Fold& fold) {
+  void unfold(NodeId id, const Fold& fold, const std::string& norm_path) {
     const Node layer = graph_.node(id);
-    const std::string path = layer.module_path();
     const auto tensor = [](ValueId value) { return value == kNoValue ? Argument() : Argument(value); };
     graph_.set_arg(id, layer.arg_index("weight"), fold.weight);
     graph_.set_arg(id, layer.arg_index("bias"), tensor(fold.bias));
@@ -147,7 +164,6 @@ class Unfolder {
     norm.metadata.module_stack = layer.metadata.module_stack;
     norm.metadata.stack_trace = layer.metadata.stack_trace;
     ModuleCall& call = norm.metadata.module_stack.back();
-    const std::string norm_path = free_path(layer);
     call = {call.key + "_norm", norm_path, classes_of(call.type)->norm};
     TensorType type = graph_.tensor_type(layer.output());
     type.strides.clear();
@@ -160,7 +176,7 @@ class Unfolder {
     metadata.module_stack.back().type = classes_of(metadata.module_stack.back().type)->layer;
     metadata.other.erase("tinyml.bn_momentum");
     metadata.other.erase("tinyml.bn_path");
-    rename_tensors(path + ".bn.", norm_path + ".");
+    metadata.other.erase("tinyml.bn_name");
   }
 
   double momentum_of(const Node& layer) const {
@@ -175,14 +191,10 @@ class Unfolder {
     const std::string name(last_component(path));
     const std::string parent = path.substr(0, path.size() - name.size());
     std::vector<std::string> wishes;
+    if (const auto given = norms_.find(path); given != norms_.end()) wishes.push_back(given->second);
     if (const std::string* noted = note_of(layer, "tinyml.bn_path")) wishes.push_back(*noted);
-    const bool numbered = !name.empty() && name.find_first_not_of("0123456789") == std::string::npos;
-    if (numbered) {
-      wishes.push_back(fmt::format("{}{}", parent, std::strtoull(name.c_str(), nullptr, 10) + 1));
-    } else if (const size_t at = name.find("conv"); at != std::string::npos) {
-      wishes.push_back(parent + name.substr(0, at) + "bn" + name.substr(at + 4));
-    }
-    const std::string own = numbered ? fmt::format("{}bn_{}", parent, name) : path + "_bn";
+    if (std::string usual = usual_norm_path(path); !usual.empty()) wishes.push_back(std::move(usual));
+    const std::string own = is_number(name) ? fmt::format("{}bn_{}", parent, name) : path + "_bn";
     wishes.push_back(own);
     for (int count = 1;; ++count) {
       for (const std::string& wish : wishes) {
@@ -202,14 +214,24 @@ class Unfolder {
 
   Graph& graph_;
   const std::map<std::string, double>& momentum_;
-  std::set<std::string> taken_;           ///< Paths of modules and tensors.
-  std::map<std::string, int> layers_at_;  ///< Path -> calls.
+  const std::map<std::string, std::string>& norms_;
+  std::set<std::string> taken_;                           ///< Paths of modules and tensors.
+  std::map<std::string, std::vector<NodeId>> layers_at_;  ///< Path -> calls.
 };
 
 }  // namespace
 
-void unfold_batch_norms(Graph& graph, const std::map<std::string, double>& momentum) {
-  Unfolder(graph, momentum).run();
+std::string usual_norm_path(const std::string& layer_path) {
+  const std::string name(last_component(layer_path));
+  const std::string parent = layer_path.substr(0, layer_path.size() - name.size());
+  if (is_number(name)) return fmt::format("{}{}", parent, std::strtoull(name.c_str(), nullptr, 10) + 1);
+  const size_t at = name.find("conv");
+  return at == std::string::npos ? "" : parent + name.substr(0, at) + "bn" + name.substr(at + 4);
+}
+
+void unfold_batch_norms(Graph& graph, const std::map<std::string, double>& momentum,
+                        const std::map<std::string, std::string>& norms) {
+  Unfolder(graph, momentum, norms).run();
 }
 
 }  // namespace tinyml::quantization

@@ -60,6 +60,27 @@ class Attention(nn.Module):
         return self.head(self.lstm(x + attended)[0][:, [0, -1]])
 
 
+class Branches(nn.Module):
+    """A cond inside a cond, whose branches use weights, and a loop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        def outer(v: torch.Tensor) -> torch.Tensor:
+            return torch.cond(v.max() > 9, lambda v: v - 7, lambda v: self.layer(v).sin(), (v,))
+
+        y = torch.cond(x.sum() > 0, outer, lambda v: v.cos() * 3, (x,))
+        steps, z = torch.ops.higher_order.while_loop(
+            lambda i, v: (i < 3) & (v.sum() < 1e9),
+            lambda i, v: (i + 1, v * 2 + i),
+            (torch.zeros((), dtype=torch.int64), x.detach()),
+            (),
+        )
+        return y, z + steps
+
+
 def test_compiles_and_agrees(tmp_path: Path) -> None:
     torch.manual_seed(0)
     image = torch.randn(2, 3, 8, 8)
@@ -72,6 +93,10 @@ def test_compiles_and_agrees(tmp_path: Path) -> None:
         Case("residual", residual, (image,), tmp_path, train=True),
         Case("attention", Attention(), (tokens,), tmp_path, train=False),
         Case("quantized", quantized.eval(), (image,), tmp_path, train=False),
+        Case("branches", Branches(), (torch.rand(3, 4),), tmp_path, train=False),
+        Case(
+            "others", Branches().requires_grad_(False), (-torch.rand(3, 4),), tmp_path, train=False
+        ),
     ]
     source = cases[0].source()
     assert "struct Block : torch::nn::Module" in source
@@ -83,12 +108,22 @@ def test_compiles_and_agrees(tmp_path: Path) -> None:
         case.check()
 
 
-def test_refuses_control_flow(tmp_path: Path) -> None:
+@torch.library.custom_op("tinyml_test::twice", mutates_args=())
+def twice(x: torch.Tensor) -> torch.Tensor:
+    return 2 * x
+
+
+@twice.register_fake
+def _(x: torch.Tensor) -> torch.Tensor:
+    return torch.empty_like(x)
+
+
+def test_refuses_bodies_without_a_form(tmp_path: Path) -> None:
     class Branch(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return torch.cond(x.sum() > 0, lambda x: x + 1, lambda x: x - 1, (x,))
+            return torch.cond(x.sum() > 0, twice, lambda x: x - 1, (x,))
 
     graph = tinyml.trace(Branch(), (torch.randn(3),))
-    with pytest.raises(tinyml.Error, match=r"(?s)higher_order\.cond.*test_codegen_cpp\.py:\d+"):
+    with pytest.raises(tinyml.Error, match=r"(?s)tinyml_test\.twice"):
         graph.generate_code(tmp_path / "a.h", tmp_path / "a.safetensors", language="cpp")
     assert not list(tmp_path.iterdir())

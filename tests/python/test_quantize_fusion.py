@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from conversion import convert_module, run_all
-from tinyml import PostQuantizer, QATQuantizer
+from tinyml import DeQuantizer, PostQuantizer, QATQuantizer
 from tinyml import nn as qnn
 
 
@@ -38,7 +38,7 @@ def stack(*layers):
     return nn.Sequential(*layers)
 
 
-IMAGE, SEQUENCE, ROWS = (2, 4, 8, 8), (2, 4, 16), (5, 4)
+IMAGE, SEQUENCE, ROWS, VOLUME = (2, 4, 8, 8), (2, 4, 16), (5, 4), (2, 4, 6, 7, 8)
 # name -> (model, shape, the fused class, operators in the file besides those that move data)
 CASES = {
     "conv1d": (
@@ -66,6 +66,42 @@ CASES = {
         "ConvTransposeBn2d",
         None,
     ),
+    "conv2d_dilated": (
+        lambda: stack(nn.Conv2d(4, 6, 3, dilation=2, stride=2), nn.BatchNorm2d(6), nn.ReLU()),
+        IMAGE,
+        "ConvBn2d",
+        1,
+    ),
+    "conv3d": (
+        lambda: stack(
+            nn.Conv3d(4, 6, (3, 3, 2), stride=(2, 1, 1), padding=1), nn.BatchNorm3d(6), nn.ReLU()
+        ),
+        VOLUME,
+        "ConvBn3d",
+        1,
+    ),
+    "conv3d_grouped": (
+        lambda: stack(
+            nn.Conv3d(4, 8, 3, groups=2, dilation=(2, 1, 1), bias=False), nn.BatchNorm3d(8)
+        ),
+        VOLUME,
+        "ConvBn3d",
+        None,
+    ),
+    "transposed1d": (
+        lambda: stack(nn.ConvTranspose1d(4, 6, 4, stride=2, padding=1), nn.BatchNorm1d(6)),
+        SEQUENCE,
+        "ConvTransposeBn1d",
+        None,
+    ),
+    "transposed_depthwise": (
+        lambda: stack(
+            nn.ConvTranspose2d(4, 4, 4, stride=2, padding=1, groups=4), nn.BatchNorm2d(4), nn.ReLU()
+        ),
+        IMAGE,
+        "ConvTransposeBn2d",
+        None,
+    ),
     "not_affine": (
         lambda: stack(nn.Conv2d(4, 6, 1), nn.BatchNorm2d(6, affine=False)),
         IMAGE,
@@ -84,7 +120,17 @@ CASES = {
     "mul_relu": (lambda: Two(lambda a, b: F.relu(a * b)), IMAGE, "QuantConv2d", 3),
     "sub_relu": (lambda: Two(lambda a, b: F.relu(a - b)), IMAGE, "QuantConv2d", 3),
 }
-MOVES = {"RESHAPE", "TRANSPOSE", "QUANTIZE", "DEQUANTIZE", "PAD", "PADV2", "SLICE", "CONCATENATION"}
+MOVES = {
+    "RESHAPE",
+    "TRANSPOSE",
+    "QUANTIZE",
+    "DEQUANTIZE",
+    "PAD",
+    "PADV2",
+    "SLICE",
+    "CONCATENATION",
+    "STRIDED_SLICE",
+}
 
 
 def make(name):
@@ -162,3 +208,43 @@ def test_training_normalizes_with_the_batch(name, tmp_path):
     fused = next(m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm))
     plain = next(m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm))
     assert torch.allclose(fused.running_var, plain.running_var, atol=1e-4)
+
+
+class Twice(nn.Module):
+    """A layer, its batch norm and its activation, called twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(4, 4, 3, padding=1, bias=False)
+        self.bn = nn.BatchNorm2d(4)
+
+    def forward(self, x):
+        x = F.relu(self.bn(self.conv(x)))
+        return F.relu(self.bn(self.conv(x)))
+
+
+def test_a_layer_that_is_called_twice(tmp_path):
+    torch.manual_seed(0)
+    model = Twice()
+    batches = [torch.randn(IMAGE) for _ in range(4)]
+    model(batches[0])
+    module = PostQuantizer(model.eval(), batches[0], tmp_path).calibrate(batches)
+    assert type(module.conv).__name__ == "ConvBn2d"
+    with torch.no_grad():
+        expected, simulated = model(batches[0]), module(batches[0])
+    assert torch.allclose(simulated, expected, atol=0.1)
+    result = convert_module(module, batches[0])
+    assert result.operators["CONV_2D"] == 2
+    assert "MUL" not in result.operators
+    assert "DEPTHWISE_CONV_2D" not in result.operators
+    error = run_all(result, [batches[0]], [simulated], kernels=("xnnpack",))[0]
+    step = next(m for m in module.modules() if isinstance(m, qnn.FakeQuantize)).scale.item()
+    assert error.max_abs <= 2.01 * step
+    back = DeQuantizer(module, batches[0], tmp_path).dequantize()
+    assert set(back.state_dict()) == set(model.state_dict())
+    # In training both calls move the statistics.
+    trained = QATQuantizer(model, batches[0], tmp_path / "qat").quantize()
+    qnn.set_fake_quant(trained, False)
+    model.train()
+    assert torch.allclose(trained(batches[1]), model(batches[1]), atol=1e-4)
+    assert torch.allclose(trained.conv.bn.running_var, model.bn.running_var, atol=1e-5)

@@ -34,6 +34,12 @@ FUNCTIONS = {
     "log_sigmoid": F.logsigmoid,
     "softshrink": F.softshrink,
     "sin": torch.sin,
+    "softmin": lambda x: F.softmin(x, 1),
+    "log_softmax": lambda x: F.log_softmax(x, 1),
+    "pow": lambda x: x.pow(3) + x.abs().pow(0.5),
+    "division": lambda x: x / (x.abs() + 1),
+    "reductions": lambda x: x.amax((2, 3), keepdim=True) - x.max(2, keepdim=True).values,
+    "norm": lambda x: F.normalize(x, dim=1),
     "erf": torch.erf,
 }
 
@@ -184,6 +190,55 @@ def test_attention_in_integers_where_asked(tmp_path):
         result = convert_module(module, batches[0])
         error = run_all(result, [batches[0]], [simulated], kernels=("xnnpack",))[0]
         assert error.snr_db > 30, (name, error)
+
+
+class Masked(nn.Module):
+    """Attention with a mask, or with fewer heads for keys and values than for queries."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind = kind
+        self.query = nn.Linear(8, 16)
+        self.key = nn.Linear(8, 8 if kind == "shared" else 16)
+        self.value = nn.Linear(8, 8 if kind == "shared" else 16)
+        self.out = nn.Linear(16, 8)
+
+    def forward(self, x):
+        q, k, v = (
+            layer(x).unflatten(-1, (-1, 4)).transpose(1, 2)
+            for layer in (self.query, self.key, self.value)
+        )
+        options = {}
+        if self.kind == "causal":
+            options = {"is_causal": True}
+        elif self.kind == "shared":
+            options = {"enable_gqa": True}
+        elif self.kind == "bool":
+            options = {"attn_mask": (x[..., 0] > -0.5)[:, None, None] | torch.eye(6).bool()}
+        elif self.kind == "float":
+            options = {"attn_mask": torch.linspace(-1, 1, 36).reshape(6, 6)}
+        y = F.scaled_dot_product_attention(q, k, v, **options)
+        return self.out(y.transpose(1, 2).flatten(2))
+
+
+@pytest.mark.parametrize("kind", ["causal", "bool", "float", "shared"])
+def test_attention_of_every_kind_is_rewritten(kind, tmp_path):
+    torch.manual_seed(0)
+    model = Masked(kind).eval()
+    batches = [torch.randn(2, 6, 8) for _ in range(4)]
+    config = {"residual": "int8", "quantize_op_action": {"*attention": "rewrite"}}
+    quantizer = PostQuantizer(model, batches[0], tmp_path, config)
+    module = quantizer.calibrate(batches)
+    assert not quantizer.report.float_operators, str(quantizer.report)
+    assert {"matmul", "softmax"} <= operators_of(module, batches[0])
+    with torch.no_grad():
+        expected, simulated = model(batches[0]), module(batches[0])
+        assert measure_error("", expected.numpy(), simulated.numpy()).snr_db > 25
+        result = convert_module(module, batches[0])
+        error = run_all(result, [batches[0]], [simulated], kernels=("xnnpack",))[0]
+        assert error.snr_db > 30, error
+        tinyml.nn.set_fake_quant(module, False)
+        assert torch.allclose(module(batches[0]), expected, atol=2e-2)  # biases are rounded
 
 
 def test_a_rewriting_that_does_not_exist_is_an_error(tmp_path):

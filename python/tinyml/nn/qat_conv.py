@@ -29,10 +29,14 @@ class FoldedBatchNorm(QuantizedWeight):
     """Mixin over a layer class: adds `bn`, and `weight_fq` over the folded weight."""
 
     bn: nn.modules.batchnorm._BatchNorm
+    bn_name: str | None
+    """Where DeQuantizer puts the batch norm, as in imports: ".norm1" beside the layer,
+    "..norms.0" in the module around it. None: by the layer's name, "bn1" for "conv1"."""
     bn_frozen: bool
 
-    def _add_bn(self, bn: nn.modules.batchnorm._BatchNorm) -> None:
+    def _add_bn(self, bn: nn.modules.batchnorm._BatchNorm, bn_name: str | None = None) -> None:
         self.bn = bn
+        self.bn_name = bn_name
         self.bn_frozen = False
 
     def _apply_layer(
@@ -95,13 +99,14 @@ class ConvBn1d(FoldedBatchNorm, nn.Conv1d):
         eps: float = 1e-5,
         momentum: float | None = 0.1,
         affine: bool = True,
+        bn_name: str | None = None,
         weight_range: WeightRange | None = DEFAULT_RANGE,
         per_channel: bool = True,
         channel_ranges: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self._add_bn(nn.BatchNorm1d(self.out_channels, eps, momentum, affine))
+        self._add_bn(nn.BatchNorm1d(self.out_channels, eps, momentum, affine), bn_name)
         self._add_weight_fq(weight_range, per_channel, channel_ranges)
 
     def _apply_layer(
@@ -117,19 +122,70 @@ class ConvBn2d(FoldedBatchNorm, nn.Conv2d):
         eps: float = 1e-5,
         momentum: float | None = 0.1,
         affine: bool = True,
+        bn_name: str | None = None,
         weight_range: WeightRange | None = DEFAULT_RANGE,
         per_channel: bool = True,
         channel_ranges: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self._add_bn(nn.BatchNorm2d(self.out_channels, eps, momentum, affine))
+        self._add_bn(nn.BatchNorm2d(self.out_channels, eps, momentum, affine), bn_name)
         self._add_weight_fq(weight_range, per_channel, channel_ranges)
 
     def _apply_layer(
         self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
     ) -> torch.Tensor:
         return self._conv_forward(x, weight, bias)
+
+
+class ConvBn3d(FoldedBatchNorm, nn.Conv3d):
+    def __init__(
+        self,
+        *args: Any,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        bn_name: str | None = None,
+        weight_range: WeightRange | None = DEFAULT_RANGE,
+        per_channel: bool = True,
+        channel_ranges: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._add_bn(nn.BatchNorm3d(self.out_channels, eps, momentum, affine), bn_name)
+        self._add_weight_fq(weight_range, per_channel, channel_ranges)
+
+    def _apply_layer(
+        self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
+    ) -> torch.Tensor:
+        return self._conv_forward(x, weight, bias)
+
+
+class ConvTransposeBn1d(FoldedBatchNorm, nn.ConvTranspose1d):
+    """Groups: 1, or one group a channel."""
+
+    def __init__(
+        self,
+        *args: Any,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        bn_name: str | None = None,
+        weight_range: WeightRange | None = DEFAULT_RANGE,
+        per_channel: bool = True,
+        channel_ranges: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        if self.groups != 1 and self.weight.shape[1] != 1:
+            raise ValueError("a grouped transposed convolution has no axis of output channels")
+        self._add_bn(nn.BatchNorm1d(self.out_channels, eps, momentum, affine), bn_name)
+        self._add_weight_fq(weight_range, per_channel, channel_ranges)
+
+    def _apply_layer(
+        self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
+    ) -> torch.Tensor:
+        return transposed_conv(self, x, weight, bias)
 
 
 class ConvTransposeBn2d(FoldedBatchNorm, nn.ConvTranspose2d):
@@ -141,6 +197,7 @@ class ConvTransposeBn2d(FoldedBatchNorm, nn.ConvTranspose2d):
         eps: float = 1e-5,
         momentum: float | None = 0.1,
         affine: bool = True,
+        bn_name: str | None = None,
         weight_range: WeightRange | None = DEFAULT_RANGE,
         per_channel: bool = True,
         channel_ranges: bool = False,
@@ -149,7 +206,34 @@ class ConvTransposeBn2d(FoldedBatchNorm, nn.ConvTranspose2d):
         super().__init__(*args, **kwargs)
         if self.groups != 1 and self.weight.shape[1] != 1:
             raise ValueError("a grouped transposed convolution has no axis of output channels")
-        self._add_bn(nn.BatchNorm2d(self.out_channels, eps, momentum, affine))
+        self._add_bn(nn.BatchNorm2d(self.out_channels, eps, momentum, affine), bn_name)
+        self._add_weight_fq(weight_range, per_channel, channel_ranges)
+
+    def _apply_layer(
+        self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
+    ) -> torch.Tensor:
+        return transposed_conv(self, x, weight, bias)
+
+
+class ConvTransposeBn3d(FoldedBatchNorm, nn.ConvTranspose3d):
+    """Groups: 1, or one group a channel."""
+
+    def __init__(
+        self,
+        *args: Any,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        bn_name: str | None = None,
+        weight_range: WeightRange | None = DEFAULT_RANGE,
+        per_channel: bool = True,
+        channel_ranges: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        if self.groups != 1 and self.weight.shape[1] != 1:
+            raise ValueError("a grouped transposed convolution has no axis of output channels")
+        self._add_bn(nn.BatchNorm3d(self.out_channels, eps, momentum, affine), bn_name)
         self._add_weight_fq(weight_range, per_channel, channel_ranges)
 
     def _apply_layer(
@@ -167,13 +251,14 @@ class LinearBn1d(FoldedBatchNorm, nn.Linear):
         eps: float = 1e-5,
         momentum: float | None = 0.1,
         affine: bool = True,
+        bn_name: str | None = None,
         weight_range: WeightRange | None = DEFAULT_RANGE,
         per_channel: bool = True,
         channel_ranges: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self._add_bn(nn.BatchNorm1d(self.out_features, eps, momentum, affine))
+        self._add_bn(nn.BatchNorm1d(self.out_features, eps, momentum, affine), bn_name)
         self._add_weight_fq(weight_range, per_channel, channel_ranges)
 
     def _apply_layer(

@@ -164,16 +164,7 @@ class QuantConvTranspose1d(QuantizedWeight, nn.ConvTranspose1d):
         self._add_weight_fq(weight_range, per_channel, channel_ranges)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return nn.functional.conv_transpose1d(
-            x,
-            self.quantized_weight(),
-            self.bias,
-            self.stride,
-            self.padding,
-            self.output_padding,
-            self.groups,
-            self.dilation,
-        )
+        return transposed_conv(self, x, self.quantized_weight(), self.bias)
 
 
 class QuantConvTranspose3d(QuantizedWeight, nn.ConvTranspose3d):
@@ -189,23 +180,25 @@ class QuantConvTranspose3d(QuantizedWeight, nn.ConvTranspose3d):
         self._add_weight_fq(weight_range, per_channel, channel_ranges)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return nn.functional.conv_transpose3d(
-            x,
-            self.quantized_weight(),
-            self.bias,
-            self.stride,
-            self.padding,
-            self.output_padding,
-            self.groups,
-            self.dilation,
-        )
+        return transposed_conv(self, x, self.quantized_weight(), self.bias)
+
+
+_TRANSPOSED = {
+    1: nn.functional.conv_transpose1d,
+    2: nn.functional.conv_transpose2d,
+    3: nn.functional.conv_transpose3d,
+}
 
 
 def transposed_conv(
-    layer: nn.ConvTranspose2d, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
+    layer: nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d,
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
 ) -> torch.Tensor:
     """The layer's transposed convolution with another weight and bias."""
-    return nn.functional.conv_transpose2d(
+    apply = _TRANSPOSED[len(layer.kernel_size)]
+    return apply(
         x,
         weight,
         bias,

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "graph/node_notes.h"
 #include "lower/nn/weights.h"
 #include "lower/registry.h"
 
@@ -50,6 +51,11 @@ TensorId convolve_3d(Lowering& at, std::vector<TensorId> inputs, const Window& w
   return at.emit(Op::CONV_3D, std::move(inputs), Type::FLOAT32, out, options, true);
 }
 
+bool has_rounded_weights(const Lowering& at) {
+  const NodeId producer = at.graph().value(at.node().arg("weight").as_value()).producer;
+  return producer != kNoNode && is_fake_quantize(at.graph().node(producer));
+}
+
 void lower_convolution(Lowering& at) {
   if (at.node().has_arg("transposed") && at.flag("transposed")) return lower_transposed_convolution(at);
   TensorId x = at.input("input", Type::FLOAT32);
@@ -79,6 +85,10 @@ void lower_convolution(Lowering& at) {
   }
   x = pad_spatial(at, at.reshape(x, in), window);
   const TensorId bias = at.has("bias") ? at.input("bias", Type::FLOAT32) : tflite::kNoTensor;
+  if (spatial == 3 && has_rounded_weights(at)) {
+    const TensorId y = convolve_stacked(at, x, weights, bias, window, at.integer("groups"), out);
+    return at.set_output(at.reshape(y, at.output_sizes()));
+  }
   if (spatial == 3 && at.integer("groups") != 1) {
     return at.set_output(at.reshape(convolve_planes(at, x, weights, bias, window, out), at.output_sizes()));
   }

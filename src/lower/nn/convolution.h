@@ -14,6 +14,11 @@ struct Window {
 TensorId convolve_planes(Lowering& at, TensorId x, TensorId weights, TensorId bias, const Window& window,
                          const Sizes& out);
 
+/// The same (groups 1 or more) as a single CONV_2D, whose channels are those of all planes that a plane of the kernel
+/// touches: its integers are added up once and rounded once, as an integer layer's must be. CONV_3D is float only.
+TensorId convolve_stacked(Lowering& at, TensorId x, TensorId weights, TensorId bias, const Window& window,
+                          int64_t groups, const Sizes& out);
+
 /// CONV_2D of x [N, C, H, W], padded already; `inputs` are x, weights and perhaps a bias.
 TensorId convolve_2d(Lowering& at, std::vector<TensorId> inputs, const Window& window, const Sizes& out);
 

@@ -1,4 +1,4 @@
-// Grouped 3-D convolution by planes of the kernel.
+// 3-D convolutions that CONV_3D cannot compute: grouped ones by planes of the kernel, integer ones by planes stacked.
 #include "lower/nn/convolution.h"
 #include "lower/nn/weights.h"
 
@@ -25,6 +25,34 @@ TensorId convolve_planes(Lowering& at, TensorId x, TensorId weights, TensorId bi
     sum = sum == tflite::kNoTensor ? part : at.binary(Op::ADD, sum, part);
   }
   return at.transpose(at.reshape(sum, {out[0], out[2], out[1], out[3], out[4]}), order);
+}
+
+TensorId convolve_stacked(Lowering& at, TensorId x, TensorId weights, TensorId bias, const Window& window,
+                          int64_t groups, const Sizes& out) {
+  const Sizes order = {0, 2, 1, 3, 4};
+  x = at.transpose(x, order);  // [N, D, C, H, W]: planes of the image count as further images
+  const Sizes in = at.shape(x);
+  const Sizes kernel = at.shape(weights);
+  const int64_t images = in[0] * out[2];
+  std::vector<TensorId> planes;
+  for (int64_t tap = 0; tap < kernel[2]; ++tap) {
+    Sizes begin = {0, tap * window.dilation[0], 0, 0, 0};
+    Sizes size = {in[0], (out[2] - 1) * window.stride[0] + 1, in[2], in[3], in[4]};
+    const TensorId tap_planes = window.stride[0] == 1
+                                    ? at.slice(x, begin, size)
+                                    : at.strided_slice(x, begin, {in[0], begin[1] + size[1], in[2], in[3], in[4]},
+                                                       {1, window.stride[0], 1, 1, 1});
+    planes.push_back(at.reshape(tap_planes, {images, groups, in[2] / groups, in[3], in[4]}));
+  }
+  const TensorId stacked = at.reshape(at.concatenate(planes, 2), {images, kernel[2] * in[2], in[3], in[4]});
+  const TensorId changed = change_weights(at, weights, [&](const Tensor& data) { return data.permuted(order); });
+  weights = changed == tflite::kNoTensor ? at.transpose(weights, order) : changed;
+  weights = reshape_weights(at, weights, {kernel[0], kernel[2] * kernel[1], kernel[3], kernel[4]});
+  std::vector<TensorId> inputs = {stacked, weights};
+  if (bias != tflite::kNoTensor) inputs.push_back(bias);
+  const Window plane{{window.stride[1], window.stride[2]}, {window.dilation[1], window.dilation[2]}, {}, {}};
+  const TensorId y = convolve_2d(at, std::move(inputs), plane, {images, out[1], out[3], out[4]});
+  return at.transpose(at.reshape(y, {out[0], out[2], out[1], out[3], out[4]}), order);
 }
 
 }  // namespace tinyml::lowering

@@ -9,9 +9,13 @@ namespace {
 
 std::string layer_name(const Node& node) {
   const std::string name = base_name(node.op);
-  const bool known = name == "conv1d" || name == "conv2d" || name == "conv_transpose2d" || name == "linear";
+  const bool known = name == "linear" || name == "conv1d" || name == "conv2d" || name == "conv3d" ||
+                     name == "conv_transpose1d" || name == "conv_transpose2d";
   return known && node.op.starts_with("aten.") ? name : "";
 }
+
+/// "conv_transpose2d": 2.
+int64_t spatial_rank(const std::string& name) { return name[name.size() - 2] - '0'; }
 
 /// A parameter that nothing else reads.
 bool is_own_parameter(const Graph& graph, ValueId value) {
@@ -48,7 +52,7 @@ std::optional<Layer> find_layer(const Graph& graph, NodeId id) {
 
 int64_t channel_dimension(const Node& layer, int64_t rank) {
   if (layer_name(layer) == "linear") return rank - 1;
-  return layer_name(layer) == "conv1d" ? rank - 2 : rank - 3;
+  return rank - 1 - spatial_rank(layer_name(layer));
 }
 
 std::optional<Window> find_window(const Graph& graph, const Layer& layer) {
