@@ -12,8 +12,13 @@ from tinyml.capture import trace
 
 
 def cross_layer_equalize(
-    model: nn.Module, dummy_input: Any, *, absorb_bias: bool = False
-) -> list[tuple[str, str]]:
+    model: nn.Module,
+    dummy_input: Any,
+    device: torch.device | str | None = None,
+    *,
+    absorb_bias: bool = False,
+    pairs: list[tuple[str, str]] | None = None,
+) -> nn.Module:
     """Even out the ranges of channels between layers, in place; the model computes what it did.
 
     Each channel between two layers (through ReLU, leaky ReLU, PReLU, pooling, zero padding,
@@ -26,10 +31,12 @@ def cross_layer_equalize(
     three deviations, where positive) from the batch norm's bias into the next layers', where
     nothing but a ReLU lies between and they do not pad; values further down change.
 
-    Returns (first, second) module paths of what was equalized; empty when nothing could be.
-    Raises tinyml.Error for a model that cannot be captured or has FakeQuants.
+    device: where the model goes; None: it stays where it is. pairs: a list that gets the (first,
+    second) module paths of what was equalized; nothing when nothing could be.
+
+    Returns the model. Raises tinyml.Error for a model that cannot be captured or has FakeQuants.
     """
-    graph, changed, pairs = _core.equalize_layers(trace(model, dummy_input))
+    graph, changed, found = _core.equalize_layers(trace(model, dummy_input))
     if absorb_bias:
         _, more, _ = _core.absorb_high_biases(graph)
         changed.update(more)
@@ -37,4 +44,6 @@ def cross_layer_equalize(
     with torch.no_grad():
         for name, value in changed.items():
             tensors[name].copy_(torch.tensor(value))
-    return pairs
+    if pairs is not None:
+        pairs += found
+    return model if device is None else model.to(device)

@@ -39,12 +39,14 @@ class _Quantizer:
         self,
         model: nn.Module,
         dummy_input: Any,
-        work_dir: str | os.PathLike[str] = "out",
+        work_dir: str | os.PathLike[str] | None = "out",
         config: Config = None,
     ) -> None:
-        self.model = model
+        wrapped = isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel)
+        self.model: nn.Module = model.module if wrapped else model
+        model = self.model
         self.dummy_input = dummy_input
-        self.work_dir = Path(work_dir)
+        self.work_dir = Path("out" if work_dir is None else work_dir)
         self.config = read_config(config)
         self.config = with_layer_function(
             self.config, model, self.config.pop("override_qconfig_func", None)
@@ -222,8 +224,14 @@ class PostQuantizer(_Quantizer):
         self._frozen = True
         return round_biases(self.module, self.dummy_input, self._graph)
 
-    def convert(self) -> nn.Module:
-        """The module ready for TFLiteConverter: freeze(), unless calibrate() did it already."""
+    def convert(self, module: nn.Module | None = None) -> nn.Module:
+        """The module ready for TFLiteConverter: freeze(), unless calibrate() did it already.
+
+        ``module``: what quantize() returned, if it was calibrated elsewhere (a copy, unwrapped
+        from DataParallel).
+        """
+        if module is not None and module is not self.module:
+            self.module, self._frozen = module, False
         if self.module is not None and self._frozen:
             return self.module
         return self.freeze()

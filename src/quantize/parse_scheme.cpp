@@ -12,6 +12,24 @@
 namespace tinyml {
 namespace {
 
+/// Keys of today's tools that have no namesake here -> what does their work.
+const std::map<std::string, std::string_view, std::less<>>& keys_elsewhere() {
+  static const std::map<std::string, std::string_view, std::less<>> keys = {
+      {"disable_requantization_for_cat", "leave it out: 'concatenation: tie' is the default"},
+      {"rewrite_graph",
+       "leave it out: models are rewritten only where that is exact; 'quantize_op_action' asks for more"},
+      {"is_input_quantized",
+       "leave it out: 'quantized_input_stats' sets scales of inputs, TFLiteConverter their types"},
+      {"dynamic_lstm_quant", "leave it out: recurrent layers run on integers; DynamicQuantizer rounds weights alone"},
+      {"quantized_op_stats", "leave it out: FakeQuantize has 'fixed=(scale, zero_point)' in the generated code"},
+      {"set_quantizable_op_stats", "leave it out: operators whose scales the runtime prescribes always have them"},
+      {"rounding_mode", "leave it out: what the device rounds is rounded as it does"},
+      {"fuse_only", "leave it out: tinyml.trace(model, x) and generate_code write the float model"},
+      {"legacy_fq", "leave it out: all FakeQuants are ATen's"},
+  };
+  return keys;
+}
+
 /// Reads one mapping, key by key, and collects every problem.
 class SchemeReader {
  public:
@@ -105,8 +123,10 @@ class SchemeReader {
         known.push_back(name);
         list += (list.empty() ? "" : ", ") + name;
       }
+      const auto other = keys_elsewhere().find(key);
+      const bool is_elsewhere = where.empty() && other != keys_elsewhere().end();
       problem(fmt::format("unknown key '{}'{}", key, where.empty() ? "" : " in '" + where + "'"),
-              suggestion(key, known, "known keys: " + list));
+              is_elsewhere ? std::string(other->second) : suggestion(key, known, "known keys: " + list));
     }
   }
 
@@ -125,8 +145,10 @@ class SchemeReader {
 
   void read_backend(const YAML::Node& node, QuantizationScheme& scheme) {
     scheme.backend = scalar<std::string>(node, "backend", "a name", "");
-    if (scheme.backend != "tflite")
-      problem(fmt::format("unknown backend '{}'", scheme.backend), "the only one is 'tflite'");
+    if (scheme.backend == "qnnpack") scheme.backend = "tflite";
+    if (scheme.backend != "tflite") {
+      problem(fmt::format("unknown backend '{}'", scheme.backend), "the only one is 'tflite', also called 'qnnpack'");
+    }
   }
 
   bool read_residual(const YAML::Node& node) {

@@ -46,12 +46,12 @@ Table make_table() {
        "log",  "abs",   "neg",       "square", "pow",       "reciprocal", "rsub",       "mean",  "sum"});
   // Functions of one number: tables of 256 entries in the file.
   add(table, {.tie = Tie::kCompute},
-      {"log_sigmoid",  "hardshrink",    "softshrink",    "threshold",  "erf",    "sin",     "cos",     "tan",
-       "asin",         "acos",          "atan",          "sinh",       "cosh",   "expm1",   "log1p",   "log2",
-       "log10",        "exp2",          "sign",          "floor",      "ceil",   "round",   "trunc",   "frac",
-       "asinh",        "acosh",         "atanh",         "erfc",       "sinc",   "logit",   "sgn",     "fix",
-       "nan_to_num",   "float_power",   "arcsin",        "arccos",     "arctan", "arcsinh", "arccosh", "arctanh",
-       "special_exp2", "special_expm1", "special_log1p", "special_erf"});
+      {"log_sigmoid",   "hardshrink",    "softshrink", "threshold", "erf",     "sin",     "cos",     "tan",
+       "asin",          "acos",          "atan",       "sinh",      "cosh",    "expm1",   "log1p",   "log2",
+       "log10",         "exp2",          "sign",       "floor",     "ceil",    "round",   "trunc",   "frac",
+       "asinh",         "acosh",         "atanh",      "erfc",      "sinc",    "logit",   "fix",     "nan_to_num",
+       "float_power",   "arcsin",        "arccos",     "arctan",    "arcsinh", "arccosh", "arctanh", "special_exp2",
+       "special_expm1", "special_log1p", "special_erf"});
   add(table, {.tie = Tie::kFixed, .fixed = {1.0f / 256.0f, -128}},
       {"sigmoid", "special_expit", "softmax", "_softmax", "special_softmax"});
   add(table, {.tie = Tie::kFixed, .fixed = {1.0f / 255.0f, -128}}, {"hardsigmoid"});
@@ -178,9 +178,6 @@ Table make_table() {
        "masked_fill",
        "avg_pool3d",
        "adaptive_avg_pool3d",
-       "cumsum",
-       "cumprod",
-       "cumsum",
        "norm",
        "linalg_norm",
        "var_mean",

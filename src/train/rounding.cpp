@@ -13,7 +13,8 @@ using torch::autograd::variable_list;
 struct Round : torch::autograd::Function<Round> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& scale, double low,
                             double high) {
-    context->save_for_backward({x, scale});
+    // A layer that is called again changes its scale before the gradients of this call are computed.
+    context->save_for_backward({x, scale.clone()});
     context->saved_data["low"] = low;
     context->saved_data["high"] = high;
     return (x * scale.reciprocal()).round_().clamp_(low, high).mul_(scale);

@@ -206,3 +206,49 @@ def test_weights_are_removed_on_demand(net, tmp_path):
     assert not list(tmp_path.glob("*.pth"))
     with pytest.raises(tinyml.Error, match="is 'remove_weights_after_load' meant"):
         QATQuantizer(model, x, tmp_path, {"remove_weights_after_lod": True})
+
+
+def test_the_loop_of_other_tools(net, tmp_path):
+    """Observers and rounding switched by torch's functions, convert() called with the module."""
+    model, x = net
+    batches = [torch.randn(4, 3, 16, 16) for _ in range(3)]
+    config = {"asymmetric": True, "backend": "qnnpack", "per_tensor": False, "algorithm": "l2"}
+    quantizer = PostQuantizer(nn.DataParallel(model), x, tmp_path, config)
+    module = quantizer.quantize()
+    module.apply(torch.quantization.disable_fake_quant)
+    module.apply(torch.quantization.enable_observer)
+    with torch.no_grad():
+        for batch in batches:
+            module(batch)
+        assert torch.allclose(module(x), model(x), atol=1e-5)  # nothing is rounded yet
+        module.apply(torch.quantization.disable_observer)
+        module.apply(torch.quantization.enable_fake_quant)
+        scales = [fake.scale.clone() for _, fake in qnn.fake_quantizers(module)]
+        rounded = module(x)
+        module(100 * x)
+        assert all(
+            torch.equal(fake.scale, scale)
+            for (_, fake), scale in zip(qnn.fake_quantizers(module), scales, strict=True)
+        )
+    final = quantizer.convert(module.eval())
+    expected = PostQuantizer(model, x, tmp_path, {**config, "bias_correction": False})
+    with torch.no_grad():
+        assert 20 < snr(rounded, model(x)) < 60
+        assert torch.allclose(final(x), expected.calibrate([*batches, x])(x), atol=1e-6)
+    trained = QATQuantizer(model, x, tmp_path).quantize()
+    trained(x)
+    trained.apply(torch.quantization.disable_observer)
+    before = {name: fake.scale.clone() for name, fake in qnn.fake_quantizers(trained)}
+    trained(100 * x)
+    after = {name: fake.scale for name, fake in qnn.fake_quantizers(trained)}
+    assert all(torch.equal(after[name], scale) for name, scale in before.items())
+
+
+def test_keys_of_other_tools_are_explained(net, tmp_path):
+    model, x = net
+    with pytest.raises(tinyml.Error) as caught:
+        QATQuantizer(model, x, tmp_path, {"rewrite_graph": False, "asymetric": True})
+    assert "'quantize_op_action' asks for more" in str(caught.value)
+    assert "is 'asymmetric' meant" in str(caught.value)
+    with pytest.raises(tinyml.Error, match="also called 'qnnpack'"):
+        QATQuantizer(model, x, tmp_path, {"backend": "tensorrt"})

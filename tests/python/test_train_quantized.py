@@ -43,6 +43,28 @@ class Layers(nn.Module):
         return self.out(self.head_bn(self.head(pooled)).relu())
 
 
+class Further(nn.Module):
+    """Three dimensions, a transposed layer over one, a layer that is called twice, steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.volume = nn.Conv3d(3, 4, (2, 3, 3), bias=False)
+        self.volume_bn = nn.BatchNorm3d(4)
+        self.twice = nn.Conv2d(4, 4, 3, padding=1)
+        self.twice_bn = nn.BatchNorm2d(4)
+        self.up = nn.ConvTranspose1d(4, 6, 2, stride=2)
+        self.up_bn = nn.BatchNorm1d(6)
+        self.steps = nn.GRU(6, 5, batch_first=True)
+        self.out = nn.Linear(5, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.volume_bn(self.volume(x)).relu().squeeze(2)
+        x = self.twice_bn(self.twice(x)).relu()
+        x = self.twice_bn(self.twice(x)).relu()
+        x = self.up_bn(self.up(x.mean(3))).relu()
+        return self.out(self.steps(x.transpose(1, 2))[0].mean(1))
+
+
 def write_case(
     folder: Path, model: nn.Module, shape: tuple[int, ...], config: dict, mode: str
 ) -> None:
@@ -97,6 +119,16 @@ def test_layers(tmp_path: Path) -> None:
         folders.append(tmp_path / name)
         torch.manual_seed(1)
         write_case(folders[-1], Layers(), (4, 3, 8, 8), config, mode)
+    results = run_cases(folders)
+    for folder in folders:
+        assert_same(folder, results[str(folder)], 1e-3)
+
+
+def test_further_layers(tmp_path: Path) -> None:
+    folders = [tmp_path / mode for mode in ("sgd", "calibrate")]
+    for folder in folders:
+        torch.manual_seed(1)
+        write_case(folder, Further(), (4, 3, 2, 6, 5), {}, folder.name)
     results = run_cases(folders)
     for folder in folders:
         assert_same(folder, results[str(folder)], 1e-3)

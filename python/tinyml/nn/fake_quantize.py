@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch.ao.quantization.fake_quantize import FakeQuantizeBase
 
 from tinyml import _core
 from tinyml.nn.learned_scale import _SMALLEST_SCALE, LearnedScale
@@ -51,6 +52,28 @@ class _Switched(LearnedScale):
         self._quantizing = enabled
         self.fake_quant_enabled.fill_(int(enabled))
 
+    # The names of torch.ao.quantization, whose functions for Module.apply() call them.
+
+    def enable_observer(self, enabled: bool = True) -> None:
+        """Of a module that calibrates, ``False`` ends the calibration."""
+        if self.calibrating and not enabled:
+            self.calibrating = False
+            self._end_calibration()
+        if getattr(self, "fixed", None) is None:
+            self.set_observing(enabled)
+
+    def disable_observer(self) -> None:
+        self.enable_observer(False)
+
+    def enable_fake_quant(self, enabled: bool = True) -> None:
+        self.set_quantizing(enabled)
+
+    def disable_fake_quant(self) -> None:
+        self.enable_fake_quant(False)
+
+    def _end_calibration(self) -> None:
+        pass
+
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
         # The switches may be absent (weights from an exported graph): they keep their setting.
         for name in ("observer_enabled", "fake_quant_enabled"):
@@ -58,6 +81,10 @@ class _Switched(LearnedScale):
         super()._load_from_state_dict(state_dict, prefix, *args)
         self._observing = bool(self.observer_enabled.item())
         self._quantizing = bool(self.fake_quant_enabled.item())
+
+
+# So that model.apply(torch.ao.quantization.disable_observer) and its kind reach these modules.
+FakeQuantizeBase.register(_Switched)
 
 
 class FakeQuantize(_Switched):
@@ -189,6 +216,10 @@ class FakeQuantize(_Switched):
     def has_observed(self) -> bool:
         """Whether there are statistics to compute a scale from, or a fixed scale."""
         return self.fixed is not None or bool(torch.isfinite(self.running_min + self.running_max))
+
+    def _end_calibration(self) -> None:
+        if self.fixed is None:
+            self.update_scale()
 
     @torch.no_grad()
     def update_scale(self) -> None:
