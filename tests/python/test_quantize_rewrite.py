@@ -37,9 +37,9 @@ FUNCTIONS = {
     "softmin": lambda x: F.softmin(x, 1),
     "log_softmax": lambda x: F.log_softmax(x, 1),
     "pow": lambda x: x.pow(3) + x.abs().pow(0.5),
-    "division": lambda x: x / (x.abs() + 1),
+    "division": lambda x: x / torch.linspace(1, 2, 8).reshape(8, 1, 1),
     "reductions": lambda x: x.amax((2, 3), keepdim=True) - x.max(2, keepdim=True).values,
-    "norm": lambda x: F.normalize(x, dim=1),
+    "norm": lambda x: x.norm(dim=1, keepdim=True),
     "erf": torch.erf,
 }
 
