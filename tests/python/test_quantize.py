@@ -51,9 +51,10 @@ def fake_quant_behind(node):
     while node.op == "call_function":
         if "fake_quantize" in str(node.target):
             return node
-        if base(node) == "cat":  # parts of one tensor, together again
-            parts = {fake_quant_behind(part) for part in node.args[0]}
-            return parts.pop() if len(parts) == 1 else None
+        if base(node) == "cat":  # parts of one tensor or of one scale
+            parts = [fake_quant_behind(part) for part in node.args[0]]
+            same = None not in parts and len({part.args[1:3] for part in parts}) == 1
+            return parts[0] if same else None
         if base(node) not in MOVES or is_global_pool(node):
             return None
         node = node.args[0]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from models import ZOO
+from models import DEPLOYED, ZOO
 from torch import nn
 
 import tinyml
@@ -33,9 +33,10 @@ def compare(model, result, images, kernels):
 
 
 def calibrated(name, tmp_path):
-    entry = ZOO[name]
+    entry = (ZOO | DEPLOYED)[name]
     batches = [entry.example_input(seed) for seed in range(2)]
-    model = PostQuantizer(entry.small(), batches[0], work_dir=tmp_path).calibrate(batches)
+    config = {"allow_float": True}
+    model = PostQuantizer(entry.small(), batches[0], tmp_path, config).calibrate(batches)
     return model, [entry.example_input(seed) for seed in range(100, 104)]
 
 
@@ -49,19 +50,30 @@ def test_the_module_equals_xnnpack(name, tmp_path):
     assert compare(model, result, images, "reference")[2] >= 33
 
 
-@pytest.mark.parametrize("kernels", ["xnnpack", "reference"])
-def test_every_layer_is_within_a_step(kernels, tmp_path):
-    """A random MobileNetV2 amplifies the least difference, so each layer has its own inputs."""
-    model, images = calibrated("mobilenet_v2", tmp_path)
+# Of a layer's integers, those that may be a step off: the reference kernels round products twice;
+# sums of float32 hardly ever end up beyond a tie.
+MOST = {"xnnpack": 0.0005, "reference": 0.01}
+
+
+@pytest.mark.parametrize(
+    ("name", "kernels"),
+    [
+        ("mobilenet_v2", "xnnpack"),
+        ("mobilenet_v2", "reference"),
+        ("wav2letter", "reference"),
+        ("pointnet", "reference"),
+    ],
+)
+def test_every_layer_is_within_a_step(name, kernels, tmp_path):
+    """Random networks amplify the least difference, so each layer has its own inputs."""
+    model, images = calibrated(name, tmp_path)
     found = tinyml.explain(
         convert_module(model, images[0]).to_bytes(), model, images, kernels=kernels
     )
     layers = [layer for layer in found.layers if layer.kernel]
-    assert len(layers) > 50
+    assert len(layers) >= 0.8 * len(found.layers)
     assert [layer.name for layer in layers if layer.apart] == []
-    # The reference kernels round products twice; sums of float32 hardly ever end up beyond a tie.
-    most = {"xnnpack": 0.0005, "reference": 0.01}[kernels]
-    assert [layer.name for layer in layers if layer.unequal > most] == []
+    assert [(x.name, x.unequal) for x in layers if x.unequal > MOST[kernels]] == []
 
 
 class Stack(nn.Module):
