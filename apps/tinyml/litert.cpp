@@ -27,6 +27,20 @@ constexpr int kHostMemory = 1;
 constexpr int kRead = 0;
 constexpr int kWrite = 1;
 
+// An option of an environment, with a value of one of several types.
+struct EnvironmentOption {
+  int tag;
+  struct {
+    int type;
+    int64_t number;
+  } value;
+};
+static_assert(sizeof(EnvironmentOption) == 24);
+constexpr int kTypeInteger = 2;
+constexpr int kAutoRegisterAccelerators = 24;
+constexpr int kMinLoggerSeverity = 25;
+constexpr int kErrors = 3;
+
 // Filled and read by the library alone; larger than its type of a tensor.
 struct TensorType {
   alignas(16) unsigned char bytes[512] = {};
@@ -137,7 +151,7 @@ class LiteRt::Session {
  public:
   Session(const Library& library, const std::string& path) : api_(library) {
     environment_ = make(
-        api_.DestroyEnvironment, [&](Handle* out) { return api_.CreateEnvironment(0, nullptr, out); }, "start");
+        api_.DestroyEnvironment, [&](Handle* out) { return create_environment(out); }, "start");
     model_ = make(
         api_.DestroyModel, [&](Handle* out) { return api_.CreateModelFromFile(environment_.get(), path.c_str(), out); },
         "load the model");
@@ -189,6 +203,14 @@ class LiteRt::Session {
     size_t size = 0;
     Owner buffer{nullptr, nullptr};
   };
+
+  /// Only the CPU is looked for, and only errors are told: else each environment writes a dozen lines.
+  Status create_environment(Handle* out) const {
+    const EnvironmentOption options[] = {{kMinLoggerSeverity, {kTypeInteger, kErrors}},
+                                         {kAutoRegisterAccelerators, {kTypeInteger, kCpu}}};
+    if (api_.CreateEnvironment(2, options, out) == 0) return 0;
+    return api_.CreateEnvironment(0, nullptr, out);  // Libraries that do not know the options.
+  }
 
   template <typename Create>
   static Owner make(void (*destroy)(Handle), Create create, const char* what) {

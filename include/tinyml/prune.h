@@ -43,7 +43,8 @@ struct PruningConfig {
   /// Widths (channels that a parameter makes, by its name) that sparsities count from instead of the present ones, for
   /// runs of several cuts.
   std::map<std::string, int64_t> reference_widths;
-  /// Spends what a target leaves over on single channels, for the relatively narrowest layers first.
+  /// Spends what a target leaves over on single channels, for the relatively narrowest layers first. With a `multiple`
+  /// above 1 that is done in any case, in multiples and for some of very many layers.
   bool fill_target = false;
   /// `target: {params: 0.4}`: the same for the number of parameters.
   std::optional<double> target_parameters;

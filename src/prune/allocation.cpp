@@ -232,11 +232,11 @@ std::vector<int64_t> Allocation::steps_for(double sparsity) const {
 }
 
 std::vector<bool> Allocation::fill(std::vector<int64_t> steps,
-                                   const std::function<bool(const std::vector<bool>&)>& fits) const {
+                                   const std::function<bool(const std::vector<bool>&)>& fits, int most_tries) const {
   std::vector<bool> done(parts_.size(), false);
   std::vector<bool> kept = realize(steps);
   const auto share = [&](size_t i) { return static_cast<double>(steps[i]) / static_cast<double>(parts_[i].reference); };
-  while (true) {
+  for (int tries = 0; tries < most_tries; ++tries) {
     size_t narrowest = parts_.size();
     for (size_t i = 0; i < parts_.size(); ++i) {
       if (done[i] || parts_[i].own_sparsity >= 0.0 || steps[i] >= parts_[i].steps) continue;
@@ -253,6 +253,7 @@ std::vector<bool> Allocation::fill(std::vector<int64_t> steps,
       done[narrowest] = true;
     }
   }
+  return kept;
 }
 
 std::vector<bool> Allocation::realize(std::vector<int64_t> steps) const {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <vector>
 
 #include "prune/cells.h"
@@ -22,8 +23,9 @@ class Allocation {
   /// How much each part keeps, in steps of its own; and kept[unit] for it.
   std::vector<int64_t> steps_for(double sparsity) const;
   std::vector<bool> realize(std::vector<int64_t> steps) const;
-  /// Widens parts step by step, relatively narrowest first, as long as `fits` allows.
-  std::vector<bool> fill(std::vector<int64_t> steps, const std::function<bool(const std::vector<bool>&)>& fits) const;
+  /// Widens parts step by step, relatively narrowest first, as long as `fits` allows, trying `most_tries` at most.
+  std::vector<bool> fill(std::vector<int64_t> steps, const std::function<bool(const std::vector<bool>&)>& fits,
+                         int most_tries = std::numeric_limits<int>::max()) const;
 
  private:
   /// Cells that are pruned together: one alone, or all constrained ones of a subgraph.

@@ -2,6 +2,7 @@
 
 #include <exception>
 #include <functional>
+#include <limits>
 
 #include "prune/allocation.h"
 #include "prune/kept_shapes.h"
@@ -46,6 +47,10 @@ std::vector<Target> targets_of(const Graph& graph, const PruningConfig& config) 
   return targets;
 }
 
+/// Whether single layers are widened to spend what a target leaves over.
+enum class Fill : uint8_t { kNo, kSome, kAll };
+constexpr int kMostTries = 256;  // Of kSome: graphs may have thousands of layers.
+
 struct Choice {
   double sparsity;
   std::vector<bool> kept;
@@ -53,7 +58,7 @@ struct Choice {
 
 /// The smallest sparsity that meets every target, by bisection: costs fall as sparsity grows.
 Choice meet_targets(const Graph& graph, const DependencyGraph& dependencies, const prune::Allocation& allocation,
-                    const std::vector<Target>& targets, bool fill) {
+                    const std::vector<Target>& targets, const PruningConfig& config, Fill fill) {
   const auto share = [&](const Target& target, const std::vector<bool>& kept) {
     const prune::KeptShapes shapes(graph, dependencies, kept);
     const int64_t count = target.count([&](ValueId value) { return shapes.sizes(value); });
@@ -76,7 +81,9 @@ Choice meet_targets(const Graph& graph, const DependencyGraph& dependencies, con
                                     100.0 * target.ratio, target.name, 100.0 * least),
                         "",
                         {},
-                        "raise the target, or exclude fewer layers"});
+                        config.multiple > 1 || config.min_channels > 1
+                            ? "raise the target, lower multiple or min_channels, or exclude fewer layers"
+                            : "raise the target, or exclude fewer layers"});
   }
   if (!problems.empty()) throw Error("the model cannot be pruned that far", std::move(problems));
   for (int step = 0; step < 24; ++step) {
@@ -92,7 +99,9 @@ Choice meet_targets(const Graph& graph, const DependencyGraph& dependencies, con
       wide = std::move(kept);
     }
   }
-  return {high, fill ? allocation.fill(allocation.steps_for(high), meets) : std::move(best)};
+  if (fill == Fill::kNo) return {high, std::move(best)};
+  const int tries = fill == Fill::kAll ? std::numeric_limits<int>::max() : kMostTries;
+  return {high, allocation.fill(allocation.steps_for(high), meets, tries)};
 }
 
 }  // namespace
@@ -130,7 +139,7 @@ std::vector<bool> choose_by_latency(const Graph& graph, const DependencyGraph& d
     const prune::Allocation allocation(graph, dependencies, own, scores);
     try {
       const double least =
-          targets.empty() ? 0.0 : meet_targets(graph, dependencies, allocation, targets, false).sparsity;
+          targets.empty() ? 0.0 : meet_targets(graph, dependencies, allocation, targets, own, Fill::kNo).sparsity;
       std::vector<bool> kept = prune::meet_latency(graph, dependencies, own, allocation, least);
       const prune::KeptShapes shapes(graph, dependencies, kept);
       const int64_t macs = count_macs(graph, [&](ValueId value) { return shapes.sizes(value); });
@@ -158,9 +167,11 @@ PruningPlan plan_pruning(const Graph& graph, const DependencyGraph& dependencies
                            config.metric);
   }
   const prune::Allocation allocation(graph, dependencies, config, std::move(scores));
+  // A common share of coarse widths may lie far below the target.
+  const Fill fill = config.fill_target ? Fill::kAll : config.multiple > 1 ? Fill::kSome : Fill::kNo;
   const std::vector<bool> kept = targets.empty()
                                      ? allocation.choose(config.sparsity)
-                                     : meet_targets(graph, dependencies, allocation, targets, config.fill_target).kept;
+                                     : meet_targets(graph, dependencies, allocation, targets, config, fill).kept;
   return plan_from_units(dependencies, kept, config.metric);
 }
 

@@ -48,6 +48,21 @@ TEST(MeetLatency, WidensSingleLayersWhereACommonSparsityJumps) {
   EXPECT_GE(share, 0.57);
 }
 
+TEST(MeetTargets, WidensSingleLayersWhereACommonSparsityJumps) {
+  const Graph graph = chain(12);
+  const DependencyGraph dependencies = analyze_dependencies(graph);
+  PruningConfig config;
+  config.target_flops = 0.6;
+  config.multiple = 16;
+  const Graph pruned = apply_plan(graph, dependencies, plan_pruning(graph, dependencies, config));
+  EXPECT_LE(seconds_of(pruned) / seconds_of(graph), 0.6);
+  EXPECT_GE(seconds_of(pruned) / seconds_of(graph), 0.57);
+  for (const Binding& binding : pruned.bindings()) {
+    const bool is_head = binding.fqn.starts_with("head");
+    EXPECT_TRUE(is_head || binding.data.size(0) % 16 == 0);
+  }
+}
+
 TEST(MeetLatency, SearchesAgainWhereASecondMeasurementDisagrees) {
   const Graph graph = chain(4);
   const DependencyGraph dependencies = analyze_dependencies(graph);
