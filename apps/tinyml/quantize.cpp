@@ -20,9 +20,7 @@
 namespace tinyml::cli {
 namespace {
 
-// Examples that layers are refined with: all that rounding weights needs, and biases alone.
-constexpr size_t kRoundingSamples = 32;
-constexpr size_t kBiasSamples = 8;
+constexpr size_t kRoundingSamples = 32;  // That weights are rounded with.
 
 constexpr const char* kFooter = R"(
 Post-training quantization, without Python: finds the range of every activation by running examples through the model, and
@@ -98,7 +96,9 @@ void run(const Options& options, const Common& common) {
     }
   });
   if (scheme.adaptive_rounding || scheme.bias_correction) {
-    const size_t most = scheme.adaptive_rounding ? kRoundingSamples : kBiasSamples;
+    const Tensor& first = samples.at(0).at(0);
+    const int64_t examples = first.rank() > 0 ? first.size(0) : 1;
+    const size_t most = scheme.adaptive_rounding ? kRoundingSamples : runs_to_correct_biases(report.macs, examples);
     const auto end = samples.begin() + static_cast<std::ptrdiff_t>(std::min(most, samples.size()));
     graph = refine(graph, {samples.begin(), end}, {scheme.adaptive_rounding, scheme.bias_correction});
     progress.done("refined the layers");

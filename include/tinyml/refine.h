@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -36,5 +37,10 @@ struct RefinedLayer {
 /// sample, whose values live at the same time. Throws Error for no samples and for operators without an evaluator.
 Graph refine(const Graph& graph, const std::vector<std::vector<Tensor>>& samples, const RefineOptions& options = {},
              std::vector<RefinedLayer>* layers = nullptr);
+
+/// How many runs of the model to correct biases with: more examples leave less to chance, up to 32 of them, as far as
+/// 60 thousand million multiply-accumulates allow (about ten CPU seconds), 8 at least. `macs`: of one run, 0 where that
+/// is not known; `examples`: in one run.
+size_t runs_to_correct_biases(int64_t macs, int64_t examples = 1);
 
 }  // namespace tinyml

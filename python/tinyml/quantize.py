@@ -23,8 +23,7 @@ from tinyml.nested import leaves
 from tinyml.nn import calibrating, fake_quantizers, set_calibrating, set_observers
 from tinyml.nn.fake_quantize import FakeQuantize
 
-# Examples that layers are refined with: all that rounding weights needs, and biases alone.
-_ROUNDING_SAMPLES, _BIAS_SAMPLES = 32, 8
+_ROUNDING_SAMPLES = 32  # that weights are rounded with
 
 
 class _Quantizer:
@@ -193,7 +192,8 @@ class PostQuantizer(_Quantizer):
             return 0
         tensors = leaves(self.dummy_input)
         in_a_batch = tensors[0].shape[0] if tensors and tensors[0].dim() > 0 else 1
-        return max(1, _BIAS_SAMPLES // max(1, in_a_batch))
+        macs = 0 if self.report is None else self.report.macs
+        return _core.runs_to_correct_biases(macs, in_a_batch)
 
     def _refine(self, module: nn.Module, samples: list[list[torch.Tensor]]) -> None:
         if not samples:

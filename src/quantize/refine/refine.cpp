@@ -17,6 +17,8 @@ using namespace quantization;
 
 constexpr int64_t kBlock = 768;       // columns of a weight that are rounded together
 constexpr int64_t kPositions = 4096;  // output positions looked at
+constexpr int64_t kLeastExamples = 8, kMostExamples = 32;
+constexpr int64_t kCorrectionMacs = 60'000'000'000;  // each example is evaluated twice
 
 class Refiner {
  public:
@@ -170,6 +172,13 @@ Graph refine(const Graph& graph, const std::vector<std::vector<Tensor>>& samples
   if (samples.empty()) throw Error("there is no sample to refine with", "give representative inputs");
   check_evaluable(graph);
   return round_biases(Refiner(graph, samples, options).run(layers));
+}
+
+size_t runs_to_correct_biases(int64_t macs, int64_t examples) {
+  examples = std::max<int64_t>(1, examples);
+  const int64_t affordable = macs > 0 ? kCorrectionMacs / 2 / macs * examples : kLeastExamples;
+  const int64_t wanted = std::clamp(affordable, kLeastExamples, kMostExamples);
+  return static_cast<size_t>(std::max<int64_t>(1, wanted / examples));
 }
 
 }  // namespace tinyml

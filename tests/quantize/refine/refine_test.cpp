@@ -108,6 +108,15 @@ TEST(Refine, LeavesTheGivenGraphAloneAndRefusesNothing) {
   EXPECT_THROW(refine(c.quantized, {}), Error);
 }
 
+TEST(Refine, CorrectsBiasesWithWhatIsAffordable) {
+  EXPECT_EQ(runs_to_correct_biases(300'000'000), 32U);       // MobileNetV2
+  EXPECT_EQ(runs_to_correct_biases(1'800'000'000), 16U);     // ResNet18
+  EXPECT_EQ(runs_to_correct_biases(55'000'000'000), 8U);     // U-Net
+  EXPECT_EQ(runs_to_correct_biases(0), 8U);                  // not known
+  EXPECT_EQ(runs_to_correct_biases(4'800'000'000, 16), 2U);  // examples come in batches
+  EXPECT_EQ(runs_to_correct_biases(64, 64), 1U);
+}
+
 TEST(RoundRows, IsNearTheBestOfAllRoundings) {
   std::mt19937 random(3);
   std::normal_distribution<double> normal;
