@@ -143,6 +143,9 @@ Graph fuse(const Graph& graph);
 /// such a rule that fits no operator with a rewriting.
 Graph rewrite(const Graph& graph, const QuantizationScheme& scheme = {});
 
+/// Of rewrite() the part for recurrent layers alone, for quantize_weights().
+Graph rewrite_recurrent_layers(const Graph& graph, const QuantizationScheme& scheme = {});
+
 /// Adds FakeQuant nodes so that as much as possible can run on integers.
 ///
 /// A FakeQuant of an activation is `aten.fake_quantize_per_tensor_affine.tensor_qparams` with float32 scale and int32
@@ -172,8 +175,9 @@ Graph rewrite(const Graph& graph, const QuantizationScheme& scheme = {});
 Graph quantize(const Graph& graph, const QuantizationScheme& scheme = {}, QuantizationReport* report = nullptr);
 
 /// Adds the FakeQuants of weights alone: for models whose activations are float, or quantized by the range of each
-/// inference (the converter's dynamic range). Weights as in quantize(); the operators listed in `report` are those with
-/// a weight that stays float.
+/// inference (the converter's dynamic range). Weights as in quantize(), and tables of embeddings with a scale for each
+/// row; the operators listed in `report` are those with a weight that stays float: recurrent layers too, unless
+/// rewrite_recurrent_layers() came before.
 Graph quantize_weights(const Graph& graph, const QuantizationScheme& scheme = {}, QuantizationReport* report = nullptr);
 
 /// Scale and zero point for values in [low, high], widened to contain 0, which is represented exactly. A range of no

@@ -43,7 +43,7 @@ std::pair<Graph, QuantizationReport> quantize_graph(const Graph& graph, const st
   QuantizationReport report;
   QuantizationScheme scheme = parse_scheme(config);
   Graph fused = fuse(graph);
-  if (!weights_only) fused = rewrite(fused, scheme);
+  fused = weights_only ? rewrite_recurrent_layers(fused, scheme) : rewrite(fused, scheme);
   if (!layers.empty() && !scheme.ignore_layerwise_config) {
     scheme = sync_layer_config(layers, fused, scheme, weights_only);
   }

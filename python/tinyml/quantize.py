@@ -241,11 +241,11 @@ class DynamicQuantizer(_Quantizer):
     """Rounds weights to int8 and leaves activations float: a file of a quarter of the size, without
     calibration data or training.
 
-    Convolutions (batch norms folded) and linear layers get a FakeQuant for their weight. The
-    module can be finetuned, and its code in ``work_dir`` edited, like that of QATQuantizer;
-    TFLiteConverter writes it in the precision "dynamic_range", where the runtime quantizes the
-    activations of each inference by their range. ``report`` lists the operators with matrices
-    of parameters that have none; those of recurrent layers become int8 at conversion.
+    Convolutions (batch norms folded), linear, recurrent layers and embeddings get FakeQuants for
+    their weights. The module can be finetuned, and its code in ``work_dir`` edited, like that of
+    QATQuantizer; TFLiteConverter writes it in the precision "dynamic_range", where the runtime
+    quantizes the activations of each inference by their range. ``report`` lists the operators
+    with matrices of parameters that have none.
     ``config`` as for QATQuantizer, as far as it concerns weights.
     """
 

@@ -52,22 +52,27 @@ std::string activation_settings(const Node& node) {
   return text;
 }
 
-/// Whether all of the module's FakeQuants are there, those of activations with equal settings.
+/// Whether all of the module's FakeQuants are there, those of activations with equal settings, or those of all weights
+/// and no others.
 bool is_complete(const Graph& graph, const Call& call) {
   std::set<std::string> expected;
+  std::set<std::string> weights;
   std::set<std::string> found;
   std::set<std::string> settings;
   for (const NodeId id : call.nodes) {
     const Node& node = graph.node(id);
     for (const std::string_view name : {kQuantizer, kWeightQuantizer}) {
-      if (const std::string* quantizer = note_of(node, name)) expected.insert(call.path + "." + *quantizer);
+      const std::string* quantizer = note_of(node, name);
+      if (quantizer == nullptr) continue;
+      expected.insert(call.path + "." + *quantizer);
+      if (name == kWeightQuantizer) weights.insert(call.path + "." + *quantizer);
     }
     if (node.op == "aten.maximum.default") return false;  // ranges of channels, which the module has not
     if (!is_fake_quantize(node)) continue;
     found.insert(node.module_path());
     if (node.metadata.module_stack.back().type.ends_with(".FakeQuantize")) settings.insert(activation_settings(node));
   }
-  return expected == found && settings.size() == 1;
+  return (expected == found && settings.size() == 1) || (weights == found && settings.empty());
 }
 
 /// The constructor's arguments that the tensors' names and shapes do not tell, "name=value" separated by ';'.
@@ -75,6 +80,7 @@ std::string constructor_arguments(const Graph& graph, const Call& call) {
   std::string given;
   std::string weights;
   std::string activations;
+  bool rounds = false;
   for (const NodeId id : call.nodes) {
     const Node& node = graph.node(id);
     if (const std::string* arguments = note_of(node, kConstructor)) given = *arguments;
@@ -83,12 +89,13 @@ std::string constructor_arguments(const Graph& graph, const Call& call) {
     if (of_weight && weights.empty()) {
       weights = fmt::format(";weight_range=({}, {});per_channel={}", node.arg("quant_min").as_int(),
                             node.arg("quant_max").as_int(), node.has_arg("axis") ? "True" : "False");
-    } else if (!of_weight && activations.empty()) {
+    } else if (!of_weight && !rounds) {
+      rounds = true;
       const std::string settings = activation_settings(node);
       if (!settings.empty()) activations = fmt::format(";activation=dict({})", settings);
     }
   }
-  return given + weights + activations;
+  return given + weights + (rounds ? activations : ";activation=False");
 }
 
 }  // namespace

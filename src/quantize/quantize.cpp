@@ -66,16 +66,25 @@ std::vector<NodeId> readers_of_matrices(const Graph& graph) {
       });
     }
     if (!depends) constant.insert(node.outputs.begin(), node.outputs.end());
-    if (depends && matrix) readers.push_back(id);
+    const bool between = note_of(node, kKeptFloat) != nullptr;  // of a recurrent layer's first step and its state
+    if (depends && matrix && !between) readers.push_back(id);
   }
   return readers;
+}
+
+/// Whether the node looks rows of a parameter up.
+bool is_lookup(const Graph& graph, const Node& node) {
+  if (node.op != "aten.embedding.default" || !node.arg("weight").is_value()) return false;
+  const ValueId table = node.arg("weight").as_value();
+  return graph.binding_of(table) != nullptr && graph.tensor_type(table).type == ScalarType::kFloat32 &&
+         graph.tensor_type(table).rank() == 2;
 }
 
 FloatOperator float_weight(const Graph& graph, const QuantizationScheme& scheme, const Node& node) {
   const bool ignored = is_ignored(graph, scheme, node);
   const char* reason = ignored ? "the configuration says so"
                                : "no FakeQuant for these weights; the converter's precision dynamic_range stores those "
-                                 "of recurrent layers and embeddings as int8";
+                                 "of recurrent layers of very many steps as int8";
   return {
       graph.value(node.outputs.at(0)).name, node.op, node.module_path(), node.source(), reason, kNoNode, 0, ignored};
 }
@@ -153,15 +162,27 @@ Graph quantize_weights(const Graph& graph, const QuantizationScheme& scheme, Qua
     weights.push_back(site);
     quantized.insert(site.node);
   }
+  for (const NodeId id : graph.nodes()) {
+    const Node& node = graph.node(id);
+    if (!is_lookup(graph, node) || is_ignored(graph, scheme, node)) continue;
+    const TensorScheme rows = weight_scheme(graph, scheme, node);
+    weights.push_back({id, node.arg_index("weight"), rows.per_channel ? 0 : -1, rows});
+    quantized.insert(id);
+  }
   if (report != nullptr) {
     *report = {};
-    report->quantized_operators = weights.size();
+    // Steps of a recurrent layer count once.
+    report->quantized_operators = static_cast<size_t>(std::count_if(quantized.begin(), quantized.end(), [&](NodeId id) {
+      const std::string* leader = note_of(graph.node(id), kLeader);
+      return leader == nullptr || *leader == graph.value(graph.node(id).outputs.at(0)).name;
+    }));
     for (const NodeId id : readers_of_matrices(graph)) {
       if (!quantized.contains(id)) report->float_operators.push_back(float_weight(graph, scheme, graph.node(id)));
     }
   }
   Graph result = graph;
   insert_weights(result, weights);
+  note_recurrent_modules(result);
   return result;
 }
 

@@ -63,6 +63,13 @@ void rewrite_as_asked(Graph& graph, const QuantizationScheme& scheme) {
 
 }  // namespace
 
+Graph rewrite_recurrent_layers(const Graph& graph, const QuantizationScheme& scheme) {
+  Graph result = graph;
+  quantization::rewrite_recurrent(result,
+                                  [&](const Node& node) { return !quantization::is_ignored(result, scheme, node); });
+  return result;
+}
+
 Graph rewrite(const Graph& graph, const QuantizationScheme& scheme) {
   Graph result = graph;
   const auto wanted = [&](const Node& node) { return !quantization::is_ignored(result, scheme, node); };

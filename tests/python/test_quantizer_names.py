@@ -28,11 +28,12 @@ class Net(nn.Module):
 class Recurrent(nn.Module):
     def __init__(self):
         super().__init__()
+        self.embed = nn.Embedding(50, 32)
         self.lstm = nn.LSTM(32, 48, batch_first=True)
         self.fc = nn.Linear(48, 64)
 
     def forward(self, x):
-        return self.fc(self.lstm(x)[0])
+        return self.fc(self.lstm(self.embed(x))[0])
 
 
 def snr(actual, expected):
@@ -87,17 +88,41 @@ def test_dynamic_range_keeps_what_training_found(net, tmp_path):
         assert snr(module(x), model(x)) < 20
 
 
-def test_dynamic_range_says_what_it_leaves_to_the_converter(tmp_path):
+def test_dynamic_range_of_recurrent_layers_and_embeddings(tmp_path):
     torch.manual_seed(0)
-    model, x = Recurrent().eval(), torch.randn(1, 5, 32)
+    model = Recurrent().eval()
+    x = torch.randint(0, 50, (1, 5))
     quantizer = DynamicQuantizer(model, x, tmp_path)
     module = quantizer.quantize()
-    assert [item.module_path for item in quantizer.report.float_operators] == ["lstm"]
-    assert "converter" in quantizer.report.float_operators[0].reason
+    assert not quantizer.report.float_operators
+    assert quantizer.report.quantized_operators == 4
+    assert {type(fake) for _, fake in qnn.fake_quantizers(module)} == {qnn.WeightFakeQuantize}
+    assert isinstance(module.lstm, qnn.QuantLSTM)
     large, small, result = weight_files(model, module, x, tmp_path)
     assert small < 0.5 * large  # one step's operators are small change
+    assert "EMBEDDING_LOOKUP" in tinyml.info(tmp_path / "dynamic.tflite").operators
     with torch.no_grad():
-        assert snr(result, model(x)) > 25
+        y, expected = module(x), model(x)
+        assert 30 < snr(y, expected) < 60  # the rounding shows
+        assert snr(result, expected) > 25
+        assert snr(result, y) > snr(result, expected) - 3
+        assert module(x.repeat(2, 3)).shape == (2, 15, 64)
+        qnn.set_fake_quant(module, False)
+        assert torch.allclose(module(x), expected, atol=1e-6)
+    qnn.set_fake_quant(module, True)
+    module.train()(x).square().sum().backward()
+    assert module.lstm.weight_hh_l0.grad.abs().max() > 0
+    back = tinyml.DeQuantizer(module, x, tmp_path).dequantize()
+    back.load_state_dict(model.state_dict())
+    assert type(back.lstm) is nn.LSTM
+
+
+def test_dynamic_range_says_what_it_leaves_to_the_converter(tmp_path):
+    model, x = nn.GRU(4, 8).eval(), torch.randn(2100, 1, 4)
+    quantizer = DynamicQuantizer(model, x, tmp_path)
+    quantizer.quantize()
+    assert [item.op for item in quantizer.report.float_operators] == ["aten.gru.input"]
+    assert "converter" in quantizer.report.float_operators[0].reason
 
 
 def test_dynamic_range_leaves_out_what_is_ignored(net, tmp_path):

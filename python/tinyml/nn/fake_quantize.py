@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch.ao.quantization.fake_quantize import FakeQuantizeBase
 
 from tinyml import _core
 from tinyml.nn.learned_scale import _SMALLEST_SCALE, LearnedScale
@@ -84,7 +83,12 @@ class _Switched(LearnedScale):
 
 
 # So that model.apply(torch.ao.quantization.disable_observer) and its kind reach these modules.
-FakeQuantizeBase.register(_Switched)
+try:
+    from torch.ao.quantization.fake_quantize import FakeQuantizeBase
+except ImportError:  # a later torch, without these functions
+    pass
+else:
+    FakeQuantizeBase.register(_Switched)
 
 
 class FakeQuantize(_Switched):

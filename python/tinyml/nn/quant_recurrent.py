@@ -24,7 +24,7 @@ class QuantRecurrent(nn.RNNBase):
     ``input_gates_l0_fq`` and ``hidden_gates_l0_fq`` behind the products and ``hidden_l0_fq`` of the
     hidden state (``output_l0_fq`` before a projection), one for all steps; ``sequence_l0_fq`` where
     two directions are joined. An nn.Identity in the place of any of them leaves its value
-    unrounded.
+    unrounded; ``activation=False`` puts one in the place of each but those of weights.
     """
 
     def __init__(
@@ -32,29 +32,37 @@ class QuantRecurrent(nn.RNNBase):
         *args: Any,
         weight_range: WeightRange | None = DEFAULT_RANGE,
         per_channel: bool = True,
-        activation: dict | None = None,
+        activation: dict | bool | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._add_quantizers(weight_range, per_channel, activation)
 
     def _add_quantizers(
-        self, weight_range: WeightRange | None, per_channel: bool, activation: dict | None
+        self,
+        weight_range: WeightRange | None,
+        per_channel: bool,
+        activation: dict | bool | None,
     ) -> None:
+        def quantizer() -> nn.Module:
+            if activation is False:
+                return nn.Identity()
+            return FakeQuantize(**(activation if isinstance(activation, dict) else {}))
+
         for suffix in self._suffixes():
             names = ["input_gates", "hidden_gates", "hidden"]
             names += ["output"] if self.proj_size else []
             for name in names:
-                self.add_module(f"{name}{suffix}_fq", FakeQuantize(**(activation or {})))
+                self.add_module(f"{name}{suffix}_fq", quantizer())
             for name in ("weight_ih", "weight_hh", "weight_hr")[: 3 if self.proj_size else 2]:
                 if weight_range is None:
                     continue
                 rows = getattr(self, name + suffix).shape[0]
-                quantizer = WeightFakeQuantize(rows if per_channel else None, 0, *weight_range)
-                self.add_module(f"{name}{suffix}_fq", quantizer)
+                rounded = WeightFakeQuantize(rows if per_channel else None, 0, *weight_range)
+                self.add_module(f"{name}{suffix}_fq", rounded)
 
         for layer in range(self.num_layers if self.bidirectional else 0):
-            self.add_module(f"sequence_l{layer}_fq", FakeQuantize(**(activation or {})))
+            self.add_module(f"sequence_l{layer}_fq", quantizer())
 
     def _suffixes(self) -> list[str]:
         directions = ("", "_reverse") if self.bidirectional else ("",)
