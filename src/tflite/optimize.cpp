@@ -53,6 +53,8 @@ class Pipeline {
       changes += run("merge_selections", merge_selections);
       changes += run("merge_arithmetic", merge_arithmetic);
       changes += run("merge_reductions", merge_reductions);
+      changes += run("merge_clamps", merge_clamps);
+      changes += run("form_reciprocal_roots", form_reciprocal_roots);
       changes += run("remove_dead_code", remove_dead_code);
       if (changes == 0) break;
     }
@@ -142,6 +144,7 @@ void write_forms(Model& model, const FormPolicy& policy) {
     changes += write_float_products(subgraph, policy);
     if (changes == 0) continue;
     remove_dead_code(subgraph);
+    fuse_activations(subgraph);  // Of what was divided: one reader each.
     fuse_padding(subgraph);
     remove_dead_code(subgraph);
     merge_common_subexpressions(subgraph);

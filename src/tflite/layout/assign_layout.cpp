@@ -75,6 +75,8 @@ class Rewrite {
       if (measured != shapes_.end()) reorder_size(subgraph_, op, measured->second);
       rewrite_attributes(subgraph_, op, config);
       for (size_t i = 0; i < op.inputs.size(); ++i) op.inputs[i] = read(op.inputs[i], config.inputs[i]);
+      const bool exchanges = op.op == Op::BATCH_MATMUL && !config.outputs[0].empty() && !is_identity(config.outputs[0]);
+      if (exchanges) std::swap(op.inputs[0], op.inputs[1]);  // (x y)^T = y^T x^T
       subgraph_.operators.push_back(std::move(op));
     }
     for (size_t i = 0; i < outputs.size(); ++i) {

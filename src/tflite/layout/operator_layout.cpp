@@ -106,6 +106,30 @@ std::optional<AxisFrame> shape_frame(const Subgraph& subgraph, const Uses& uses,
   return frame;
 }
 
+Order swapped_matrix(Order order) {
+  std::swap(order.back(), order[order.size() - 2]);
+  return order;
+}
+
+// BATCH_MATMUL reads its second operand either way round for nothing. The transposed product is the product of the
+// transposed operands in the other order (assign_layout exchanges them), which leaves the same choice for the first
+// one. Constants stay where they are: runtimes prepare them as second operands.
+void add_products(const Operator& op, bool exchangeable, std::vector<LayoutConfig>& configs) {
+  const LayoutConfig plain = configs[0];
+  if (plain.inputs[0].size() < 2 || plain.inputs[1].size() < 2 || plain.outputs[0].size() < 2) return;
+  LayoutConfig other = plain;
+  other.inputs[1] = swapped_matrix(plain.inputs[1]);
+  configs.push_back(other);
+  const auto* options = std::get_if<BatchMatMulOptions>(&op.options);
+  if (!exchangeable || options == nullptr || options->adj_x) return;
+  LayoutConfig exchanged = plain;
+  exchanged.outputs[0] = swapped_matrix(plain.outputs[0]);
+  if (!options->adj_y) exchanged.inputs[1] = other.inputs[1];
+  configs.push_back(exchanged);
+  exchanged.inputs[0] = swapped_matrix(plain.inputs[0]);
+  configs.push_back(exchanged);
+}
+
 }  // namespace
 
 OperatorLayouts::OperatorLayouts(const Subgraph& subgraph, const Uses& uses) : subgraph_(subgraph), uses_(uses) {
@@ -161,13 +185,11 @@ std::vector<LayoutConfig> OperatorLayouts::own_configs(int o) const {
   const auto& frame = frames_[static_cast<size_t>(o)];
   if (frame && !frame->last_axis_stays) return {};
   std::vector<LayoutConfig> configs = {identity_config(o)};
-  // BATCH_MATMUL reads its second operand either way round for nothing.
   if (op.op == Op::BATCH_MATMUL && op.inputs.size() == 2 && !touches_opaque(subgraph_, op)) {
-    LayoutConfig other = configs[0];
-    if (other.inputs[1].size() >= 2) {
-      std::swap(other.inputs[1].back(), other.inputs[1][other.inputs[1].size() - 2]);
-      configs.push_back(other);
-    }
+    const bool exchangeable = std::none_of(op.inputs.begin(), op.inputs.end(), [&](int id) {
+      return subgraph_.tensors[static_cast<size_t>(id)].is_constant();
+    });
+    add_products(op, exchangeable, configs);
   }
   return configs;
 }

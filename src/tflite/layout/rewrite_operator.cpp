@@ -172,7 +172,9 @@ void rewrite_attributes(Subgraph& subgraph, Operator& op, const LayoutConfig& co
       break;
     }
     case Op::BATCH_MATMUL:
-      if (!config.inputs[1].empty() && !is_identity(config.inputs[1])) {
+      if (!config.outputs[0].empty() && !is_identity(config.outputs[0])) {  // The operands are exchanged.
+        std::get<BatchMatMulOptions>(op.options).adj_y = is_identity(config.inputs[0]);
+      } else if (!config.inputs[1].empty() && !is_identity(config.inputs[1])) {
         auto& options = std::get<BatchMatMulOptions>(op.options);
         options.adj_y = !options.adj_y;
       }

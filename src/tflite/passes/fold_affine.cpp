@@ -12,14 +12,20 @@
 namespace tinyml::tflite {
 namespace {
 
+// The map of -x; affine_of for all others.
+std::optional<Affine> map_of(const Editor& editor, const Operator& op, int x, size_t channels) {
+  if (op.op == Op::NEG) return Affine{std::vector<float>(channels, -1), std::vector<float>(channels, 0)};
+  return affine_of(editor, op, x, channels);
+}
+
 // Folds affine maps into what makes the value, through operators that an affine map of each channel passes: RESHAPE
-// that keeps the channels, averages, CONCATENATION of the channels.
+// that keeps the channels, averages, resizing, CONCATENATION of the channels; PAD by zeros, if there is no shift.
 class Folder {
  public:
   explicit Folder(Editor& editor) : editor_(editor) {}
 
   // Whether the value `x`, which only `reader` reads, can take the map and then the activation in.
-  bool accepts(int x, int reader, size_t channels, Activation activation, int depth = 0) const {
+  bool accepts(int x, int reader, size_t channels, Activation activation, bool shifts, int depth = 0) const {
     const int o = editor_.producer(x);
     if (o == kNoProducer || depth > 8 || editor_.only_consumer(x) != reader) return false;
     const Operator& op = editor_.op(o);
@@ -30,14 +36,23 @@ class Folder {
       case Op::RESHAPE: {
         const Tensor& before = editor_.tensor(op.inputs[0]);
         return !before.shape.empty() && before.shape.back() == made.shape.back() &&
-               accepts(op.inputs[0], o, channels, activation, depth + 1);
+               accepts(op.inputs[0], o, channels, activation, shifts, depth + 1);
       }
+      case Op::PAD: {
+        const Tensor& before = editor_.tensor(op.inputs[0]);
+        return !shifts && before.shape.back() == made.shape.back() &&
+               accepts(op.inputs[0], o, channels, activation, shifts, depth + 1);
+      }
+      case Op::RESIZE_NEAREST_NEIGHBOR:
+        return accepts(op.inputs[0], o, channels, activation, shifts, depth + 1);
+      case Op::RESIZE_BILINEAR:
+        return activation == Activation::NONE && accepts(op.inputs[0], o, channels, activation, shifts, depth + 1);
       case Op::AVERAGE_POOL_2D:
         return activation == Activation::NONE && std::get<Pool2DOptions>(op.options).activation == Activation::NONE &&
-               accepts(op.inputs[0], o, channels, activation, depth + 1);
+               accepts(op.inputs[0], o, channels, activation, shifts, depth + 1);
       case Op::MEAN:
         return activation == Activation::NONE && averages_positions(op) &&
-               accepts(op.inputs[0], o, channels, activation, depth + 1);
+               accepts(op.inputs[0], o, channels, activation, shifts, depth + 1);
       case Op::CONCATENATION: {
         const auto& options = std::get<ConcatenationOptions>(op.options);
         if (options.activation != Activation::NONE || normalized_axis(options.axis, made.rank()) != made.rank() - 1) {
@@ -45,7 +60,7 @@ class Folder {
         }
         return std::all_of(op.inputs.begin(), op.inputs.end(), [&](int part) {
           const Shape& shape = editor_.tensor(part).shape;
-          return !shape.empty() && accepts(part, o, static_cast<size_t>(shape.back()), activation, depth + 1);
+          return !shape.empty() && accepts(part, o, static_cast<size_t>(shape.back()), activation, shifts, depth + 1);
         });
       }
       default:
@@ -56,9 +71,6 @@ class Folder {
   void fold(int x, const Affine& affine, Activation activation) {
     const int o = editor_.producer(x);
     const Operator op = editor_.op(o);
-    if (op.op == Op::RESHAPE || op.op == Op::AVERAGE_POOL_2D || op.op == Op::MEAN) {
-      return fold(op.inputs[0], affine, activation);
-    }
     if (op.op == Op::CONCATENATION) {
       std::ptrdiff_t at = 0;
       for (const int part : op.inputs) {
@@ -71,6 +83,7 @@ class Folder {
       }
       return;
     }
+    if (output_channel_axis(op.op) < 0) return fold(op.inputs[0], affine, activation);  // What passes it on.
     fold_linear(o, affine);
     *fused_activation(editor_.options(o), op.op) = activation;
   }
@@ -124,15 +137,17 @@ int fold_affine(Subgraph& subgraph) {
   for (int o = 0; o < count; ++o) {
     const Operator& op = editor.op(o);
     const auto* options = std::get_if<ArithmeticOptions>(&op.options);
-    if (options == nullptr || op.inputs.size() != 2) continue;
-    const int x = editor.tensor(op.inputs[0]).is_constant() ? op.inputs[1] : op.inputs[0];
+    if (op.op != Op::NEG && (options == nullptr || op.inputs.size() != 2)) continue;
+    const int x = op.op != Op::NEG && editor.tensor(op.inputs[0]).is_constant() ? op.inputs[1] : op.inputs[0];
     const int out = op.outputs[0];
-    const Activation activation = options->activation;
+    const Activation activation = options != nullptr ? options->activation : Activation::NONE;
     const Tensor& made = editor.tensor(x);
     if (made.shape != editor.tensor(out).shape || made.shape.empty() || made.type != Type::FLOAT32) continue;
     const auto channels = static_cast<size_t>(made.shape.back());
-    const auto affine = affine_of(editor, op, x, channels);
-    if (!affine || !folder.accepts(x, o, channels, activation)) continue;
+    const auto affine = map_of(editor, op, x, channels);
+    if (!affine) continue;
+    const bool shifts = std::any_of(affine->shift.begin(), affine->shift.end(), [](float s) { return s != 0; });
+    if (!folder.accepts(x, o, channels, activation, shifts)) continue;
     folder.fold(x, *affine, activation);
     editor.remove(o);
     editor.replace_uses(out, x);

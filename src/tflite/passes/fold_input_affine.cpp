@@ -70,13 +70,17 @@ bool fold(Editor& editor, int linear) {
   int x = op.inputs[0];
   int reader = linear;
   bool padded = !sees_no_padding(op);
-  // PAD and RESHAPE pass a map of the channels on, as long as the channels stay the last dimension.
+  // PAD and RESHAPE pass a map of the channels on, as long as the channels stay the last dimension, or its innermost
+  // part where a linear layer reads it (a flattened image).
   while (editor.only_consumer(x) == reader) {
     const int step = editor.producer(x);
     if (step == kNoProducer || (editor.op(step).op != Op::PAD && editor.op(step).op != Op::RESHAPE)) break;
     const int next = editor.op(step).inputs[0];
     const Shape& shape = editor.tensor(next).shape;
-    if (shape.empty() || editor.tensor(x).shape.empty() || shape.back() != editor.tensor(x).shape.back()) break;
+    const Shape& after = editor.tensor(x).shape;
+    if (shape.empty() || after.empty() || shape.back() <= 0 || after.back() % shape.back() != 0) break;
+    const bool flattens = op.op == Op::FULLY_CONNECTED && editor.op(step).op == Op::RESHAPE;
+    if (shape.back() != after.back() && !flattens) break;
     padded = padded || editor.op(step).op == Op::PAD;
     reader = step;
     x = next;

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "tflite/passes/activations.h"
 #include "tflite/passes/editor.h"
 #include "tflite/passes/passes.h"
@@ -42,6 +44,56 @@ Activation activation_of(Op op) {
   }
 }
 
+namespace {
+
+constexpr int kMostSteps = 8;  // Operators between an activation and what takes it in.
+
+// Whether f(move(x)) = move(f(x)) for every fused activation f: elements are moved, dropped or repeated, and those that
+// are added are 0, which all of them leave alone.
+bool only_moves(Op op) {
+  switch (op) {
+    case Op::RESHAPE:
+    case Op::TRANSPOSE:
+    case Op::PAD:
+    case Op::MIRROR_PAD:
+    case Op::SLICE:
+    case Op::STRIDED_SLICE:
+    case Op::REVERSE_V2:
+    case Op::GATHER:
+    case Op::DEPTH_TO_SPACE:
+    case Op::SPACE_TO_DEPTH:
+    case Op::RESIZE_NEAREST_NEIGHBOR:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// The operators that must take the activation in, so that `id`, which only `reader` reads, holds its result; false when
+// one of them cannot. What moves values passes it on, CONCATENATION to all of its parts.
+bool find_takers(Editor& editor, int id, int reader, std::vector<int>& takers, int depth = 0) {
+  const int made_by = editor.producer(id);
+  if (made_by == kNoProducer || depth > kMostSteps || editor.only_consumer(id) != reader) return false;
+  const Operator& op = editor.op(made_by);
+  const Tensor& result = editor.tensor(id);
+  const auto through = [&](int part) {
+    const Tensor& before = editor.tensor(part);
+    return before.type == result.type && before.quantization == result.quantization &&
+           find_takers(editor, part, made_by, takers, depth + 1);
+  };
+  if (only_moves(op.op)) return through(op.inputs[0]);
+  if (op.op == Op::CONCATENATION) {
+    if (std::get<ConcatenationOptions>(op.options).activation != Activation::NONE) return false;
+    return std::all_of(op.inputs.begin(), op.inputs.end(), through);
+  }
+  const Activation* slot = fused_activation(op.options, op.op);
+  if (slot == nullptr || *slot != Activation::NONE) return false;
+  takers.push_back(made_by);
+  return true;
+}
+
+}  // namespace
+
 int fuse_activations(Subgraph& subgraph) {
   Editor editor(subgraph);
   int changes = 0;
@@ -50,18 +102,9 @@ int fuse_activations(Subgraph& subgraph) {
     if (wanted == Activation::NONE) continue;
     const int x = editor.op(o).inputs[0];
     const int out = editor.op(o).outputs[0];
-    if (editor.only_consumer(x) != o) continue;
-    int before = editor.producer(x);
-    // RESHAPE passes it on (one-dimensional convolutions).
-    while (before != kNoProducer && editor.op(before).op == Op::RESHAPE &&
-           editor.only_consumer(editor.op(before).inputs[0]) == before) {
-      before = editor.producer(editor.op(before).inputs[0]);
-    }
-    if (before == kNoProducer) continue;
-    if (!same_kind(editor.tensor(x), editor.tensor(out))) continue;
-    Activation* slot = fused_activation(editor.options(before), editor.op(before).op);
-    if (slot == nullptr || *slot != Activation::NONE) continue;
-    *slot = wanted;
+    std::vector<int> takers;
+    if (!same_kind(editor.tensor(x), editor.tensor(out)) || !find_takers(editor, x, o, takers)) continue;
+    for (const int taker : takers) *fused_activation(editor.options(taker), editor.op(taker).op) = wanted;
     editor.remove(o);
     editor.replace_uses(out, x);
     ++changes;

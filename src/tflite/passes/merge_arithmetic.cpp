@@ -101,23 +101,29 @@ int merge_reductions(Subgraph& subgraph) {
     const int before = editor.producer_of_kind(op.inputs[0], op.op);
     if (before == kNoProducer || editor.only_consumer(op.inputs[0]) != o) continue;
     const auto* inner = std::get_if<ReducerOptions>(&editor.op(before).options);
-    if (inner == nullptr || !inner->keep_dims || editor.tensor(op.inputs[0]).type != Type::FLOAT32) continue;
+    if (inner == nullptr || editor.tensor(op.inputs[0]).type != Type::FLOAT32) continue;
+    if (!inner->keep_dims && options->keep_dims) continue;  // No reduction drops some axes and keeps others.
     const auto outer_axes = constant_integers(subgraph, op, 1);
     const auto inner_axes = constant_integers(subgraph, editor.op(before), 1);
     if (!outer_axes || !inner_axes) continue;
-    const int rank = editor.tensor(op.inputs[0]).rank();
+    const int rank = editor.tensor(editor.op(before).inputs[0]).rank();
     std::vector<int32_t> axes;
-    for (const auto* list : {&*inner_axes, &*outer_axes}) {
-      for (const int64_t axis : *list) axes.push_back(normalized_axis(axis, rank));
+    for (const int64_t axis : *inner_axes) axes.push_back(normalized_axis(axis, rank));
+    std::vector<int32_t> left;  // The axes of what is between the two, as axes of what the first one reads.
+    for (int axis = 0; axis < rank; ++axis) {
+      if (inner->keep_dims || std::find(axes.begin(), axes.end(), axis) == axes.end()) left.push_back(axis);
+    }
+    for (const int64_t axis : *outer_axes) {
+      axes.push_back(left[static_cast<size_t>(normalized_axis(axis, static_cast<int>(left.size())))]);
     }
     std::sort(axes.begin(), axes.end());
     axes.erase(std::unique(axes.begin(), axes.end()), axes.end());
-    // Axes that both reduce have size 1 in between; without keep_dims that is the same only when none is left out.
+    // Axes that both reduce have size 1 in between. The first one keeps its axes, so the last one must drop them all.
     Tensor all = editor.tensor(op.inputs[1]);
     all.type = Type::INT32;
     all.shape = {static_cast<int32_t>(axes.size())};
     all.buffer = Buffer::of(axes);
-    if (!options->keep_dims && axes.size() != outer_axes->size()) continue;
+    if (inner->keep_dims && !options->keep_dims && axes.size() != outer_axes->size()) continue;
     const int x = editor.op(before).inputs[0];
     editor.set_inputs(o, {x, editor.add_tensor(std::move(all))});
     ++changes;

@@ -60,6 +60,44 @@ bool straighten(Editor& editor, int o) {
   return true;
 }
 
+// A GATHER of indices that follow each other is a SLICE, one of every k-th a STRIDED_SLICE.
+bool stretch(Editor& editor, int o) {
+  const Operator& op = editor.op(o);
+  const auto& options = std::get<GatherOptions>(op.options);
+  const Tensor& x = editor.tensor(op.inputs[0]);
+  const Tensor& out = editor.tensor(op.outputs[0]);
+  if (x.is_constant() || x.rank() > kMostAxes || may_hold_sizes(x) || !same_values(x, out)) return false;
+  const auto indices = constant_integers(editor.subgraph(), op, 1);
+  if (!indices || indices->empty() || editor.tensor(op.inputs[1]).rank() != 1 || options.batch_dims != 0) return false;
+  const auto axis = static_cast<size_t>(normalized_axis(options.axis, x.rank()));
+  const int64_t step = indices->size() > 1 ? (*indices)[1] - (*indices)[0] : 1;
+  if (step < 1 || indices->front() < 0 || is_dynamic(x, axis) || indices->back() >= x.shape[axis]) return false;
+  for (size_t i = 1; i < indices->size(); ++i) {
+    if ((*indices)[i] - (*indices)[i - 1] != step) return false;
+  }
+  std::vector<int32_t> begin(x.shape.size(), 0);
+  begin[axis] = static_cast<int32_t>(indices->front());
+  const int source = op.inputs[0];
+  if (step == 1) {
+    const Shape size = out.shape_signature.empty() ? out.shape : out.shape_signature;
+    editor.set_inputs(o, {source, editor.add_integers("begin", begin), editor.add_integers("size", size)});
+    editor.become(o, Op::SLICE, {});
+    return true;
+  }
+  StridedSliceOptions strided;
+  for (size_t i = 0; i < x.shape.size(); ++i) {
+    if (i != axis) strided.begin_mask |= 1 << i, strided.end_mask |= 1 << i;
+  }
+  std::vector<int32_t> end(x.shape.size(), 0);
+  std::vector<int32_t> steps(x.shape.size(), 1);
+  end[axis] = static_cast<int32_t>(indices->back() + 1);
+  steps[axis] = static_cast<int32_t>(step);
+  editor.set_inputs(o, {source, editor.add_integers("begin", begin), editor.add_integers("end", end),
+                        editor.add_integers("strides", steps)});
+  editor.become(o, Op::STRIDED_SLICE, strided);
+  return true;
+}
+
 // An UNPACK of one, or of which at most half of the results are read.
 bool take_few(Editor& editor, int o) {
   const Operator op = editor.op(o);
@@ -115,6 +153,7 @@ int normalize_selections(Subgraph& subgraph) {
     const Operator& op = editor.op(o);
     if (op.channels_first || touches_opaque(subgraph, op) || has_effects(subgraph, op)) continue;
     if (op.op == Op::STRIDED_SLICE) changes += straighten(editor, o) ? 1 : 0;
+    if (op.op == Op::GATHER) changes += stretch(editor, o) ? 1 : 0;
     if (op.op == Op::UNPACK) changes += take_few(editor, o) ? 1 : 0;
   }
   editor.finish();

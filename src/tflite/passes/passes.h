@@ -24,11 +24,12 @@ int fold_constants(Subgraph& subgraph, bool dequantize);
 int share_constants(Subgraph& subgraph);
 
 /// Removes operators that return their input: RESHAPE to the same shape, TRANSPOSE by the identity, PAD by nothing,
-/// SLICE of everything, CAST to the same type, CONCATENATION of one, ADD of 0, MUL by 1. A TRANSPOSE that only moves
-/// axes of size 1 becomes a RESHAPE.
+/// SLICE of everything, CAST to the same type, CONCATENATION of one, ADD of 0, MUL by 1, SELECT by a constant. A
+/// TRANSPOSE that only moves axes of size 1 becomes a RESHAPE.
 int remove_identities(Subgraph& subgraph);
 
-/// RESHAPE of RESHAPE, TRANSPOSE of TRANSPOSE, CAST of a CAST that loses nothing: one operator.
+/// RESHAPE of RESHAPE, TRANSPOSE of TRANSPOSE, PAD of PAD, GATHER of GATHER, BROADCAST_TO of BROADCAST_TO, CAST of a
+/// CAST that loses nothing: one operator. REVERSE_V2 twice along the same axes: none.
 int merge_chains(Subgraph& subgraph);
 
 /// A chain of RESHAPEs and TRANSPOSEs of static shapes does its work with one TRANSPOSE at most, of the fewest
@@ -48,8 +49,8 @@ int expand_shuffles(Subgraph& subgraph);
 /// One operator for equal operators on equal inputs.
 int merge_common_subexpressions(Subgraph& subgraph);
 
-/// MUL, DIV, ADD, SUB by a constant per channel after CONV_2D, DEPTHWISE_CONV_2D, TRANSPOSE_CONV or FULLY_CONNECTED
-/// with float constants goes into the weights and the bias (batch normalisation).
+/// MUL, DIV, ADD, SUB by a constant per channel, and NEG, after CONV_2D, DEPTHWISE_CONV_2D, TRANSPOSE_CONV or
+/// FULLY_CONNECTED with float constants goes into the weights and the bias (batch normalisation).
 int fold_affine(Subgraph& subgraph);
 
 /// The same in front: into the weights of the CONV_2D, DEPTHWISE_CONV_2D or FULLY_CONNECTED that alone reads the
@@ -59,11 +60,18 @@ int fold_input_affine(Subgraph& subgraph);
 /// (x * a) * b, (x + a) - b, ...: one operator by one constant.
 int merge_arithmetic(Subgraph& subgraph);
 
+/// RELU, RELU6, RELU_N1_TO_1, MAXIMUM and MINIMUM by one number, in a row or alone: one of the first three where that
+/// is the same, and none that the next one makes needless.
+int merge_clamps(Subgraph& subgraph);
+
+/// x / SQRT(y): x * RSQRT(y), which is faster.
+int form_reciprocal_roots(Subgraph& subgraph);
+
 /// MEAN of MEAN, SUM of SUM, maximum of maximum: one over all axes.
 int merge_reductions(Subgraph& subgraph);
 
-/// STRIDED_SLICE by steps of 1 that keeps all axes is SLICE; UNPACK of which at most half of the results are read is
-/// SLICE and RESHAPE. Not of integers, which may be sizes.
+/// STRIDED_SLICE by steps of 1 that keeps all axes is SLICE, GATHER of indices in equal steps SLICE or STRIDED_SLICE;
+/// UNPACK of which at most half of the results are read is SLICE and RESHAPE. Not of integers, which may be sizes.
 int normalize_selections(Subgraph& subgraph);
 
 /// SLICE of SLICE, of SPLIT, and of a CONCATENATION's part; SPLIT of which one result or at most half are read, or of
@@ -80,7 +88,8 @@ int protect_shared_memory(Subgraph& subgraph);
 /// weights are INT8, which hold one factor a channel exactly.
 int form_depthwise_affine(Subgraph& subgraph);
 
-/// RELU, RELU6, RELU_N1_TO_1 into the operator before, where that has fused activations.
+/// RELU, RELU6, RELU_N1_TO_1 into the operator before, where that has fused activations; through what only moves
+/// values, and through CONCATENATION into all that make its parts.
 int fuse_activations(Subgraph& subgraph);
 
 /// AVERAGE_POOL_2D over all of its input becomes MEAN, which has INT8 kernels with a scale of its own.

@@ -33,6 +33,13 @@ bool keeps_unknown_sizes(const Editor& editor, const Operator& op) {
   return true;
 }
 
+// Whether a condition holds for all elements or for none.
+bool all_are(const Tensor& condition, bool value) {
+  if (!condition.is_constant() || condition.type != Type::BOOL) return false;
+  const auto values = condition.buffer.as<uint8_t>();
+  return !values.empty() && std::all_of(values.begin(), values.end(), [&](uint8_t v) { return (v != 0) == value; });
+}
+
 // Which input the operator returns unchanged, or -1.
 int returned_input(const Editor& editor, const Operator& op) {
   const auto zeros = [&](size_t slot) {
@@ -73,6 +80,10 @@ int returned_input(const Editor& editor, const Operator& op) {
       return plain && all_equal(editor.tensor(op.inputs[0]), 1) ? 1 : -1;
     case Op::DIV:
       return plain && all_equal(editor.tensor(op.inputs[1]), 1) ? 0 : -1;
+    case Op::SELECT:
+    case Op::SELECT_V2:
+      if (all_are(editor.tensor(op.inputs[0]), true)) return 1;
+      return all_are(editor.tensor(op.inputs[0]), false) ? 2 : -1;
     case Op::MEAN:
     case Op::SUM:
     case Op::REDUCE_MAX:
