@@ -11,6 +11,7 @@ from torch import nn
 
 import tinyml
 from cpp_code import Case, compile_and_run
+from test_cli import succeed
 
 
 class Block(nn.Module):
@@ -106,6 +107,19 @@ def test_compiles_and_agrees(tmp_path: Path) -> None:
     compile_and_run(cases, tmp_path)
     for case in cases:
         case.check()
+
+
+def test_command(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model, image = Residual().eval(), torch.randn(2, 3, 8, 8)
+    torch.export.save(torch.export.export(model, (image,)), tmp_path / "m.pt2")
+    files = [tmp_path / name for name in ("a.h", "a.safetensors", "b.h", "b.safetensors")]
+    tinyml.Graph.load(tmp_path / "m.pt2").generate_code(
+        files[2], files[3], class_name="Net", language="cpp"
+    )
+    succeed("codegen", tmp_path / "m.pt2", "--language", "cpp", "-o", files[0], "--class", "Net")
+    assert files[0].read_text() == files[2].read_text()
+    assert files[1].read_bytes() == files[3].read_bytes()
 
 
 @torch.library.custom_op("tinyml_test::twice", mutates_args=())
