@@ -48,8 +48,7 @@ def _decode(file: Path, target: Path) -> None:
     for part in ("train", "test"):
         content, offsets = packed[f"{part}_jpg"].tobytes(), packed[f"{part}_off"]
         images = [
-            np.asarray(Image.open(io.BytesIO(content[a:b])))
-            for a, b in itertools.pairwise(offsets)
+            np.asarray(Image.open(io.BytesIO(content[a:b]))) for a, b in itertools.pairwise(offsets)
         ]
         result[part] = np.stack(images).transpose(0, 3, 1, 2)
         result[f"{part}_y"] = packed[f"{part}_y"]

@@ -62,7 +62,8 @@ class InTurns:
             self._reference = (model, interpreter, seconds)
             return seconds
         _, reference, seconds = self._reference
-        own, other = [], []
+        own: list[float] = []
+        other: list[float] = []
         begin = time.perf_counter()
         while len(own) < 8 or time.perf_counter() - begin < 2 * self._least_seconds:
             other.append(_fastest(reference, 2, _TURN))
