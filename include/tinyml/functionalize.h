@@ -5,7 +5,7 @@
 namespace tinyml {
 
 /// What every captured graph goes through before anything else looks at it: inline_regions, functionalize,
-/// resolve_quantized_pairs, drop_identities.
+/// resolve_quantized_pairs, drop_identities, recompose_layers, recompose_activations.
 Graph normalize(Graph graph);
 
 /// Replaces `wrap_with_set_grad_enabled` and `wrap_with_autocast` (what `with torch.no_grad():` and `with
@@ -41,8 +41,19 @@ Graph resolve_quantized_pairs(Graph graph);
 bool has_dynamic_quantization(const Graph& graph);
 
 /// Removes what has no effect in a functional graph: assertions, symbolic range constraints, `alias`,
-/// `lift_fresh_copy`, `detach` of what has no gradient, conversions to the type and device a tensor has already. Dead
-/// nodes are removed.
+/// `lift_fresh_copy`, `detach` of what has no gradient, conversions to the type and device a tensor has already,
+/// reshapes to the shape it has. Dead nodes are removed.
 Graph drop_identities(Graph graph);
+
+/// Brings the operators of PyTorch's core ATen set (`run_decompositions()`, `torch.jit.trace`) back to the layers that
+/// they came from: `convolution` to conv1d to conv_transpose3d, `_native_batch_norm_legit_no_training`,
+/// `native_layer_norm` and `native_group_norm` to the norms, `addmm` and `mm` with a transposed parameter (and the
+/// reshapes to a matrix and back around them) to `linear`, pooling with unused indices, `_softmax`, fused attention.
+/// Values are the same. Where a second result is read, the operator stays.
+Graph recompose_layers(Graph graph);
+
+/// Replaces clamp(x + 3, 0, 6) / 6 by `hardsigmoid` and x times it by `hardswish`, in the forms that core ATen and
+/// models written by hand have, where nothing else reads what is between.
+Graph recompose_activations(Graph graph);
 
 }  // namespace tinyml

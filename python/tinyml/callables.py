@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.export.graph_signature import InputKind
 
 from tinyml._core import Error
 
@@ -17,9 +18,7 @@ def as_module(model: Any) -> nn.Module:
     """An nn.Module that torch.export can capture, with the arguments' names of the original.
 
     A plain function becomes the ``forward`` of a module. A scripted or traced module or function is
-    run as it is, in eval mode, under the capture: branches and loops are resolved for the example,
-    and the weights become constants of the graph (convert it; to prune or quantize it, use the
-    nn.Module it was made from).
+    run as it is, in eval mode, under the capture: branches and loops are resolved for the example.
     """
     if isinstance(model, torch.jit.ScriptModule | torch.jit.ScriptFunction):
         return _from_script(model)
@@ -43,6 +42,33 @@ def without_script_operators(program: torch.export.ExportedProgram) -> torch.exp
     )
 
 
+def with_script_state(
+    program: torch.export.ExportedProgram, model: nn.Module
+) -> torch.export.ExportedProgram:
+    """The program, changed in place: a scripted module's parameters and buffers have their names.
+
+    torch.export sees them as tensors that a function holds, constants without a name.
+    """
+    if not isinstance(model, _Script) or not isinstance(model.script, torch.jit.ScriptModule):
+        return program
+    state: dict[int, tuple[InputKind, str, torch.Tensor]] = {}
+    for name, buffer in model.script.named_buffers():
+        state[buffer.data_ptr()] = (InputKind.BUFFER, name, buffer)
+    for name, parameter in model.script.named_parameters():
+        state[parameter.data_ptr()] = (InputKind.PARAMETER, name, nn.Parameter(parameter))
+    for spec in program.graph_signature.input_specs:
+        if spec.kind is not InputKind.CONSTANT_TENSOR or spec.target is None:
+            continue
+        tensor = program.constants[spec.target]
+        known = state.get(tensor.data_ptr())
+        if known is None or not tensor.numel() or known[2].shape != tensor.shape:
+            continue
+        del program.constants[spec.target]
+        spec.kind, spec.target, program.state_dict[known[1]] = known
+        spec.persistent = True if spec.kind is InputKind.BUFFER else None
+    return program
+
+
 def is_model(value: Any) -> bool:
     """Whether ``as_module`` takes it and an example is needed to capture it."""
     return isinstance(value, nn.Module) or (callable(value) and not isinstance(value, type))
@@ -54,6 +80,18 @@ class _Function(nn.Module):
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__()
         self.forward = function
+
+
+class _Script(_Function):
+    """A scripted module or function; not a submodule, whose state torch.export would refuse."""
+
+    def __init__(self, script: Any, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self._script = (script,)
+
+    @property
+    def script(self) -> Any:
+        return self._script[0]
 
 
 def _from_function(function: Callable[..., Any]) -> nn.Module:
@@ -87,4 +125,4 @@ def _from_script(model: Any) -> nn.Module:
             for argument in arguments
         ]
     )
-    return _Function(forward)
+    return _Script(copy, forward)

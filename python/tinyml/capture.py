@@ -17,7 +17,7 @@ from torch import nn
 
 from tinyml._core import Diagnostic, Error, Graph
 from tinyml.arguments import as_arguments
-from tinyml.callables import as_module, without_script_operators
+from tinyml.callables import as_module, with_script_state, without_script_operators
 from tinyml.meta_kernels import register as register_meta_kernels
 from tinyml.plain_tuples import plain_tuples
 from tinyml.quantized_tensors import is_quantized
@@ -82,7 +82,7 @@ def trace(
     as before afterwards). Batch norm and dropout stay operators of their own, so that later steps
     can switch them back to training. The weights are copied: later changes of the model do not
     reach the graph. A plain function, and a scripted or traced module or function, is captured by
-    running it; the weights of the latter become constants.
+    running it.
 
     A named tuple that is not registered with PyTorch, or what ``torch.topk`` and the like return,
     is captured as a plain tuple.
@@ -136,7 +136,7 @@ def _export(
     )
     # A file costs one copy of the weights (the mapping outlives the unlinked file); a BytesIO costs
     # two.
-    torch.export.save(without_script_operators(program), path)
+    torch.export.save(without_script_operators(with_script_state(program, model)), path)
 
 
 @contextmanager

@@ -10,6 +10,10 @@ namespace {
 constexpr std::array<std::string_view, 4> kIdentities{"aten.alias.default", "aten.lift_fresh_copy.default",
                                                       "aten.lift_fresh.default", "aten.lift.default"};
 
+/// Identities when the shape stays.
+constexpr std::array<std::string_view, 4> kResizes{"aten.slice.Tensor", "aten.view.default", "aten.reshape.default",
+                                                   "aten.expand.default"};
+
 bool is_conversion(std::string_view op) { return op.substr(0, 8) == "aten.to." || op == "aten.type_as.default"; }
 
 /// Whether no gradient can reach the value: a buffer, a constant, or detached already.
@@ -30,7 +34,8 @@ bool is_identity(const Graph& graph, const Node& node) {
   const TensorType& from = graph.tensor_type(input);
   const TensorType& to = graph.tensor_type(node.output());
   // A slice of step one is never longer than its tensor.
-  if (node.op == "aten.slice.Tensor") return from.is_static() && from.shape == to.shape;
+  if (std::find(kResizes.begin(), kResizes.end(), node.op) != kResizes.end())
+    return from.is_static() && from.shape == to.shape;
   if (!is_conversion(node.op)) return false;
   return from.type == to.type && from.device == to.device;
 }
@@ -60,6 +65,7 @@ Graph drop_identities(Graph graph) {
 
 Graph normalize(Graph graph) {
   graph = drop_identities(resolve_quantized_pairs(functionalize(inline_regions(std::move(graph)))));
+  graph = recompose_activations(recompose_layers(std::move(graph)));
   for (const NodeId id : graph.nodes()) {  // the bodies of cond and while_loop
     for (size_t i = 0; i < graph.node(id).args.size(); ++i) {
       const auto* body = std::get_if<std::shared_ptr<const Graph>>(&graph.node(id).args[i].value.data);

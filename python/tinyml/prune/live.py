@@ -38,6 +38,13 @@ class LiveModel:
     """
 
     def __init__(self, module: nn.Module, dummy_input: Any, whole_heads: bool = False) -> None:
+        if isinstance(module, torch.jit.ScriptModule) or not isinstance(module, nn.Module):
+            raise Error(
+                f"a {type(module).__name__} cannot be cut in place: pruning changes an nn.Module",
+                "prune the nn.Module that it was made from; without that, save "
+                "tinyml.trace(model, example) as a .pt2, cut it with `tinyml prune`, and write "
+                "its model definition with `tinyml codegen`",
+            )
         self.module = module
         self.whole_heads = whole_heads
         self.dummy_input = dummy_input
