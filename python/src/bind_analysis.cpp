@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -90,7 +91,10 @@ void bind_analysis(nb::module_& module) {
       .def_prop_ro("parameters", [](const CostInfo& info) { return info.cost.parameters; })
       .def_prop_ro("parameter_bytes", [](const CostInfo& info) { return info.cost.parameter_bytes; })
       .def_prop_ro("peak_activation_bytes", [](const CostInfo& info) { return info.cost.peak_activation_bytes; })
-      .def_ro("nodes", &CostInfo::nodes, "Every operator, in execution order.");
+      .def_ro("nodes", &CostInfo::nodes, "Every operator, in execution order.")
+      .def("__repr__", [](const CostInfo& info) {
+        return fmt::format("ModelCost(macs={}, parameters={})", info.cost.total.macs, info.cost.parameters);
+      });
   module.def("count_cost", &cost_of, nb::arg("graph"), "Counts arithmetic, parameters and memory from shapes.");
 }
 

@@ -235,7 +235,7 @@ TieRule tie_rule(const Graph& graph, const Node& node) {
     const Value& value = graph.value(output);
     const bool is_float = value.kind == ValueKind::kTensor && is_floating_point(value.tensor.type);
     if (is_float && value.tensor.type != ScalarType::kFloat32) {
-      return stays_float("its result is not float32");
+      return stays_float("its result is not float32 (call model.float() before)");
     }
   }
   if (base_name(node.op).find("avg_pool") != std::string::npos && is_global_pool(graph, node)) rule.tie = Tie::kCompute;
