@@ -1,4 +1,4 @@
-"""Decomposed graphs (core ATen, TorchScript) come back to layers: converted, generated, quantized, pruned alike."""
+"""Decomposed graphs (core ATen, TorchScript) come back to layers, and are used alike."""
 
 import pytest
 import torch
