@@ -40,7 +40,9 @@ std::vector<float> choose_weight_scales(const Tensor& weight, int64_t axis, cons
   for (size_t i = 0; i < data.size(); ++i) {
     const size_t channel = axis < 0 ? 0 : i / inner % channels;
     const double value = static_cast<double>(data[i]);
-    if (!std::isfinite(value)) throw Error("A weight to quantize is not finite.");
+    if (!std::isfinite(value))
+      throw Error("A weight to quantize is not finite.",
+                  "look for NaN or infinity in the model's weights and constants");
     low[channel] = std::min(low[channel], value);
     high[channel] = std::max(high[channel], value);
   }

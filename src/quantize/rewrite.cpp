@@ -77,6 +77,7 @@ Graph rewrite(const Graph& graph, const QuantizationScheme& scheme) {
   quantization::rewrite_addcmul(result, wanted);
   quantization::rewrite_recurrent(result, wanted);
   rewrite_as_asked(result, scheme);
+  quantization::rewrite_infinite_masks(result, wanted);
   return result;
 }
 

@@ -32,6 +32,10 @@ int rewrite_glu(Graph& graph, const Wanted& wanted);
 /// the product (and the difference) is rounded to a scale of its own, half a step at most.
 int rewrite_addcmul(Graph& graph, const Wanted& wanted);
 
+/// x + mask, with a constant mask that is minus infinity in places, as masked_fill(x + the rest of it, places, -inf):
+/// no scale holds an infinity. Exact. After the rewriting of attention, which adds such masks.
+int rewrite_infinite_masks(Graph& graph, const Wanted& wanted);
+
 /// LSTM, GRU and RNN of a known number of steps, written out: the products of inputs and states run on integers, gates
 /// and cell state are computed in float between them. Exact but for float rounding; FakeQuants stand behind the
 /// products and the hidden state, each with one scale for all steps. A module of torch.nn becomes one of tinyml.nn

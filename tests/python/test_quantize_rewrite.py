@@ -245,3 +245,36 @@ def test_a_rewriting_that_does_not_exist_is_an_error(tmp_path):
     model, x = Attention(nn.LayerNorm(8)).eval(), torch.randn(2, 6, 8)
     with pytest.raises(tinyml.Error, match="'linear' names no operator that can be rewritten"):
         QATQuantizer(model, x, tmp_path, {"quantize_op_action": {"linear": "rewrite"}}).quantize()
+
+
+class MaskedScores(nn.Module):
+    """Attention by hand with a mask that is added."""
+
+    def __init__(self, mask):
+        super().__init__()
+        self.qkv, self.out = nn.Linear(16, 48), nn.Linear(16, 16)
+        self.register_buffer("mask", mask)
+
+    def forward(self, x):
+        q, k, v = self.qkv(x).chunk(3, -1)
+        scores = (q @ k.transpose(-1, -2) / 4 + self.mask[:6, :6]).softmax(-1)
+        return self.out(scores @ v)
+
+
+@pytest.mark.parametrize("residual", ["float", "int8"])
+@pytest.mark.parametrize("biased", [False, True])
+def test_masks_of_minus_infinity_become_fills(residual, biased, tmp_path):
+    torch.manual_seed(0)
+    mask = torch.full((8, 8), float("-inf")).triu(1)
+    if biased:
+        mask = mask + torch.randn(8, 8)
+    model, x = MaskedScores(mask).eval(), torch.randn(2, 6, 16)
+    quantizer = PostQuantizer(model, x, tmp_path, {"residual": residual})
+    module = quantizer.calibrate([torch.randn(2, 6, 16) for _ in range(4)] + [x])
+    with torch.no_grad():
+        expected = model(x)
+        tinyml.nn.set_fake_quant(module, False)
+        torch.testing.assert_close(module(x), expected, atol=2e-2, rtol=0)  # biases are rounded
+        tinyml.nn.set_fake_quant(module, True)
+    for error in run_all(convert_module(module, x), [x], [expected]):
+        assert error.snr_db > 25, error
