@@ -5,7 +5,8 @@
 namespace tinyml {
 
 /// What every captured graph goes through before anything else looks at it: inline_regions, functionalize,
-/// resolve_quantized_pairs, drop_identities, recompose_layers, recompose_activations.
+/// resolve_quantized_pairs, drop_identities, recompose_layers, recompose_activations,
+/// drop_softmax_guards.
 Graph normalize(Graph graph);
 
 /// Replaces `wrap_with_set_grad_enabled` and `wrap_with_autocast` (what `with torch.no_grad():` and `with
@@ -55,5 +56,9 @@ Graph recompose_layers(Graph graph);
 /// Replaces clamp(x + 3, 0, 6) / 6 by `hardsigmoid` and x times it by `hardswish`, in the forms that core ATen and
 /// models written by hand have, where nothing else reads what is between.
 Graph recompose_activations(Graph graph);
+
+/// Removes what core ATen's attention does for queries whose keys are all masked, where(all scores are -inf, 0,
+/// softmax), where the scores are products that nothing masks: those are finite for finite operands.
+Graph drop_softmax_guards(Graph graph);
 
 }  // namespace tinyml

@@ -69,6 +69,7 @@ def test_layers_come_back(tmp_path):
     model, x = mixed()
     graph = decomposed(model, x, tmp_path / "m.pt2")
     assert count(graph, LAYERS) == LAYERS
+    assert not [node.op for node in graph.nodes if node.op in ("aten.where.self", "aten.any.dim")]
     expected = model(x).detach()
     check_generated(graph, [x], expected)
     assert {name for name, _ in model.named_parameters()} == set(graph.parameters())
@@ -87,6 +88,19 @@ def test_both_captures_convert_to_the_same_operators(tmp_path):
     plain = Plain().eval()
     taken_apart = tinyml._core.convert(decomposed(plain, x, tmp_path / "m.pt2"))
     assert taken_apart.operators == convert_module(plain, x).operators
+
+
+def test_masked_attention_keeps_its_guard(tmp_path):
+    class Masked(nn.Module):
+        def forward(self, x, mask):
+            return F.scaled_dot_product_attention(x, x, x, attn_mask=mask)
+
+    x, mask = random_input(1, 2, 4, 8), torch.ones(4, 4, dtype=torch.bool).tril()
+    mask[1] = False  # a query without a key gives zeros
+    program = torch.export.export(Masked().eval(), (x, mask)).run_decompositions()
+    torch.export.save(program, tmp_path / "m.pt2")
+    graph = tinyml.Graph.load(tmp_path / "m.pt2")
+    check_generated(graph, [x, mask], Masked()(x, mask))
 
 
 class Gates(nn.Module):

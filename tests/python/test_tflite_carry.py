@@ -383,3 +383,13 @@ def test_options_beside_a_type_of_none_are_not_read(slot):
     )
     contents[options_at : options_at + 4] = (far - options_at).to_bytes(4, "little")
     assert TFLiteModel.from_bytes(bytes(contents)).operators == {kind: 1}
+
+
+def test_an_empty_tensor_is_not_read_before_it_is_made():
+    file = FileBuilder()
+    x, y = file.input([1, 4]), file.tensor([1, 0])
+    file.op("CUSTOM", [x, y], [y], custom="Loop")
+    model = TFLiteModel.from_bytes(file.finish(y))
+    assert any("before it is computed" in str(found) for found in model.violations())
+    with pytest.raises(Error, match="before it is computed"):
+        model.optimize()

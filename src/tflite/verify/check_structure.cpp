@@ -219,9 +219,16 @@ void check_signatures(const Checker& checker) {
 void check_structure(const Checker& checker) {
   const Subgraph& subgraph = checker.subgraph;
   std::vector<bool> defined(subgraph.tensors.size(), false);
+  std::vector<bool> is_made(subgraph.tensors.size(), false);
+  for (const Operator& op : subgraph.operators) {
+    for (const int id : op.outputs) {
+      if (checker.tensor(id) != nullptr) is_made[static_cast<size_t>(id)] = true;
+    }
+  }
   for (size_t i = 0; i < subgraph.tensors.size(); ++i) {
     const Tensor& tensor = subgraph.tensors[i];
-    defined[i] = !tensor.buffer.empty() || tensor.is_variable || tensor.opaque || element_count(tensor.shape) == 0;
+    const bool is_empty_constant = element_count(tensor.shape) == 0 && !is_made[i];
+    defined[i] = !tensor.buffer.empty() || tensor.is_variable || tensor.opaque || is_empty_constant;
     if (!tensor.shape_signature.empty() && tensor.shape_signature.size() != tensor.shape.size()) {
       checker.report(fmt::format("tensor '{}': shape signature and shape differ in rank", tensor.name));
     }
