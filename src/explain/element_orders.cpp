@@ -5,11 +5,8 @@
 #include <set>
 
 namespace tinyml::explaining {
-namespace {
 
 using Sizes = std::vector<int64_t>;
-
-constexpr size_t kLargestRank = 6;  // of dimensions that are not 1: 720 transpositions
 
 Sizes without_ones(const Sizes& sizes) {
   Sizes result;
@@ -22,6 +19,10 @@ Sizes permuted(const Sizes& sizes, const Sizes& order) {
   for (const int64_t axis : order) result.push_back(sizes[static_cast<size_t>(axis)]);
   return result;
 }
+
+namespace {
+
+constexpr size_t kLargestRank = 6;  // of dimensions that are not 1: 720 transpositions
 
 // Elements behind each dimension but the first: where a reshape may cut.
 Sizes cuts(const Sizes& sizes) {

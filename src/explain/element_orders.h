@@ -8,6 +8,12 @@
 
 namespace tinyml::explaining {
 
+/// The sizes that are not 1.
+std::vector<int64_t> without_ones(const std::vector<int64_t>& sizes);
+
+/// Dimension i of the result is dimension order[i].
+std::vector<int64_t> permuted(const std::vector<int64_t>& sizes, const std::vector<int64_t>& order);
+
 /// A bijection between a value's elements and those of a tensor with as many, given as a reshape and a transposition.
 struct ElementOrder {
   std::vector<int64_t> sizes;  ///< What the stored elements are seen as.

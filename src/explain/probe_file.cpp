@@ -68,18 +68,6 @@ void with_type(const tflite::Tensor& tensor, F f) {
   }
 }
 
-Sizes without_ones(const Sizes& sizes) {
-  Sizes result;
-  std::copy_if(sizes.begin(), sizes.end(), std::back_inserter(result), [](int64_t size) { return size != 1; });
-  return result;
-}
-
-Sizes permuted(const Sizes& sizes, const Sizes& order) {
-  Sizes result;
-  for (const int64_t axis : order) result.push_back(sizes[static_cast<size_t>(axis)]);
-  return result;
-}
-
 // The orders in which a tensor of these sizes may be stored with that shape, dimensions of size 1 left out of account.
 std::vector<Sizes> fitting_orders(const Sizes& sizes, const tflite::Shape& shape) {
   Sizes identity;

@@ -9,7 +9,7 @@ with constant weight and bias.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -26,27 +26,54 @@ _SMALLEST_FACTOR = 1e-12
 
 
 class FoldedBatchNorm(QuantizedWeight):
-    """Mixin over a layer class: adds `bn`, and `weight_fq` over the folded weight."""
+    """Mixin over a layer class: adds `bn`, and `weight_fq` over the folded weight.
 
+    eps, momentum, affine: the batch norm's; all else that is not the FakeQuant's goes to the layer.
+    """
+
+    batch_norm: ClassVar[type[nn.modules.batchnorm._BatchNorm]]
     bn: nn.modules.batchnorm._BatchNorm
     bn_name: str | None
     """Where DeQuantizer puts the batch norm, as in imports: ".norm1" beside the layer,
     "..norms.0" in the module around it. None: by the layer's name, "bn1" for "conv1"."""
     bn_frozen: bool
 
-    def _add_bn(self, bn: nn.modules.batchnorm._BatchNorm, bn_name: str | None = None) -> None:
-        self.bn = bn
+    def __init__(
+        self,
+        *args: Any,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        bn_name: str | None = None,
+        weight_range: WeightRange | None = DEFAULT_RANGE,
+        per_channel: bool = True,
+        channel_ranges: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        if self._is_transposed() and self.groups != 1 and self.weight.shape[1] != 1:
+            raise ValueError("a grouped transposed convolution has no axis of output channels")
+        channels = self.out_features if isinstance(self, nn.Linear) else self.out_channels
+        self.bn = self.batch_norm(channels, eps, momentum, affine)
         self.bn_name = bn_name
         self.bn_frozen = False
+        self._add_weight_fq(weight_range, per_channel, channel_ranges)
+
+    def _is_transposed(self) -> bool:
+        return getattr(self, "transposed", False)
 
     def _apply_layer(
         self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
     ) -> torch.Tensor:
-        raise NotImplementedError
+        if isinstance(self, nn.Linear):
+            return nn.functional.linear(x, weight, bias)
+        if self._is_transposed():
+            return transposed_conv(self, x, weight, bias)
+        return self._conv_forward(x, weight, bias)
 
     def _channel_axis(self) -> int:
         """The axis of the weight that holds the output channels."""
-        if not getattr(self, "transposed", False):
+        if not self._is_transposed():
             return 0
         return 1 if self.groups == 1 else 0
 
@@ -93,175 +120,36 @@ class FoldedBatchNorm(QuantizedWeight):
 
 
 class ConvBn1d(FoldedBatchNorm, nn.Conv1d):
-    def __init__(
-        self,
-        *args: Any,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        bn_name: str | None = None,
-        weight_range: WeightRange | None = DEFAULT_RANGE,
-        per_channel: bool = True,
-        channel_ranges: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        self._add_bn(nn.BatchNorm1d(self.out_channels, eps, momentum, affine), bn_name)
-        self._add_weight_fq(weight_range, per_channel, channel_ranges)
-
-    def _apply_layer(
-        self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
-    ) -> torch.Tensor:
-        return self._conv_forward(x, weight, bias)
+    batch_norm = nn.BatchNorm1d
 
 
 class ConvBn2d(FoldedBatchNorm, nn.Conv2d):
-    def __init__(
-        self,
-        *args: Any,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        bn_name: str | None = None,
-        weight_range: WeightRange | None = DEFAULT_RANGE,
-        per_channel: bool = True,
-        channel_ranges: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        self._add_bn(nn.BatchNorm2d(self.out_channels, eps, momentum, affine), bn_name)
-        self._add_weight_fq(weight_range, per_channel, channel_ranges)
-
-    def _apply_layer(
-        self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
-    ) -> torch.Tensor:
-        return self._conv_forward(x, weight, bias)
+    batch_norm = nn.BatchNorm2d
 
 
 class ConvBn3d(FoldedBatchNorm, nn.Conv3d):
-    def __init__(
-        self,
-        *args: Any,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        bn_name: str | None = None,
-        weight_range: WeightRange | None = DEFAULT_RANGE,
-        per_channel: bool = True,
-        channel_ranges: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        self._add_bn(nn.BatchNorm3d(self.out_channels, eps, momentum, affine), bn_name)
-        self._add_weight_fq(weight_range, per_channel, channel_ranges)
-
-    def _apply_layer(
-        self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
-    ) -> torch.Tensor:
-        return self._conv_forward(x, weight, bias)
+    batch_norm = nn.BatchNorm3d
 
 
 class ConvTransposeBn1d(FoldedBatchNorm, nn.ConvTranspose1d):
     """Groups: 1, or one group a channel."""
 
-    def __init__(
-        self,
-        *args: Any,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        bn_name: str | None = None,
-        weight_range: WeightRange | None = DEFAULT_RANGE,
-        per_channel: bool = True,
-        channel_ranges: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        if self.groups != 1 and self.weight.shape[1] != 1:
-            raise ValueError("a grouped transposed convolution has no axis of output channels")
-        self._add_bn(nn.BatchNorm1d(self.out_channels, eps, momentum, affine), bn_name)
-        self._add_weight_fq(weight_range, per_channel, channel_ranges)
-
-    def _apply_layer(
-        self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
-    ) -> torch.Tensor:
-        return transposed_conv(self, x, weight, bias)
+    batch_norm = nn.BatchNorm1d
 
 
 class ConvTransposeBn2d(FoldedBatchNorm, nn.ConvTranspose2d):
     """Groups: 1, or one group a channel."""
 
-    def __init__(
-        self,
-        *args: Any,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        bn_name: str | None = None,
-        weight_range: WeightRange | None = DEFAULT_RANGE,
-        per_channel: bool = True,
-        channel_ranges: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        if self.groups != 1 and self.weight.shape[1] != 1:
-            raise ValueError("a grouped transposed convolution has no axis of output channels")
-        self._add_bn(nn.BatchNorm2d(self.out_channels, eps, momentum, affine), bn_name)
-        self._add_weight_fq(weight_range, per_channel, channel_ranges)
-
-    def _apply_layer(
-        self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
-    ) -> torch.Tensor:
-        return transposed_conv(self, x, weight, bias)
+    batch_norm = nn.BatchNorm2d
 
 
 class ConvTransposeBn3d(FoldedBatchNorm, nn.ConvTranspose3d):
     """Groups: 1, or one group a channel."""
 
-    def __init__(
-        self,
-        *args: Any,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        bn_name: str | None = None,
-        weight_range: WeightRange | None = DEFAULT_RANGE,
-        per_channel: bool = True,
-        channel_ranges: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        if self.groups != 1 and self.weight.shape[1] != 1:
-            raise ValueError("a grouped transposed convolution has no axis of output channels")
-        self._add_bn(nn.BatchNorm3d(self.out_channels, eps, momentum, affine), bn_name)
-        self._add_weight_fq(weight_range, per_channel, channel_ranges)
-
-    def _apply_layer(
-        self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
-    ) -> torch.Tensor:
-        return transposed_conv(self, x, weight, bias)
+    batch_norm = nn.BatchNorm3d
 
 
 class LinearBn1d(FoldedBatchNorm, nn.Linear):
     """For inputs of two dimensions."""
 
-    def __init__(
-        self,
-        *args: Any,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        bn_name: str | None = None,
-        weight_range: WeightRange | None = DEFAULT_RANGE,
-        per_channel: bool = True,
-        channel_ranges: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        self._add_bn(nn.BatchNorm1d(self.out_features, eps, momentum, affine), bn_name)
-        self._add_weight_fq(weight_range, per_channel, channel_ranges)
-
-    def _apply_layer(
-        self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
-    ) -> torch.Tensor:
-        return nn.functional.linear(x, weight, bias)
+    batch_norm = nn.BatchNorm1d
