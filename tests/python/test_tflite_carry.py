@@ -393,3 +393,28 @@ def test_an_empty_tensor_is_not_read_before_it_is_made():
     assert any("before it is computed" in str(found) for found in model.violations())
     with pytest.raises(Error, match="before it is computed"):
         model.optimize()
+
+
+@pytest.mark.parametrize(("channels", "stride"), [(0, 1), (2, 0)])
+def test_convolutions_of_no_channels_or_no_stride_are_refused(channels, stride):
+    file = FileBuilder()
+    x, y = file.input([1, 4, 4, channels]), file.tensor([1, 4, 4, 3])
+    weight = file.constant(np.zeros((3, 1, 1, 2), np.float32))
+    bias = file.constant(np.zeros(3, np.float32))
+    strides = {"strideH": stride, "strideW": stride, "dilationHFactor": 1, "dilationWFactor": 1}
+    file.op("CONV_2D", [x, weight, bias], [y], options("Conv2DOptions", **strides))
+    model = TFLiteModel.from_bytes(file.finish(y))
+    assert model.violations()
+    with pytest.raises(Error, match=r"channels|stride"):
+        model.optimize()
+
+
+@pytest.mark.parametrize("op", ["DEPTH_TO_SPACE", "SPACE_TO_DEPTH"])
+def test_blocks_of_no_size_are_refused(op):
+    file = FileBuilder()
+    x, y = file.input([1, 4, 4, 4]), file.tensor([1, 4, 4, 4])
+    name = "".join(word.capitalize() for word in op.split("_")) + "Options"
+    file.op(op, [x], [y], options(name, blockSize=0))
+    model = TFLiteModel.from_bytes(file.finish(y))
+    with pytest.raises(Error, match="block size"):
+        model.optimize()

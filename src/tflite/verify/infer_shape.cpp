@@ -58,7 +58,7 @@ Result convolution(const Checker& checker, const Operator& op) {
   const auto options = options_of<Conv2DOptions>(op);
   const Shape& x = shape_of(checker, op, 0, 4);
   const Shape& w = shape_of(checker, op, 1, 4);
-  if (w[3] == 0 || x[3] % w[3] != 0 || w[0] % (x[3] / w[3]) != 0) {
+  if (w[3] == 0 || x[3] < w[3] || x[3] % w[3] != 0 || w[0] % (x[3] / w[3]) != 0) {
     throw Error(fmt::format("{} input channels do not fit weights [{}]", x[3], fmt::join(w, ", ")));
   }
   return Shapes{{x[0], window_size(x[1], w[1], options.stride_h, options.dilation_h, options.padding),
