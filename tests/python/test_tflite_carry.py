@@ -418,3 +418,18 @@ def test_blocks_of_no_size_are_refused(op):
     model = TFLiteModel.from_bytes(file.finish(y))
     with pytest.raises(Error, match="block size"):
         model.optimize()
+
+
+@pytest.mark.parametrize("op", ["QUANTIZE", "DEQUANTIZE"])
+def test_conversions_without_a_scale_are_refused(op):
+    file = FileBuilder()
+    if op == "QUANTIZE":
+        source = file.constant(np.ones((1, 4), np.float32))
+        target = file.tensor([1, 4], np.int8)
+    else:
+        source = file.constant(np.ones((1, 4), np.int8))
+        target = file.tensor([1, 4])
+    file.op(op, [source], [target])
+    model = TFLiteModel.from_bytes(file.finish(target))
+    with pytest.raises(Error, match="without a scale"):
+        model.optimize()

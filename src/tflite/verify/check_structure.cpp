@@ -214,6 +214,19 @@ void check_signatures(const Checker& checker) {
   }
 }
 
+// What passes compute with: the scales between integers and real numbers.
+void check_conversion(const Checker& checker, const Operator& op) {
+  if (op.op != Op::QUANTIZE && op.op != Op::DEQUANTIZE) return;
+  for (const int id : op.op == Op::QUANTIZE ? op.outputs : op.inputs) {
+    const Tensor* tensor = checker.tensor(id);
+    const bool is_integer = tensor != nullptr && !tensor->opaque &&
+                            (tensor->type == Type::INT8 || tensor->type == Type::UINT8 || tensor->type == Type::INT16);
+    if (is_integer && tensor->quantization.empty()) {
+      checker.report(op, fmt::format("'{}' is {} without a scale", tensor->name, to_string(tensor->type)));
+    }
+  }
+}
+
 }  // namespace
 
 void check_structure(const Checker& checker) {
@@ -252,6 +265,7 @@ void check_structure(const Checker& checker) {
     if (op.channels_first && !checker.logical) checker.report(op, "it is still in logical (channels first) form");
     check_operand_count(checker, op);
     check_options(checker, op);
+    check_conversion(checker, op);
     for (int id : op.inputs) {
       if (id == kNoTensor) continue;
       if (checker.tensor(id) == nullptr) {
