@@ -215,8 +215,9 @@ class FileBuilder {
     if (kept != nullptr) carried = restore_options(*kept);
     fb::BuiltinOptionsUnion& options = carried.options;
     if (kept == nullptr) options = encode_options(op.op, op.options);
-    if (auto* reshape = options.AsReshapeOptions(); reshape != nullptr && reshape->new_shape.empty()) {
-      const Tensor& out = subgraph.tensors.at(static_cast<size_t>(op.outputs.at(0)));
+    auto* reshape = options.AsReshapeOptions();
+    if (reshape != nullptr && reshape->new_shape.empty() && !op.outputs.empty() && op.outputs[0] >= 0) {
+      const Tensor& out = subgraph.tensors.at(static_cast<size_t>(op.outputs[0]));
       reshape->new_shape = out.shape_signature.empty() ? out.shape : out.shape_signature;
     }
     const auto table = options.type == fb::BuiltinOptions::NONE ? 0 : options.Pack(builder_);

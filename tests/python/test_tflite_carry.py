@@ -433,3 +433,12 @@ def test_conversions_without_a_scale_are_refused(op):
     model = TFLiteModel.from_bytes(file.finish(target))
     with pytest.raises(Error, match="without a scale"):
         model.optimize()
+
+
+def test_a_reshape_without_operands_is_written_as_it_was_read():
+    file = FileBuilder()
+    x = file.input([1, 4])
+    file.op("RESHAPE", [], [], options("ReshapeOptions"))
+    once = TFLiteModel.from_bytes(file.finish(x)).to_bytes()
+    assert TFLiteModel.from_bytes(once).to_bytes() == once
+    assert tflite_violations(once)
