@@ -7,23 +7,41 @@ namespace {
 constexpr const char* kWindows = "windows slide over it";
 constexpr const char* kWhy = "pixels are shuffled between it and the channels";
 
-/// [C*r*r, H, W] -> [C, H*r, W*r]: the r*r channels of an output channel go together.
-void propagate_pixel_shuffle(Propagation& p, const Node& node) {
-  const ValueId input = operand(node), output = node.outputs[0];
-  const int64_t factor = node.args[1].value.as_int(), channel = p.rank(input) - 3;
-  p.fix(input, channel + 2, kWhy);
-  p.fix(input, channel + 1, kWhy);
+/// Runs of so many channels of the input become one channel of the output each.
+void unite_channels(Propagation& p, ValueId input, ValueId output, int64_t channel, int64_t run) {
   const LabelList labels = p.isolate(input, channel);
   Blocks result = p.blocks(input);
   for (Block& block : result) {
     if (block.dims[0] != channel || labels == nullptr) continue;
-    block.labels = p.unite_runs(labels, factor * factor);
+    block.labels = p.unite_runs(labels, run);
     block.shape[0] = static_cast<int64_t>(block.labels->size());
   }
   std::erase_if(result, [](const Block& block) { return block.shape[0] < 2; });
   if (labels != nullptr && p.sizes(output)[static_cast<size_t>(channel)] < 2)
     p.pin(labels, "it is the only channel left");
   p.set(output, std::move(result));
+}
+
+/// [C*r*r, H, W] -> [C, H*r, W*r]: the r*r channels of an output channel go together.
+void propagate_pixel_shuffle(Propagation& p, const Node& node) {
+  const ValueId input = operand(node), output = node.outputs[0];
+  const int64_t factor = node.args[1].value.as_int(), channel = p.rank(input) - 3;
+  p.fix(input, channel + 2, kWhy);
+  p.fix(input, channel + 1, kWhy);
+  unite_channels(p, input, output, channel, factor * factor);
+}
+
+/// The blocks of the input, each channel as often in a row as it becomes several.
+Blocks repeat_channels(Propagation& p, ValueId input, int64_t channel, size_t times) {
+  Blocks result = p.blocks(input);
+  for (Block& block : result) {
+    if (block.dims[0] != channel) continue;
+    auto labels = std::make_shared<Labels>();
+    for (Label label : *block.labels) labels->insert(labels->end(), times, label);
+    block.shape[0] = static_cast<int64_t>(labels->size());
+    block.labels = std::move(labels);
+  }
+  return result;
 }
 
 /// [C, H*r, W*r] -> [C*r*r, H, W]: each channel becomes r*r.
@@ -33,15 +51,7 @@ void propagate_pixel_unshuffle(Propagation& p, const Node& node) {
   p.fix(input, channel + 2, kWhy);
   p.fix(input, channel + 1, kWhy);
   p.isolate(input, channel);
-  Blocks result = p.blocks(input);
-  for (Block& block : result) {
-    if (block.dims[0] != channel) continue;
-    auto labels = std::make_shared<Labels>();
-    for (Label label : *block.labels) labels->insert(labels->end(), static_cast<size_t>(factor * factor), label);
-    block.shape[0] = static_cast<int64_t>(labels->size());
-    block.labels = std::move(labels);
-  }
-  p.set(output, std::move(result));
+  p.set(output, repeat_channels(p, input, channel, static_cast<size_t>(factor * factor)));
 }
 
 /// im2col: [C, H, W] -> [C * places of the kernel, L]: each channel becomes as many.
@@ -52,15 +62,7 @@ void propagate_im2col(Propagation& p, const Node& node) {
   p.fix(input, channel + 1, kWindows);
   p.isolate(input, channel);
   const auto places = static_cast<size_t>(analysis::product(int_or_ints(node.arg("kernel_size"))));
-  Blocks result = p.blocks(input);
-  for (Block& block : result) {
-    if (block.dims[0] != channel) continue;
-    auto labels = std::make_shared<Labels>();
-    for (Label label : *block.labels) labels->insert(labels->end(), places, label);
-    block.shape[0] = static_cast<int64_t>(labels->size());
-    block.labels = std::move(labels);
-  }
-  p.set(output, std::move(result));
+  p.set(output, repeat_channels(p, input, channel, places));
 }
 
 /// col2im: [C * places of the kernel, L] -> [C, H, W]: those of one channel go together.
@@ -68,17 +70,7 @@ void propagate_col2im(Propagation& p, const Node& node) {
   const ValueId input = operand(node), output = node.outputs[0];
   const int64_t channel = p.rank(input) - 2;
   p.fix(input, channel + 1, kWindows);
-  const LabelList labels = p.isolate(input, channel);
-  Blocks result = p.blocks(input);
-  for (Block& block : result) {
-    if (block.dims[0] != channel || labels == nullptr) continue;
-    block.labels = p.unite_runs(labels, analysis::product(int_or_ints(node.arg("kernel_size"))));
-    block.shape[0] = static_cast<int64_t>(block.labels->size());
-  }
-  std::erase_if(result, [](const Block& block) { return block.shape[0] < 2; });
-  if (labels != nullptr && p.sizes(output)[static_cast<size_t>(channel)] < 2)
-    p.pin(labels, "it is the only channel left");
-  p.set(output, std::move(result));
+  unite_channels(p, input, output, channel, analysis::product(int_or_ints(node.arg("kernel_size"))));
 }
 
 /// [g, C/g] -> [C/g, g]: channel j of every group goes together, so that the order of those left is the same.

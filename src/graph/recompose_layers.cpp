@@ -1,5 +1,6 @@
 // The layers behind core ATen operators.
 #include <algorithm>
+#include <initializer_list>
 #include <map>
 #include <optional>
 #include <string>
@@ -19,6 +20,13 @@ struct Call {
   Args args;
 };
 
+/// The arguments that both operators have under the same names.
+Args shared_args(const Node& node, std::initializer_list<const char*> names) {
+  Args args;
+  for (const char* name : names) args.push_back({name, node.arg(name)});
+  return args;
+}
+
 int64_t rank_of(const Graph& graph, ValueId value) { return graph.tensor_type(value).rank(); }
 
 std::optional<Call> recompose_convolution(const Graph& graph, const Node& node) {
@@ -26,66 +34,49 @@ std::optional<Call> recompose_convolution(const Graph& graph, const Node& node) 
   const int64_t spatial = rank_of(graph, node.arg("weight").as_value()) - 2;
   if (spatial < 1 || spatial > 3) return std::nullopt;
   const bool transposed = node.arg("transposed").as_bool();
-  Args args;
-  for (const char* name : {"input", "weight", "bias", "stride", "padding", "dilation", "groups"}) {
-    args.push_back({name, node.arg(name)});
-  }
+  Args args = shared_args(node, {"input", "weight", "bias", "stride", "padding", "dilation", "groups"});
   if (transposed) args.push_back({"output_padding", node.arg("output_padding")});
   const std::string name = (transposed ? "aten.conv_transpose" : "aten.conv") + std::to_string(spatial) + "d";
   return Call{name + (transposed && spatial > 1 ? ".input" : ".default"), std::move(args)};
 }
 
 std::optional<Call> recompose_batch_norm(const Graph&, const Node& node) {
-  Args args{{"training", false}, {"cudnn_enabled", true}};
-  for (const char* name : {"input", "weight", "bias", "running_mean", "running_var", "momentum", "eps"}) {
-    args.push_back({name, node.arg(name)});
-  }
+  Args args = shared_args(node, {"input", "weight", "bias", "running_mean", "running_var", "momentum", "eps"});
+  args.push_back({"training", false});
+  args.push_back({"cudnn_enabled", true});
   return Call{"aten.batch_norm.default", std::move(args)};
 }
 
 std::optional<Call> recompose_layer_norm(const Graph&, const Node& node) {
-  Args args;
-  for (const char* name : {"input", "normalized_shape", "weight", "bias", "eps"})
-    args.push_back({name, node.arg(name)});
-  return Call{"aten.layer_norm.default", std::move(args)};
+  return Call{"aten.layer_norm.default", shared_args(node, {"input", "normalized_shape", "weight", "bias", "eps"})};
 }
 
 std::optional<Call> recompose_group_norm(const Graph&, const Node& node) {
-  return Call{"aten.group_norm.default",
-              {{"input", node.arg("input")},
-               {"num_groups", node.arg("group")},
-               {"weight", node.arg("weight")},
-               {"bias", node.arg("bias")},
-               {"eps", node.arg("eps")}}};
+  Args args = shared_args(node, {"input", "weight", "bias", "eps"});
+  args.push_back({"num_groups", node.arg("group")});
+  return Call{"aten.group_norm.default", std::move(args)};
 }
 
 std::optional<Call> recompose_softmax(const Graph&, const Node& node) {
   if (node.arg("half_to_float").as_bool()) return std::nullopt;
   return Call{node.op == "aten._softmax.default" ? "aten.softmax.int" : "aten.log_softmax.int",
-              {{"self", node.arg("self")}, {"dim", node.arg("dim")}}};
+              shared_args(node, {"self", "dim"})};
 }
 
 std::optional<Call> recompose_max_pool(const Graph&, const Node& node) {
-  Args args;
-  for (const char* name : {"self", "kernel_size", "stride", "padding", "dilation", "ceil_mode"}) {
-    args.push_back({name, node.arg(name)});
-  }
   return Call{node.op == "aten.max_pool2d_with_indices.default" ? "aten.max_pool2d.default" : "aten.max_pool3d.default",
-              std::move(args)};
+              shared_args(node, {"self", "kernel_size", "stride", "padding", "dilation", "ceil_mode"})};
 }
 
 std::optional<Call> recompose_average_pool(const Graph&, const Node& node) {
   return Call{node.op == "aten._adaptive_avg_pool2d.default" ? "aten.adaptive_avg_pool2d.default"
                                                              : "aten.adaptive_avg_pool3d.default",
-              {{"self", node.arg("self")}, {"output_size", node.arg("output_size")}}};
+              shared_args(node, {"self", "output_size"})};
 }
 
 std::optional<Call> recompose_attention(const Graph&, const Node& node) {
-  Args args;
-  for (const char* name : {"query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale"}) {
-    args.push_back({name, node.arg(name)});
-  }
-  return Call{"aten.scaled_dot_product_attention.default", std::move(args)};
+  return Call{"aten.scaled_dot_product_attention.default",
+              shared_args(node, {"query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale"})};
 }
 
 /// The value without the expansion over a batch in front of its matrix.

@@ -36,7 +36,7 @@ std::optional<Mask> split_mask(const Tensor& summand) {
 
 class MaskRewriter : Rewriter {
  public:
-  MaskRewriter(Graph& graph, NodeId id) : Rewriter(graph, id), graph_(graph) {}
+  using Rewriter::Rewriter;
 
   ValueId run(const std::vector<bool>& is_dynamic) {
     if (!node().arg("self").is_value() || !node().arg("other").is_value()) return kNoValue;
@@ -48,25 +48,15 @@ class MaskRewriter : Rewriter {
     if (type_of(scores).type != ScalarType::kFloat32 || type_of(scores).shape != type_of(node().output()).shape) {
       return kNoValue;
     }
-    const std::optional<Mask> mask = split_mask(constant_value(graph_, summand));
+    const std::optional<Mask> mask = split_mask(constant_value(graph(), summand));
     if (!mask) return kNoValue;
-    const std::string name = graph_.value(summand).name;
+    const std::string name = graph().value(summand).name;
     if (mask->finite) {
-      scores = binary("aten.add.Tensor", scores,
-                      graph_.add_binding(BindingKind::kBuffer, free_name(name + "_finite"), *mask->finite));
+      scores = binary("aten.add.Tensor", scores, constant(name + "_finite", *mask->finite, BindingKind::kBuffer));
     }
-    const ValueId hidden = graph_.add_binding(BindingKind::kBuffer, free_name(name + "_hidden"), mask->hidden);
+    const ValueId hidden = constant(name + "_hidden", mask->hidden, BindingKind::kBuffer);
     return emit("aten.masked_fill.Scalar", {{"self", scores}, {"mask", hidden}, {"value", -INFINITY}}, type_of(scores));
   }
-
- private:
-  std::string free_name(const std::string& wanted) const {
-    std::string name = wanted;
-    for (int i = 1; graph_.find_binding(name) != nullptr; ++i) name = wanted + "_" + std::to_string(i);
-    return name;
-  }
-
-  Graph& graph_;
 };
 
 }  // namespace

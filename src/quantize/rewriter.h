@@ -15,6 +15,7 @@ class Rewriter {
   Rewriter(Graph& graph, NodeId id) : graph_(graph), id_(id), node_(graph.node(id)) {}
 
  protected:
+  const Graph& graph() const { return graph_; }
   const Node& node() const { return node_; }
   TensorType type_of(ValueId value) const { return graph_.tensor_type(value); }
 
@@ -33,10 +34,10 @@ class Rewriter {
     return emit(op, {{"self", a}, {"other", std::move(b)}}, type_of(a));
   }
   /// A tensor of the graph's own; `name` and a number if it is taken.
-  ValueId constant(const std::string& name, Tensor data) {
+  ValueId constant(const std::string& name, Tensor data, BindingKind kind = BindingKind::kConstant) {
     std::string fqn = name;
     for (int count = 1; graph_.find_binding(fqn) != nullptr; ++count) fqn = name + "_" + std::to_string(count);
-    return graph_.add_binding(BindingKind::kConstant, std::move(fqn), std::move(data));
+    return graph_.add_binding(kind, std::move(fqn), std::move(data));
   }
   ValueId reshape(ValueId x, const std::vector<int64_t>& sizes) {
     return emit("aten.reshape.default", {{"self", x}, {"shape", Argument::ints(sizes)}},

@@ -79,6 +79,14 @@ bool merge_transposes(Editor& editor, int o, int before) {
   return true;
 }
 
+// The operator reads x, and these integers in the place and the shape of its second operand.
+void read_instead(Editor& editor, int o, int x, std::vector<int32_t> integers) {
+  Tensor operand = editor.tensor(editor.op(o).inputs[1]);
+  operand.type = Type::INT32;
+  operand.buffer = Buffer::of(std::move(integers));
+  editor.set_inputs(o, {x, editor.add_tensor(std::move(operand))});
+}
+
 // PAD of PAD: the paddings add up. Not of PADV2, whose values would have to be compared.
 bool merge_pads(Editor& editor, int o, int before) {
   const Operator& op = editor.op(o);
@@ -86,12 +94,9 @@ bool merge_pads(Editor& editor, int o, int before) {
   const auto a = constant_integers(editor.subgraph(), editor.op(before), 1);
   const auto b = constant_integers(editor.subgraph(), op, 1);
   if (!a || !b || a->size() != b->size() || !same_values(editor.tensor(x), editor.tensor(op.outputs[0]))) return false;
-  Tensor paddings = editor.tensor(op.inputs[1]);
   std::vector<int32_t> sum;
   for (size_t i = 0; i < a->size(); ++i) sum.push_back(static_cast<int32_t>((*a)[i] + (*b)[i]));
-  paddings.type = Type::INT32;
-  paddings.buffer = Buffer::of(std::move(sum));
-  editor.set_inputs(o, {x, editor.add_tensor(std::move(paddings))});
+  read_instead(editor, o, x, std::move(sum));
   return true;
 }
 
@@ -133,10 +138,7 @@ bool merge_gathers(Editor& editor, int o, int before) {
     if (index < 0 || index >= static_cast<int64_t>(inner->size())) return false;
     picked.push_back(static_cast<int32_t>((*inner)[static_cast<size_t>(index)]));
   }
-  Tensor indices = editor.tensor(op.inputs[1]);
-  indices.type = Type::INT32;
-  indices.buffer = Buffer::of(std::move(picked));
-  editor.set_inputs(o, {x, editor.add_tensor(std::move(indices))});
+  read_instead(editor, o, x, std::move(picked));
   return true;
 }
 
