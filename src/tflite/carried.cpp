@@ -64,11 +64,12 @@ CarriedUnions restore_options(const CarriedOptions& carried) {
 
 void carry_tensor(const fb::Tensor& source, Tensor& tensor) {
   const fb::QuantizationParameters* q = source.quantization();
-  const bool statistics = q != nullptr && (q->min() != nullptr || q->max() != nullptr);
-  const bool details = q != nullptr && q->details() != nullptr;
+  // What is empty, or of no type, is not written: it must not decide here either.
+  const bool statistics = q != nullptr && (count_of(q->min()) != 0 || count_of(q->max()) != 0);
+  const bool details = q != nullptr && q->details_type() != fb::QuantizationDetails::NONE && q->details() != nullptr;
   tensor.has_rank = source.has_rank();
   tensor.opaque = details || source.sparsity() != nullptr || source.external_buffer() != 0;
-  if (!tensor.opaque && !statistics && source.variant_tensors() == nullptr) return;
+  if (!tensor.opaque && !statistics && count_of(source.variant_tensors()) == 0) return;
   fb::TensorT all;
   source.UnPackTo(&all);
   fb::TensorT kept;
@@ -102,7 +103,7 @@ fb::TensorT restore_tensor(const Tensor& tensor) {
 }
 
 Buffer carry_model(const fb::Model& source) {
-  if (source.external_buffers() == nullptr && source.external_buffer_groups() == nullptr) return {};
+  if (count_of(source.external_buffers()) == 0 && count_of(source.external_buffer_groups()) == 0) return {};
   fb::ModelT kept;
   const auto* groups = source.external_buffer_groups();
   for (flatbuffers::uoffset_t i = 0; groups != nullptr && i < groups->size(); ++i) {

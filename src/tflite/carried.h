@@ -6,6 +6,12 @@
 
 namespace tinyml::tflite {
 
+/// Elements of a vector that may be absent.
+template <typename T>
+size_t count_of(const flatbuffers::Vector<T>* vector) {
+  return vector == nullptr ? 0 : vector->size();
+}
+
 /// The options of an operator that `Options` has no struct for; std::monostate when it has none.
 Options carry_options(const fb::Operator& source);
 

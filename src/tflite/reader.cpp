@@ -25,11 +25,6 @@ std::vector<T> values_of(const flatbuffers::Vector<T>* vector) {
 
 std::string text_of(const flatbuffers::String* text) { return text == nullptr ? std::string{} : text->str(); }
 
-template <typename T>
-size_t count_of(const flatbuffers::Vector<T>* vector) {
-  return vector == nullptr ? 0 : vector->size();
-}
-
 class FileReader {
  public:
   FileReader(std::span<const std::byte> file, std::shared_ptr<const void> owner)

@@ -442,3 +442,14 @@ def test_a_reshape_without_operands_is_written_as_it_was_read():
     once = TFLiteModel.from_bytes(file.finish(x)).to_bytes()
     assert TFLiteModel.from_bytes(once).to_bytes() == once
     assert tflite_violations(once)
+
+
+def test_empty_statistics_are_not_carried():
+    """Kept, they would be an empty table in the first file written and nothing in the next."""
+    file = FileBuilder()
+    parameters = schema.QuantizationParametersT()
+    parameters.min, parameters.max = np.zeros(0, np.float32), np.zeros(0, np.float32)
+    x, y = file.input([1, 4]), file.tensor([1, 4], quantization=parameters)
+    file.op("RELU", [x], [y])
+    once = TFLiteModel.from_bytes(file.finish(y)).to_bytes()
+    assert TFLiteModel.from_bytes(once).to_bytes() == once
