@@ -453,3 +453,40 @@ def test_empty_statistics_are_not_carried():
     file.op("RELU", [x], [y])
     once = TFLiteModel.from_bytes(file.finish(y)).to_bytes()
     assert TFLiteModel.from_bytes(once).to_bytes() == once
+
+
+@pytest.mark.parametrize("where", ["input", "variable"])
+def test_operators_write_no_inputs_and_no_states(where):
+    """Such an operator would wait for itself where operators are put in order."""
+    file = FileBuilder()
+    x = file.input([1, 4])
+    state = x if where == "input" else file.tensor([1, 4], isVariable=True)
+    file.op("CUSTOM", [x, state], [state], custom="Step")
+    model = TFLiteModel.from_bytes(file.finish(state))
+    assert model.violations()
+    with pytest.raises(Error, match=r"another producer|holds a state"):
+        model.optimize()
+
+
+@pytest.mark.parametrize(("op", "operands"), [("PAD", 1), ("SLICE", 2), ("TILE", 1), ("MEAN", 1)])
+def test_attributes_are_integers(op, operands):
+    file = FileBuilder()
+    x = file.input([1, 4])
+    z, y = file.tensor([1, 4]), file.tensor([1, 4])
+    file.op("RELU", [x], [z])
+    file.op(op, [x, *[z] * operands], [y])
+    model = TFLiteModel.from_bytes(file.finish(y))
+    assert model.violations()
+    with pytest.raises(Error, match="integers are needed"):
+        model.optimize()
+
+
+@pytest.mark.parametrize("op", ["PAD", "TILE", "TRANSPOSE"])
+def test_computed_attributes_fit_the_axes(op):
+    file = FileBuilder()
+    x, how = file.input([1, 4]), file.input([3], np.int32)
+    y = file.tensor([1, 4])
+    file.op(op, [x, how], [y])
+    model = TFLiteModel.from_bytes(file.finish(y))
+    with pytest.raises(Error, match="for each of 2 axes"):
+        model.optimize()

@@ -261,6 +261,9 @@ void check_structure(const Checker& checker) {
     }
   }
   std::vector<bool> produced(subgraph.tensors.size(), false);
+  const auto is_input = [&](int id) {
+    return std::find(subgraph.inputs.begin(), subgraph.inputs.end(), id) != subgraph.inputs.end();
+  };
   for (const Operator& op : subgraph.operators) {
     if (op.channels_first && !checker.logical) checker.report(op, "it is still in logical (channels first) form");
     check_operand_count(checker, op);
@@ -280,8 +283,10 @@ void check_structure(const Checker& checker) {
         continue;
       }
       const auto slot = static_cast<size_t>(id);
-      if (produced[slot] || checker.tensor(id)->is_constant()) {
+      if (produced[slot] || checker.tensor(id)->is_constant() || is_input(id)) {
         checker.report(op, fmt::format("output '{}' has another producer", checker.tensor(id)->name));
+      } else if (checker.tensor(id)->is_variable) {
+        checker.report(op, fmt::format("output '{}' is a variable, which holds a state", checker.tensor(id)->name));
       }
       produced[slot] = true;
       defined[slot] = true;

@@ -43,6 +43,8 @@ struct Checker {
 void check_structure(const Checker& checker);
 /// Output shapes and element types.
 void check_shapes(const Checker& checker);
+/// Operands that say how: axes, sizes, positions are integers, as many as the axes ask for.
+void check_attributes(const Checker& checker);
 /// Shape signatures: what depends on a dynamic size is dynamic itself.
 void check_dynamic_sizes(const Checker& checker);
 /// Scales, zero points and ties.

@@ -43,6 +43,7 @@ std::vector<Diagnostic> find_violations(const Model& model) {
     if (violations.size() != before) continue;
     const Checker sizes{sized, sized.subgraphs[s], violations};
     check_shapes(sizes);
+    check_attributes(sizes);
     check_dynamic_sizes(sizes);
     check_quantization(checker);
     check_precision(checker);
@@ -59,7 +60,10 @@ std::vector<Diagnostic> find_misfits(const Model& model) {
     const size_t before = misfits.size();
     check_structure(checker);
     const Model& sized = other ? *other : model;
-    if (misfits.size() == before) check_shapes({sized, sized.subgraphs[s], misfits, true});
+    if (misfits.size() != before) continue;
+    const Checker sizes{sized, sized.subgraphs[s], misfits, true};
+    check_shapes(sizes);
+    check_attributes(sizes);
   }
   return misfits;
 }
