@@ -14,11 +14,12 @@ Rule window_rule(int64_t spatial) {
   };
 }
 
-/// grid_sample(x, grid): places come from the grid, which all channels share.
+/// grid_sample(x, grid): places come from the grid, which all channels of an image share.
 void propagate_grid_sampler(Propagation& p, const Node& node) {
   const ValueId input = operand(node, 0), grid = operand(node, 1);
   for (int64_t dim = 2; dim < p.rank(input); ++dim) p.fix(input, dim, "it is sampled at places");
-  p.fix_all(grid, "it holds places to sample at");
+  for (int64_t dim = 1; dim < p.rank(grid); ++dim) p.fix(grid, dim, "it holds places to sample at");
+  p.link(input, 0, grid, 0, "each image has places of its own");
   p.copy(input, node.outputs[0], true);
 }
 

@@ -62,6 +62,19 @@ class LearnedOffsets(Body):
         return F.grid_sample(F.relu(x), grid, align_corners=True)
 
 
+class OffsetsOfHeads(Body):
+    """Heads beside the batch, each with places of its own, as deformable attention has them."""
+
+    def __init__(self):
+        super().__init__(out=8)
+        self.value, self.offsets = conv(12, 8), conv(12, 8, 1)
+
+    def body(self, x):
+        y = self.value(x).reshape(-1, 2, 8, 8)
+        grid = torch.tanh(self.offsets(x)).reshape(-1, 2, 8, 8).permute(0, 2, 3, 1)
+        return F.grid_sample(y, grid, align_corners=False).reshape(-1, 8, 8, 8)
+
+
 class Unfold(nn.Module):
     """A convolution written as a product with patches."""
 
