@@ -30,6 +30,12 @@ bool has_fields(const void* table) {
   return false;
 }
 
+// A union may name a type and hold nothing, which packing does not expect.
+template <typename Union>
+void reset_if_empty(Union& held) {
+  if (held.value == nullptr) held.Reset();
+}
+
 const uint8_t* bytes_of(const Buffer& buffer) { return reinterpret_cast<const uint8_t*>(buffer.data()); }
 
 }  // namespace
@@ -76,10 +82,18 @@ void carry_tensor(const fb::Tensor& source, Tensor& tensor) {
   kept.sparsity = std::move(all.sparsity);
   kept.variant_tensors = std::move(all.variant_tensors);
   kept.external_buffer = all.external_buffer;
+  if (kept.sparsity != nullptr) {
+    for (const auto& dimension : kept.sparsity->dim_metadata) {
+      if (dimension == nullptr) continue;
+      reset_if_empty(dimension->array_segments);
+      reset_if_empty(dimension->array_indices);
+    }
+  }
   if (all.quantization != nullptr) {
     kept.quantization = std::move(all.quantization);
     kept.quantization->scale.clear();
     kept.quantization->zero_point.clear();
+    reset_if_empty(kept.quantization->details);
     if (const auto* blocks = kept.quantization->details.AsBlockwiseQuantization(); blocks != nullptr) {
       tensor.related = {blocks->scales, blocks->zero_points};
     } else if (const auto* axes = kept.quantization->details.AsMultiAxisQuantization(); axes != nullptr) {

@@ -72,7 +72,7 @@ class OffsetsOfHeads(Body):
     def body(self, x):
         y = self.value(x).reshape(-1, 2, 8, 8)
         grid = torch.tanh(self.offsets(x)).reshape(-1, 2, 8, 8).permute(0, 2, 3, 1)
-        return F.grid_sample(y, grid, align_corners=False).reshape(-1, 8, 8, 8)
+        return F.grid_sample(y, grid, align_corners=False).reshape(x.shape[0], -1, 8, 8)
 
 
 class Unfold(nn.Module):

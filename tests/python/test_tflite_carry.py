@@ -490,3 +490,22 @@ def test_computed_attributes_fit_the_axes(op):
     model = TFLiteModel.from_bytes(file.finish(y))
     with pytest.raises(Error, match="for each of 2 axes"):
         model.optimize()
+
+
+@pytest.mark.parametrize("what", ["details", "sparsity"])
+def test_unions_that_name_a_type_and_hold_nothing(what):
+    file = FileBuilder()
+    parameters = schema.QuantizationParametersT()
+    parameters.min = np.zeros(1, np.float32)
+    fields = {"quantization": parameters}
+    if what == "details":
+        parameters.detailsType = schema.QuantizationDetails.CustomQuantization
+    else:
+        fields["sparsity"] = schema.SparsityParametersT()
+        dimension = schema.DimensionMetadataT()
+        dimension.arraySegmentsType = schema.SparseIndexVector.Int32Vector
+        fields["sparsity"].dimMetadata = [dimension]
+    x, y = file.input([1, 4]), file.tensor([1, 4], **fields)
+    file.op("RELU", [x], [y])
+    once = TFLiteModel.from_bytes(file.finish(y)).to_bytes()
+    assert TFLiteModel.from_bytes(once).to_bytes() == once
