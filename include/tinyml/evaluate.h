@@ -20,6 +20,8 @@ struct EvaluateOptions {
   std::map<ValueId, Tensor> replacements;
   /// Called with each input and each operator's result as soon as it is known, in execution order.
   std::function<void(ValueId, const Tensor&)> on_value;
+  /// Called before that, and before anything reads the tensor, which it may replace by another of the same shape.
+  std::function<void(ValueId, Tensor&)> adjust_value;
 };
 
 /// Runs the graph in inference mode: batch norm uses its running statistics, dropout is the identity, fake quantization

@@ -5,7 +5,7 @@
 namespace tinyml {
 
 /// What every captured graph goes through before anything else looks at it: inline_regions, functionalize,
-/// resolve_quantized_pairs, drop_identities, recompose_layers, recompose_activations,
+/// resolve_quantized_pairs, unify_operators, drop_identities, recompose_layers, recompose_activations,
 /// drop_softmax_guards.
 Graph normalize(Graph graph);
 
@@ -40,6 +40,11 @@ Graph resolve_quantized_pairs(Graph graph);
 
 /// Whether activations are quantized by the range of each inference (`choose_qparams`).
 bool has_dynamic_quantization(const Graph& graph);
+
+/// Gives every operation one spelling, so that what comes after knows but one: second names (`arctan2`, `__and__`,
+/// `view_copy`), stacks as `cat`, `hsplit` and the like as `tensor_split`, `fliplr` as `flip`, `diff` as a difference of
+/// slices, `tensordot`, `outer` and `mv` as `einsum`, `broadcast_tensors` as `expand`. Values are the same.
+Graph unify_operators(Graph graph);
 
 /// Removes what has no effect in a functional graph: assertions, symbolic range constraints, `alias`,
 /// `lift_fresh_copy`, `detach` of what has no gradient, conversions to the type and device a tensor has already,

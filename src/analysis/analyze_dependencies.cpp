@@ -132,9 +132,11 @@ class UnitBuilder {
   }
 
   /// Channels that no layer makes (a learned constant's, a weight's that is computed from parameters in an unusual way)
-  /// count as made by the first tensors of several dimensions that have them.
+  /// count as made by the first parameters of several dimensions that have them. A buffer's are nobody's to remove.
   void promote_followers() {
     for (Axis& axis : axes_) {
+      const Binding* binding = graph_.binding_of(axis.value);
+      if (binding == nullptr || binding->kind != BindingKind::kParameter) continue;
       const bool promoted = axis.role == AxisRole::kFollower && axis.groups == 1 && axis.maskable &&
                             analysis::product(p_.sizes(axis.value)) > static_cast<int64_t>(axis.labels->size()) &&
                             std::any_of(axis.labels->begin(), axis.labels->end(), [&](Label label) {

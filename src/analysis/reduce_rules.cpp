@@ -147,6 +147,7 @@ void add_reduce_rules(Rules& rules) {
              "aten.std_mean.correction",
              "aten.median.default",
              "aten.median.dim",
+             "aten.quantile.scalar",
              "aten.nanmean.default",
              "aten.kthvalue.default",
              "aten.aminmax.default",

@@ -5,6 +5,7 @@ namespace tinyml::analysis {
 const Rules& channel_rules() {
   static const Rules rules = [] {
     Rules all;
+    add_along_rules(all);
     add_attention_rules(all);
     add_concat_rules(all);
     add_convolution_rules(all);

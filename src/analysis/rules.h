@@ -19,6 +19,7 @@ using Rules = std::unordered_map<std::string, Rule>;
 const Rules& channel_rules();
 
 // One function for each family; see the file of that name.
+void add_along_rules(Rules& rules);
 void add_attention_rules(Rules& rules);
 void add_concat_rules(Rules& rules);
 void add_convolution_rules(Rules& rules);

@@ -194,6 +194,7 @@ class Evaluation {
   }
 
   void set(ValueId id, Tensor tensor) {
+    if (options_.adjust_value) options_.adjust_value(id, tensor);
     if (options_.on_value) options_.on_value(id, tensor);
     if (uses_[index_of(id)] > 0) values_[index_of(id)] = std::move(tensor);
   }

@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <unordered_map>
 
+#include "graph/operator_aliases.h"
 #include "tinyml/evaluate.h"
 
 namespace tinyml::evaluation {

@@ -21,14 +21,6 @@ struct OperatorEntry {
   constexpr OperatorEntry(std::string_view name, MultiEvaluator evaluator) : op(name), multiple(evaluator) {}
 };
 
-/// A second name of an operator with the same arguments.
-struct OperatorAlias {
-  std::string_view name;
-  std::string_view op;
-};
-
-std::span<const OperatorAlias> operator_aliases();
-
 /// nullptr if there is none.
 const OperatorEntry* find_operator(std::string_view op);
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "graph/mapped_file.h"
+#include "tflite/alignment.h"
 #include "tflite/carried.h"
 #include "tflite/options_codec.h"
 #include "tflite/unknown_fields.h"
@@ -122,12 +123,6 @@ class FileReader {
     return quantization;
   }
 
-  // The verifier looks at the length of a vector only.
-  bool is_misaligned(const flatbuffers::Vector<int64_t>* vector) const {
-    if (count_of(vector) == 0) return false;
-    return (vector->Data() - reinterpret_cast<const uint8_t*>(file_.data())) % alignof(int64_t) != 0;
-  }
-
   Tensor read_tensor(const fb::Model& source, const fb::Tensor& from) {
     Tensor tensor;
     tensor.name = text_of(from.name());
@@ -148,7 +143,7 @@ class FileReader {
         return tensor;
       }
     }
-    if (from.quantization() != nullptr && is_misaligned(from.quantization()->zero_point())) {
+    if (from.quantization() != nullptr && !is_aligned(file_.data(), from.quantization()->zero_point())) {
       problem(fmt::format("the zero points of tensor '{}' do not lie at a multiple of 8 bytes", tensor.name));
       return tensor;
     }
@@ -190,6 +185,10 @@ class FileReader {
   }
 
   Options read_options(const fb::Operator& source, const Operator& op, const std::string& name) {
+    if (!has_aligned_options(file_.data(), source)) {
+      problem(name + ": its options do not lie at a multiple of 8 bytes");
+      return {};
+    }
     if (!has_options(op.op)) return carry_options(source);
     if (source.builtin_options_2() != nullptr) problem(name + " has the options of another operator");
     fb::BuiltinOptionsUnion table;

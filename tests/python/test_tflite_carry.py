@@ -162,6 +162,25 @@ def test_zero_points_that_are_not_aligned_are_refused():
         TFLiteModel.from_bytes(bytes(contents))
 
 
+def test_options_that_are_not_aligned_are_refused():
+    file = FileBuilder()
+    x, y = file.input([1, 4]), file.tensor([1, 4])
+    given = schema.StablehloTransposeOptionsT()
+    given.permutation = [1, 1 << 34]  # whose second half is a length that fits
+    number = schema.BuiltinOptions2.StablehloTransposeOptions
+    file.op("STABLEHLO_TRANSPOSE", [x], [y], builtinOptions2=given, builtinOptions2Type=number)
+    contents = bytearray(file.finish(y))
+    table = schema.Model.GetRootAs(contents).Subgraphs(0).Operators(0)._tab
+    options = table.Indirect(table.Pos + table.Offset(28))
+    vtable = options - int.from_bytes(contents[options : options + 4], "little", signed=True)
+    field = options + int.from_bytes(contents[vtable + 4 : vtable + 6], "little")
+    start = int.from_bytes(contents[field : field + 4], "little")
+    contents[field + start + 4 : field + start + 8] = (1).to_bytes(4, "little")
+    contents[field : field + 4] = (start + 4).to_bytes(4, "little")
+    with pytest.raises(Error, match="options do not lie at a multiple of 8"):
+        TFLiteModel.from_bytes(bytes(contents))
+
+
 def test_boundaries_variables_and_custom_operators_are_carried():
     file = FileBuilder()
     x = file.input([1, 4])

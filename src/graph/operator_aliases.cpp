@@ -1,7 +1,6 @@
-// Operators that are others under a second name, with the same arguments.
-#include "evaluate/registry.h"
+#include "graph/operator_aliases.h"
 
-namespace tinyml::evaluation {
+namespace tinyml {
 namespace {
 
 constexpr OperatorAlias kAliases[] = {
@@ -44,10 +43,20 @@ constexpr OperatorAlias kAliases[] = {
     {"aten._cdist_forward.default", "aten.cdist.default"},
     {"aten._pdist_forward.default", "aten.pdist.default"},
     {"aten.linalg_matrix_power.default", "aten.matrix_power.default"},
+    {"aten.__and__.Tensor", "aten.bitwise_and.Tensor"},
+    {"aten.__and__.Scalar", "aten.bitwise_and.Scalar"},
+    {"aten.__or__.Tensor", "aten.bitwise_or.Tensor"},
+    {"aten.__or__.Scalar", "aten.bitwise_or.Scalar"},
+    {"aten.__xor__.Tensor", "aten.bitwise_xor.Tensor"},
+    {"aten.__xor__.Scalar", "aten.bitwise_xor.Scalar"},
+    {"aten.__lshift__.Tensor", "aten.bitwise_left_shift.Tensor"},
+    {"aten.__lshift__.Scalar", "aten.bitwise_left_shift.Tensor_Scalar"},
+    {"aten.__rshift__.Tensor", "aten.bitwise_right_shift.Tensor"},
+    {"aten.__rshift__.Scalar", "aten.bitwise_right_shift.Tensor_Scalar"},
 };
 
 }  // namespace
 
 std::span<const OperatorAlias> operator_aliases() { return kAliases; }
 
-}  // namespace tinyml::evaluation
+}  // namespace tinyml
