@@ -6,7 +6,7 @@ namespace tinyml {
 
 /// What every captured graph goes through before anything else looks at it: inline_regions, functionalize,
 /// resolve_quantized_pairs, unify_operators, drop_identities, recompose_layers, recompose_activations,
-/// drop_softmax_guards.
+/// recompose_shuffles, drop_softmax_guards.
 Graph normalize(Graph graph);
 
 /// Replaces `wrap_with_set_grad_enabled` and `wrap_with_autocast` (what `with torch.no_grad():` and `with
@@ -61,6 +61,11 @@ Graph recompose_layers(Graph graph);
 /// Replaces clamp(x + 3, 0, 6) / 6 by `hardsigmoid` and x times it by `hardswish`, in the forms that core ATen and
 /// models written by hand have, where nothing else reads what is between.
 Graph recompose_activations(Graph graph);
+
+/// Replaces the reshape to (N, C, r, r, H, W), permutation and reshape that core ATen and models written by hand have
+/// for `pixel_shuffle`, (N, C r r, H, W) to (N, C, H r, W r), and those of `pixel_unshuffle`, by the layer, for static
+/// sizes, any number of batch dimensions and where nothing else reads what is between.
+Graph recompose_shuffles(Graph graph);
 
 /// Removes what core ATen's attention does for queries whose keys are all masked, where(all scores are -inf, 0,
 /// softmax), where the scores are products that nothing masks: those are finite for finite operands.

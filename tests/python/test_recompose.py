@@ -201,3 +201,56 @@ def test_a_script_cannot_be_cut_in_place():
     x = random_input(2, 3, 8, 8)
     with pytest.raises(tinyml.Error, match="cannot be cut in place"):
         OneShotChannelPruner(torch.jit.script(small()), x, {"sparsity": 0.5}).prune()
+
+
+class ShuffledByHand(nn.Module):
+    """A pixel shuffle spelled out; `swapped` exchanges its two factors, which is none."""
+
+    def __init__(self, swapped=False):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 12, 3, padding=1)
+        self.order = (0, 1, 4, 3, 5, 2) if swapped else (0, 1, 4, 2, 5, 3)
+
+    def forward(self, x):
+        n, _, h, w = x.shape
+        return self.conv(x).view(n, 3, 2, 2, h, w).permute(self.order).reshape(n, 3, 2 * h, 2 * w)
+
+
+SHUFFLES = {
+    "shuffle": (
+        nn.Sequential(nn.Conv2d(3, 12, 3), nn.PixelShuffle(2)),
+        "aten.pixel_shuffle.default",
+        (1, 3, 5, 6),
+    ),
+    "unshuffle": (
+        nn.Sequential(nn.PixelUnshuffle(3), nn.Conv2d(18, 4, 1)),
+        "aten.pixel_unshuffle.default",
+        (2, 2, 6, 9),
+    ),
+    "no batch": (
+        nn.Sequential(nn.Conv2d(2, 18, 1), nn.PixelShuffle(3)),
+        "aten.pixel_shuffle.default",
+        (2, 3, 4),
+    ),
+    "by hand": (ShuffledByHand(), "aten.pixel_shuffle.default", (1, 3, 4, 5)),
+}
+
+
+@pytest.mark.parametrize("name", SHUFFLES)
+def test_pixel_shuffles_come_back(name, tmp_path):
+    model, op, shape = SHUFFLES[name]
+    x = random_input(*shape)
+    graph = decomposed(model, x, tmp_path / "model.pt2")
+    assert count(graph, [op, "aten.permute.default"]) == {op: 1, "aten.permute.default": 0}
+    result = tinyml._core.convert(graph)
+    assert result.operators == tinyml._core.convert(tinyml.trace(model, x)).operators
+    with torch.no_grad():
+        expected = [model(x)]
+    assert max(run.relative for run in run_all(result, (x,), expected)) < 1e-5
+
+
+def test_another_order_of_the_factors_is_no_pixel_shuffle(tmp_path):
+    graph = decomposed(
+        ShuffledByHand(swapped=True), random_input(1, 3, 4, 5), tmp_path / "model.pt2"
+    )
+    assert count(graph, ["aten.pixel_shuffle.default"]) == {"aten.pixel_shuffle.default": 0}
