@@ -483,8 +483,20 @@ def test_operators_write_no_inputs_and_no_states(where):
     file.op("CUSTOM", [x, state], [state], custom="Step")
     model = TFLiteModel.from_bytes(file.finish(state))
     assert model.violations()
-    with pytest.raises(Error, match=r"another producer|holds a state"):
+    with pytest.raises(Error, match=r"another producer|before it is computed"):
         model.optimize()
+
+
+@pytest.mark.parametrize("contents", [False, True])
+def test_what_is_made_from_a_variable_is_none(contents):
+    file = FileBuilder()
+    x, y = file.input([1, 2, 4]), file.tensor([1, 2, 4])
+    state = file.constant(np.ones(4, np.float32)) if contents else file.tensor([4])
+    file.graph.tensors[state].isVariable = True
+    file.op("MUL", [x, state], [y])
+    model = TFLiteModel.from_bytes(file.finish(y))
+    model.optimize()
+    assert not model.violations()
 
 
 @pytest.mark.parametrize(("op", "operands"), [("PAD", 1), ("SLICE", 2), ("TILE", 1), ("MEAN", 1)])

@@ -65,6 +65,8 @@ void raise_ranks(Subgraph& subgraph) {
       const Tensor& given = tensor_at(subgraph, id);
       if (given.is_constant() || given.rank() >= rank) continue;
       Tensor raised = given;
+      raised.is_variable = false;
+      raised.buffer = {};
       raised.name += "_rank" + std::to_string(rank);
       const auto missing = static_cast<size_t>(rank - given.rank());
       raised.shape.insert(raised.shape.begin(), missing, 1);

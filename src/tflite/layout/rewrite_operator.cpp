@@ -38,6 +38,8 @@ class Rewriter {
   void permute_computed_rows(size_t slot, const Order& order) {
     Tensor changed = subgraph_.tensors[static_cast<size_t>(op_.inputs[slot])];
     changed.name += "_ordered";
+    changed.is_variable = false;
+    changed.buffer = {};
     const int result = subgraph_.add_tensor(changed);
     if (changed.rank() != 1) {
       const int rows = subgraph_.add_constant("order", std::vector<int32_t>(order.begin(), order.end()));

@@ -213,6 +213,8 @@ class Merger {
       } else {
         Tensor joined = editor_.tensor(op.inputs[i]);
         joined.shape = shape;
+        joined.is_variable = false;
+        joined.buffer = {};
         if (!joined.shape_signature.empty()) joined.shape_signature[axis] = shape[axis];
         const int out = editor_.add_tensor(std::move(joined));
         Operator slice;

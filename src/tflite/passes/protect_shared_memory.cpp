@@ -136,6 +136,8 @@ class Protector {
   int copy_of(int x) {
     Tensor copied = editor_.tensor(x);
     copied.name += "_copy";
+    copied.is_variable = false;
+    copied.buffer = {};
     const int rank = copied.rank();
     const bool pads = rank >= 1 && rank <= 5 && (copied.type == Type::FLOAT32 || copied.type == Type::INT8);
     Tensor attribute;

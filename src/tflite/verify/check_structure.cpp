@@ -240,8 +240,8 @@ void check_structure(const Checker& checker) {
   }
   for (size_t i = 0; i < subgraph.tensors.size(); ++i) {
     const Tensor& tensor = subgraph.tensors[i];
-    const bool is_empty_constant = element_count(tensor.shape) == 0 && !is_made[i];
-    defined[i] = !tensor.buffer.empty() || tensor.is_variable || tensor.opaque || is_empty_constant;
+    const bool has_contents = !tensor.buffer.empty() || tensor.opaque || element_count(tensor.shape) == 0;
+    defined[i] = !is_made[i] && (has_contents || tensor.is_variable);
     if (!tensor.shape_signature.empty() && tensor.shape_signature.size() != tensor.shape.size()) {
       checker.report(fmt::format("tensor '{}': shape signature and shape differ in rank", tensor.name));
     }
@@ -285,8 +285,6 @@ void check_structure(const Checker& checker) {
       const auto slot = static_cast<size_t>(id);
       if (produced[slot] || checker.tensor(id)->is_constant() || is_input(id)) {
         checker.report(op, fmt::format("output '{}' has another producer", checker.tensor(id)->name));
-      } else if (checker.tensor(id)->is_variable) {
-        checker.report(op, fmt::format("output '{}' is a variable, which holds a state", checker.tensor(id)->name));
       }
       produced[slot] = true;
       defined[slot] = true;
