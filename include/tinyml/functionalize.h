@@ -42,8 +42,8 @@ Graph resolve_quantized_pairs(Graph graph);
 bool has_dynamic_quantization(const Graph& graph);
 
 /// Gives every operation one spelling, so that what comes after knows but one: second names (`arctan2`, `__and__`,
-/// `view_copy`), stacks as `cat`, `hsplit` and the like as `tensor_split`, `fliplr` as `flip`, `diff` as a difference of
-/// slices, `tensordot`, `outer` and `mv` as `einsum`, `broadcast_tensors` as `expand`. Values are the same.
+/// `view_copy`), stacks as `cat`, `hsplit` and the like as `tensor_split`, `fliplr` as `flip`, `diff` as a difference
+/// of slices, `tensordot`, `outer` and `mv` as `einsum`, `broadcast_tensors` as `expand`. Values are the same.
 Graph unify_operators(Graph graph);
 
 /// Removes what has no effect in a functional graph: assertions, symbolic range constraints, `alias`,
