@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import multiprocessing
+import os
+import signal
 from types import SimpleNamespace
 
 import pytest
@@ -258,6 +261,48 @@ def test_resumes_after_a_kill(pruner_class, stop_at: int, tmp_path) -> None:
         GradualPruner(
             make(), DUMMY, {"target": {"flops": 0.05}}, train=rest, work_dir=tmp_path / "b"
         ).prune()
+
+
+KILLED = {
+    GradualPruner: {"steps": 3},
+    ProgressivePruner: {"steps": 3},
+    ADMMPruner: {"iterations": 3},
+    NetAdaptPruner: {"first_reduction": 0.3, "short_share": 0.05},
+}
+
+
+@pytest.mark.parametrize("pruner_class", KILLED)
+@pytest.mark.parametrize("share", [0.3, 0.8])
+def test_the_process_may_die_in_the_middle_of_training(pruner_class, share, tmp_path) -> None:
+    class Dying(Trainer):
+        calls, last = 0, -1
+
+        def __call__(self, model: nn.Module, segment) -> None:
+            self.calls += 1
+            if self.calls == self.last:
+                hook = model.fc.register_forward_hook  # after some of the segment's steps
+                hook(lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+            super().__call__(model, segment)
+
+    def run(folder: str, last: int = -1) -> tuple[nn.Module, Dying]:
+        model, trainer = make(), Dying(60)
+        trainer.last = last
+        config = {"target": {"flops": 0.3}} | KILLED[pruner_class]
+        options = {"evaluate": accuracy} if pruner_class is NetAdaptPruner else {}
+        work_dir = tmp_path / folder
+        pruner_class(model, DUMMY, config, train=trainer, work_dir=work_dir, **options).prune()
+        return model, trainer
+
+    whole, trainer = run("whole")
+    last = max(2, round(share * trainer.calls))
+    process = multiprocessing.get_context("fork").Process(target=run, args=("killed", last))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    resumed, rest = run("killed")
+    assert rest.calls < trainer.calls or share < 0.5  # NetAdapt's first step has to be whole
+    expected = whole.state_dict()
+    assert all(torch.equal(expected[k], v) for k, v in resumed.state_dict().items())
 
 
 def test_configurations_are_checked() -> None:
