@@ -102,6 +102,8 @@ DependencyGraph analyze_dependencies(const Graph& graph, const DependencyOptions
 /// One paragraph for each subgraph: its channels, the layers that make, follow and read them, constraints; then what is
 /// pinned and why.
 std::string to_string(const DependencyGraph& dependencies);
+/// One line: what stays, how much of it, why and where.
+std::string to_string(const PinnedAxis& pinned);
 /// Graphviz DOT: layers as boxes, subgraphs as ellipses between the layers that make and those that read them.
 std::string to_dot(const DependencyGraph& dependencies);
 

@@ -41,7 +41,7 @@ struct PruningReport {
 /// throws Error), a subgraph has no latency.
 PruningReport describe_pruning(const Graph& before, const DependencyGraph& dependencies, const PruningPlan& plan,
                                const Graph& after, const LatencyFunction& latency = {});
-/// A table of the subgraphs and the totals.
+/// A table of the subgraphs, the totals, and what stays and why.
 std::string to_string(const PruningReport& report);
 /// One self-contained HTML page, without scripts: totals, a bar for each subgraph, the layers with the channels they
 /// share as an arc diagram (SVG), what stays and why.

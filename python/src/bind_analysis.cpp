@@ -66,7 +66,8 @@ void bind_analysis(nb::module_& module) {
       .def_ro("dimension", &PinnedAxis::dim)
       .def_ro("pinned", &PinnedAxis::pinned)
       .def_ro("size", &PinnedAxis::size)
-      .def_prop_ro("reason", [](const PinnedAxis& pinned) { return pinned.reason.what; });
+      .def_prop_ro("reason", [](const PinnedAxis& pinned) { return pinned.reason.what; })
+      .def("__str__", [](const PinnedAxis& pinned) { return to_string(pinned); });
   nb::class_<DependencyGraph>(module, "DependencyGraph", "Which channels of which tensors depend on which.")
       .def_prop_ro("subgraphs", &subgraphs_of)
       .def_ro("pinned", &DependencyGraph::pinned)

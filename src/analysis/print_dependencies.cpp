@@ -33,6 +33,15 @@ const char* name_of(AxisRole role) {
 
 }  // namespace
 
+std::string to_string(const PinnedAxis& pinned) {
+  const Diagnostic& reason = pinned.reason;
+  std::string text =
+      fmt::format("{} dim {} ({} of {}): {}", pinned.fqn, pinned.dim, pinned.pinned, pinned.size, reason.what);
+  if (!reason.module_path.empty()) text += " in " + reason.module_path;
+  if (!reason.where.empty()) text += fmt::format(" at {}:{}", reason.where.file, reason.where.line);
+  return text;
+}
+
 std::string to_string(const DependencyGraph& dependencies) {
   std::string text;
   auto out = std::back_inserter(text);
@@ -60,13 +69,7 @@ std::string to_string(const DependencyGraph& dependencies) {
   if (dependencies.pinned.empty()) return text;
   fmt::format_to(out, "\nnot prunable:\n");
   for (const PinnedAxis& pinned : dependencies.pinned) {
-    fmt::format_to(out, "  {} dim {} ({} of {}): {}", pinned.fqn, pinned.dim, pinned.pinned, pinned.size,
-                   pinned.reason.what);
-    if (!pinned.reason.module_path.empty()) fmt::format_to(out, " in {}", pinned.reason.module_path);
-    if (!pinned.reason.where.empty()) {
-      fmt::format_to(out, " at {}:{}", pinned.reason.where.file, pinned.reason.where.line);
-    }
-    text += '\n';
+    fmt::format_to(out, "  {}\n", to_string(pinned));
   }
   return text;
 }

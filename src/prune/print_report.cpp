@@ -43,6 +43,8 @@ std::string to_string(const PruningReport& report) {
     text += fmt::format("{:<24} {:>12.3f} ms -> {:>12.3f} ms  ({:.1f} %)\n", "latency", 1e3 * *report.latency_before,
                         1e3 * *report.latency_after, 100.0 * *report.latency_after / *report.latency_before);
   }
+  if (!report.pinned.empty()) text += "\nwhat stays, and why:\n";
+  for (const PinnedAxis& pinned : report.pinned) text += fmt::format("  {}\n", to_string(pinned));
   return text;
 }
 

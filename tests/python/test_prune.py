@@ -25,6 +25,7 @@ from tinyml import (
     GradualPruner,
     IdentityChannelPruner,
     OneShotChannelPruner,
+    QATQuantizer,
     TFLiteConverter,
 )
 
@@ -327,6 +328,33 @@ def test_masks_leave_directions_and_divisors_alone() -> None:
     assert_equal(model(x), expected, 1e-5)
 
 
+def test_models_without_prunable_channels_are_told_of() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Softmax(1)).eval()
+    pruner = OneShotChannelPruner(model, torch.randn(1, 3, 6, 6), {"sparsity": 0.5})
+    with pytest.warns(
+        UserWarning, match=r"nothing of this model can be pruned:\n  0\.weight dim 0"
+    ):
+        assert pruner.prune() is model
+
+
+def test_quantized_models_are_refused(tmp_path) -> None:
+    model, x = ZOO["resnet8"].small(), ZOO["resnet8"].example_input()
+    quantized = QATQuantizer(model, x, work_dir=tmp_path).quantize()
+    with pytest.raises(Error, match=r"is quantized.*Prune the float model.*DeQuantizer"):
+        OneShotChannelPruner(quantized, x)
+
+
+def test_distributed_models_are_refused(tmp_path) -> None:
+    store = f"file://{tmp_path}/store"
+    torch.distributed.init_process_group("gloo", init_method=store, rank=0, world_size=1)
+    try:
+        model = nn.parallel.DistributedDataParallel(conv(3, 8))
+        with pytest.raises(Error, match="prune its `module`"):
+            OneShotChannelPruner(model, torch.randn(1, 3, 8, 8))
+    finally:
+        torch.distributed.destroy_process_group()
+
+
 def test_report(tmp_path) -> None:
     model, x = ZOO["mobilenet_v2"].small(), ZOO["mobilenet_v2"].example_input()
     pruner = OneShotChannelPruner(model, x, {"sparsity": 0.5})
@@ -337,6 +365,7 @@ def test_report(tmp_path) -> None:
     cost = pruner.calc_flops()
     assert str(cost.before.macs) in text
     assert str(cost.after.macs) in text
+    assert re.search("what stays, and why:\n.*it is an output of the network", text, re.S)
     page = (tmp_path / "report.html").read_text()
     xml = page.replace("<!DOCTYPE html>", "").replace('<meta charset="utf-8">', "")
     root = ElementTree.fromstring(xml)

@@ -40,16 +40,27 @@ class LiveModel:
     def __init__(self, module: nn.Module, dummy_input: Any, whole_heads: bool = False) -> None:
         if isinstance(module, torch.jit.ScriptModule) or not isinstance(module, nn.Module):
             raise Error(
-                f"a {type(module).__name__} cannot be cut in place: pruning changes an nn.Module",
+                f"a {type(module).__name__} cannot be cut in place: pruning changes an nn.Module; "
                 "prune the nn.Module that it was made from; without that, save "
                 "tinyml.trace(model, example) as a .pt2, cut it with `tinyml prune`, and write "
                 "its model definition with `tinyml codegen`",
+            )
+        if isinstance(module, nn.parallel.DistributedDataParallel):
+            raise Error(
+                "a DistributedDataParallel cannot be cut in place: its buckets hold the parameters "
+                "as they were; prune its `module` and wrap that again"
             )
         self.module = module
         self.whole_heads = whole_heads
         self.dummy_input = dummy_input
         self._inference: Graph | None
         self._trace()
+        if any("fake_quant" in node.op for node in self.graph.nodes):
+            raise Error(
+                "the model is quantized: ranges and scales were found for the channels that it "
+                "has. Prune the float model and quantize what is left; tinyml.DeQuantizer gives "
+                "the float model back"
+            )
         self._is_generated = False
         self.adopts = True
         """Whether generated code takes the module's place in the object itself."""

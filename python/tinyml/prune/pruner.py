@@ -313,6 +313,9 @@ class OneShotChannelPruner(ChannelPruner):
         if self._masks is not None:
             return self.apply_mask()
         chosen = self._resolve(plan, batches)
+        if not self.dependencies.subgraphs:
+            stays = "\n  ".join(str(axis) for axis in self.dependencies.pinned)
+            warnings.warn(f"nothing of this model can be pruned:\n  {stays}", stacklevel=2)
         self._live.adopts = in_place
         if plan is not None or not in_place:
             return self._cut(chosen)
