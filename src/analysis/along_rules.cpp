@@ -77,7 +77,7 @@ void propagate_index_put(Propagation& p, const Node& node) {
     p.fix_all(indices[i], "it holds indices");
   }
   const int64_t last = dims.empty() ? -1 : *dims.rbegin();
-  Operand all = aligned(p, input), part = broadcast(p, written, p.rank(input));
+  Operand all = aligned(p, input), part{written, {}};
   for (int64_t dim = 0; dim < p.rank(input); ++dim) {
     if (dims.contains(dim) || (dim < last && p.rank(written) > 0)) {
       p.fix(input, dim, "it is written over at indices");
@@ -86,7 +86,6 @@ void propagate_index_put(Propagation& p, const Node& node) {
   }
   // Behind the last indexed dimension, what is written is aligned with x at the end.
   const int64_t shift = p.rank(input) - p.rank(written);
-  part.dims.clear();
   for (int64_t i = 0; i < p.rank(written); ++i) {
     const int64_t dim = i + shift;
     const bool follows =

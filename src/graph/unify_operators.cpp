@@ -113,8 +113,9 @@ void unify_diff(Graph& graph, NodeId id) {
   graph.set_op(id, "aten.sub.Tensor", make_args("aten.sub.Tensor", {{"self", after}, {"other", before}}));
 }
 
-void to_einsum(Graph& graph, NodeId id, std::string equation, std::vector<ValueId> tensors) {
-  Argument::List operands(tensors.begin(), tensors.end());
+/// The einsum of the first two arguments.
+void to_einsum(Graph& graph, NodeId id, std::string equation) {
+  Argument::List operands{graph.node(id).args[0].value, graph.node(id).args[1].value};
   graph.set_op(id, "aten.einsum.default",
                make_args("aten.einsum.default", {{"equation", std::move(equation)}, {"tensors", std::move(operands)}}));
 }
@@ -135,13 +136,18 @@ void unify_tensordot(Graph& graph, NodeId id) {
   }
   for (const char letter : left) result += right.find(letter) == std::string::npos ? std::string(1, letter) : "";
   for (const char letter : right) result += left.find(letter) == std::string::npos ? std::string(1, letter) : "";
-  to_einsum(graph, id, left + ',' + right + "->" + result, {a, b});
+  to_einsum(graph, id, left + ',' + right + "->" + result);
 }
-void unify_outer(Graph& graph, NodeId id) {
-  to_einsum(graph, id, "i,j->ij", {graph.node(id).args[0].value.as_value(), graph.node(id).args[1].value.as_value()});
-}
-void unify_mv(Graph& graph, NodeId id) {
-  to_einsum(graph, id, "ij,j->i", {graph.node(id).args[0].value.as_value(), graph.node(id).args[1].value.as_value()});
+void unify_outer(Graph& graph, NodeId id) { to_einsum(graph, id, "i,j->ij"); }
+void unify_mv(Graph& graph, NodeId id) { to_einsum(graph, id, "ij,j->i"); }
+
+const std::map<std::string_view, std::string_view>& names() {
+  static const auto table = [] {
+    std::map<std::string_view, std::string_view> all;
+    for (const OperatorAlias& alias : operator_aliases()) all.emplace(alias.name, alias.op);
+    return all;
+  }();
+  return table;
 }
 
 const std::map<std::string_view, Unify>& rules() {
@@ -173,10 +179,8 @@ const std::map<std::string_view, Unify>& rules() {
 }  // namespace
 
 Graph unify_operators(Graph graph) {
-  std::map<std::string_view, std::string_view> names;
-  for (const OperatorAlias& alias : operator_aliases()) names.emplace(alias.name, alias.op);
   for (const NodeId id : graph.nodes()) {
-    if (const auto name = names.find(graph.node(id).op); name != names.end()) rename(graph, id, name->second);
+    if (const auto name = names().find(graph.node(id).op); name != names().end()) rename(graph, id, name->second);
     if (const auto rule = rules().find(graph.node(id).op); rule != rules().end()) rule->second(graph, id);
   }
   return graph;

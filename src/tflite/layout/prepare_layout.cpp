@@ -2,6 +2,7 @@
 
 #include "tflite/constant_values.h"
 #include "tflite/layout/operator_layout.h"
+#include "tflite/made_like.h"
 #include "tflite/operator_traits.h"
 #include "tflite/uses.h"
 #include "tinyml/error.h"
@@ -64,9 +65,7 @@ void raise_ranks(Subgraph& subgraph) {
       if (!broadcasts(op.op) || rank < 2 || id == kNoTensor) continue;
       const Tensor& given = tensor_at(subgraph, id);
       if (given.is_constant() || given.rank() >= rank) continue;
-      Tensor raised = given;
-      raised.is_variable = false;
-      raised.buffer = {};
+      Tensor raised = made_like(given);
       raised.name += "_rank" + std::to_string(rank);
       const auto missing = static_cast<size_t>(rank - given.rank());
       raised.shape.insert(raised.shape.begin(), missing, 1);

@@ -1,6 +1,7 @@
 #include "tflite/layout/rewrite_operator.h"
 
 #include "tflite/constant_values.h"
+#include "tflite/made_like.h"
 #include "tinyml/error.h"
 
 namespace tinyml::tflite {
@@ -36,10 +37,8 @@ class Rewriter {
 
   // The same for rows that are computed at run time.
   void permute_computed_rows(size_t slot, const Order& order) {
-    Tensor changed = subgraph_.tensors[static_cast<size_t>(op_.inputs[slot])];
+    Tensor changed = made_like(subgraph_.tensors[static_cast<size_t>(op_.inputs[slot])]);
     changed.name += "_ordered";
-    changed.is_variable = false;
-    changed.buffer = {};
     const int result = subgraph_.add_tensor(changed);
     if (changed.rank() != 1) {
       const int rows = subgraph_.add_constant("order", std::vector<int32_t>(order.begin(), order.end()));

@@ -4,6 +4,7 @@
 
 #include "tflite/constant_values.h"
 #include "tflite/layout/order.h"
+#include "tflite/made_like.h"
 #include "tflite/passes/editor.h"
 #include "tflite/passes/passes.h"
 
@@ -110,11 +111,9 @@ class Limiter {
   int transpose(int at, const Shape& shape, const Order& order) {
     const Tensor source = editor_.tensor(at);
     const auto add = [&](const char* suffix, const Shape& sizes) {
-      Tensor made = source;
+      Tensor made = made_like(source);
       made.name += suffix;
       made.shape = sizes;
-      made.buffer = Buffer();
-      made.is_variable = false;
       return editor_.add_tensor(std::move(made));
     };
     Operator reshape;

@@ -2,6 +2,7 @@
 #include <optional>
 
 #include "tflite/constant_values.h"
+#include "tflite/made_like.h"
 #include "tflite/passes/editor.h"
 #include "tflite/passes/passes.h"
 
@@ -211,10 +212,8 @@ class Merger {
       } else if (shape == editor_.tensor(first->source).shape) {
         parts.push_back(first->source);
       } else {
-        Tensor joined = editor_.tensor(op.inputs[i]);
+        Tensor joined = made_like(editor_.tensor(op.inputs[i]));
         joined.shape = shape;
-        joined.is_variable = false;
-        joined.buffer = {};
         if (!joined.shape_signature.empty()) joined.shape_signature[axis] = shape[axis];
         const int out = editor_.add_tensor(std::move(joined));
         Operator slice;

@@ -2,6 +2,7 @@
 #include <optional>
 
 #include "tflite/constant_values.h"
+#include "tflite/made_like.h"
 #include "tflite/operator_traits.h"
 #include "tflite/passes/editor.h"
 #include "tflite/passes/evaluate_creation.h"
@@ -117,10 +118,8 @@ bool take_few(Editor& editor, int o) {
   for (const int32_t i : used) {
     int part = op.inputs[0];
     if (op.outputs.size() > 1) {
-      Tensor cut = x;
+      Tensor cut = made_like(x);
       cut.name = editor.tensor(op.outputs[static_cast<size_t>(i)]).name + "_part";
-      cut.buffer = Buffer();
-      cut.is_variable = false;
       cut.shape[axis] = 1;
       if (!cut.shape_signature.empty()) cut.shape_signature[axis] = 1;
       std::vector<int32_t> begin(x.shape.size(), 0);

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <set>
 
+#include "tflite/made_like.h"
 #include "tflite/passes/editor.h"
 #include "tflite/passes/passes.h"
 #include "tinyml/error.h"
@@ -134,10 +135,8 @@ class Protector {
 
   // An operator that no runtime runs in place: PAD by nothing, or TRANSPOSE that keeps the order.
   int copy_of(int x) {
-    Tensor copied = editor_.tensor(x);
+    Tensor copied = made_like(editor_.tensor(x));
     copied.name += "_copy";
-    copied.is_variable = false;
-    copied.buffer = {};
     const int rank = copied.rank();
     const bool pads = rank >= 1 && rank <= 5 && (copied.type == Type::FLOAT32 || copied.type == Type::INT8);
     Tensor attribute;

@@ -251,6 +251,7 @@ void check_structure(const Checker& checker) {
                                  tensor.buffer.size(), byte_count(tensor.type, tensor.shape)));
     }
   }
+  std::vector<bool> produced(subgraph.tensors.size(), false);
   for (int id : subgraph.inputs) {
     if (checker.tensor(id) == nullptr) {
       checker.report(fmt::format("input {} does not exist", id));
@@ -258,12 +259,9 @@ void check_structure(const Checker& checker) {
       checker.report(fmt::format("input '{}' is a constant", checker.tensor(id)->name));
     } else {
       defined[static_cast<size_t>(id)] = true;
+      produced[static_cast<size_t>(id)] = true;
     }
   }
-  std::vector<bool> produced(subgraph.tensors.size(), false);
-  const auto is_input = [&](int id) {
-    return std::find(subgraph.inputs.begin(), subgraph.inputs.end(), id) != subgraph.inputs.end();
-  };
   for (const Operator& op : subgraph.operators) {
     if (op.channels_first && !checker.logical) checker.report(op, "it is still in logical (channels first) form");
     check_operand_count(checker, op);
@@ -283,7 +281,7 @@ void check_structure(const Checker& checker) {
         continue;
       }
       const auto slot = static_cast<size_t>(id);
-      if (produced[slot] || checker.tensor(id)->is_constant() || is_input(id)) {
+      if (produced[slot] || checker.tensor(id)->is_constant()) {
         checker.report(op, fmt::format("output '{}' has another producer", checker.tensor(id)->name));
       }
       produced[slot] = true;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "tflite/constant_values.h"
+#include "tflite/made_like.h"
 
 namespace tinyml::tflite {
 namespace {
@@ -101,12 +102,10 @@ Tensor remap_constant(const Tensor& constant, Shape shape, const std::function<i
 }
 
 int add_like(Editor& editor, int like, const Shape& shape, const std::string& suffix) {
-  Tensor tensor = editor.tensor(like);
+  Tensor tensor = made_like(editor.tensor(like));
   tensor.name += suffix;
   tensor.shape = shape;
   tensor.shape_signature.clear();
-  tensor.buffer = Buffer();
-  tensor.is_variable = false;
   return editor.add_tensor(std::move(tensor));
 }
 
