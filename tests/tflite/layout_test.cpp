@@ -99,6 +99,21 @@ TEST(Layout, AbsorbsPermutesAroundLinearAndSoftmax) {
   EXPECT_EQ(transposes_left(b.finish({x})), 0);
 }
 
+TEST(Layout, VariablesLieAsTheFileSays) {
+  Builder b;
+  const int state = b.graph().add_tensor(shaped({1, 8, 1, 1}));
+  b.graph().tensors[static_cast<size_t>(state)].is_variable = true;
+  const int x = b.convolution(b.input({1, 3, 8, 6}), 8);
+  Model model = b.finish({b.binary(Op::MUL, x, state)});
+  assign_layout(model);
+  const Subgraph& main = model.subgraphs[0];
+  const Operator& product = main.operators.back();
+  ASSERT_EQ(product.op, Op::MUL);
+  EXPECT_EQ(main.tensors[static_cast<size_t>(product.inputs[0])].shape, (Shape{1, 6, 4, 8}));
+  EXPECT_EQ(main.tensors[static_cast<size_t>(product.inputs[1])].shape, (Shape{1, 1, 1, 8}));
+  EXPECT_EQ(main.tensors[static_cast<size_t>(state)].shape, (Shape{1, 8, 1, 1}));
+}
+
 TEST(Layout, PatchesToTokensCostNothing) {
   Builder b;
   int x = b.convolution(b.input({1, 3, 16, 16}), 8, 4, 4);  // 1x8x4x4

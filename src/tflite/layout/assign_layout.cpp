@@ -222,6 +222,10 @@ LayoutReport assign_subgraph(Subgraph& subgraph, const LayoutOptions& options, b
     }
   }
   stored.resize(subgraph.tensors.size());
+  for (size_t t = 0; t < stored.size(); ++t) {  // Variables that no operator makes lie as the file says.
+    const Tensor& tensor = subgraph.tensors[t];
+    if (tensor.is_variable && stored[t].empty() && tensor.rank() >= 2) stored[t] = identity_order(tensor.rank());
+  }
   Rewrite rewrite(subgraph, std::move(stored));
   rewrite.run(configs, report.output_orders);
   report.transposes = rewrite.transposes();
