@@ -179,6 +179,7 @@ def test_generated_code_takes_the_place_of_code_with_sizes(gradual: bool, tmp_pa
     model, x = Loop(), torch.randn(2, 5, 8)
     original, calls = copy.deepcopy(model), []
     model.register_forward_hook(lambda *_: calls.append(1))
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
     if gradual:
         config = {"target": {"flops": 0.5}, "steps": 2}
         pruner = GradualPruner(model, x, config, train=lambda model, segment: model.loss(x))
@@ -192,7 +193,6 @@ def test_generated_code_takes_the_place_of_code_with_sizes(gradual: bool, tmp_pa
     assert model.cell.weight_hh.shape[1] < 16
     assert_equal(model(x), masked(original, pruner.plan)(x), 1e-5)
     assert calls
-    optimizer = torch.optim.SGD(model.parameters(), 0.1)
     before = model.loss(x)
     before.backward()
     optimizer.step()
@@ -201,6 +201,34 @@ def test_generated_code_takes_the_place_of_code_with_sizes(gradual: bool, tmp_pa
     copied.load_state_dict(model.state_dict())
     assert_equal(copied(x), model(x), 0.0)
     TFLiteConverter(model, x, tmp_path / "m.tflite", verify=True).convert()
+
+
+def test_who_holds_a_parameter_holds_what_was_cut() -> None:
+    model, x = make("Residual")
+    model = model.to(memory_format=torch.channels_last)
+    weights = [p for p in model.parameters() if p.dim() == 4]
+    gradients: list[torch.Size] = []
+    for weight in weights:
+        weight.group = "decayed"
+        weight.register_hook(lambda gradient: gradients.append(gradient.shape))
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    model(x).square().sum().backward()
+    shapes = [weight.shape for weight in weights]
+    gradients.clear()
+    OneShotChannelPruner(model, x, {"sparsity": 0.5}).prune()
+    assert [id(p) for p in model.parameters() if p.dim() == 4] == [id(p) for p in weights]
+    assert any(weight.shape != shape for weight, shape in zip(weights, shapes, strict=True))
+    for weight in weights:
+        assert weight.group == "decayed"
+        assert weight.grad.shape == weight.shape
+        if min(weight.shape) > 1:
+            assert weight.is_contiguous(memory_format=torch.channels_last)
+    optimizer.zero_grad()
+    before = model(x).square().sum()
+    before.backward()
+    assert sorted(gradients) == sorted(weight.shape for weight in weights)
+    optimizer.step()
+    assert model(x).square().sum() < before
 
 
 def test_a_plan_for_another_model_changes_nothing(tmp_path) -> None:

@@ -24,8 +24,8 @@ class IterativePruner(ChannelPruner):
 
     train: called as train(model, segment) for every stretch of training, with the model in training
         mode; `segment.begin` and `segment.end` say which part of the whole training it is, in
-        [0, 1], and `segment.final` that no cut follows. Make the optimizer anew each time: a cut
-        replaces parameters.
+        [0, 1], and `segment.final` that no cut follows. Make the optimizer anew each time: its
+        state has the shapes of before the cut.
     evaluate: called as evaluate(model) in evaluation mode; returns a quality, larger is better.
     work_dir: directory of the journal. A run that was killed goes on where it was when the same
         pruner is run again with the same model, configuration and directory.

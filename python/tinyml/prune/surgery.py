@@ -48,18 +48,26 @@ class Surgery:
         after: list[tuple[str, dict[str, int]]],
         buffers: Mapping[str, Any],
     ) -> None:
-        """Replace tensors and the attributes that repeat their sizes.
+        """Cut tensors and the attributes that repeat their sizes.
 
+        A Parameter remains the object that it is, with its hooks and attributes, so that who holds
+        it (an optimizer that has not stepped, another module) holds what was cut; other tensors are
+        replaced.
         before, after: _core.module_sizes(). buffers: of the pruned graph; indices of channels are
         taken from there, since what is left of the channels has other numbers.
         """
         made: dict[int, torch.Tensor] = {}  # Shared tensors stay shared.
         for module, name, tensor in list(self._slots()):
+            cuts = self._cuts[id(tensor)]
+            if isinstance(tensor, nn.Parameter):
+                if id(tensor) not in made:
+                    made[id(tensor)] = tensor
+                    self._cut_parameter(tensor, cuts)
+                continue
             if id(tensor) not in made:
-                cuts = self._cuts[id(tensor)]
                 known = None if tensor.is_floating_point() else buffers.get(cuts[0].parameter)
                 made[id(tensor)] = (
-                    _cut_tensor(tensor, cuts)
+                    _cut_data(tensor.detach(), cuts)
                     if known is None
                     else torch.from_dlpack(known).clone().to(tensor.device)
                 )
@@ -89,6 +97,14 @@ class Surgery:
         self._undo.append((owner, name, getattr(owner, name)))
         setattr(owner, name, value)
 
+    def _cut_parameter(self, parameter: nn.Parameter, cuts: list[_core.Cut]) -> None:
+        """Its gradient, if any, is cut alike."""
+        data, gradient = _cut_data(parameter.detach(), cuts), parameter.grad
+        self._set(parameter, "grad", None)  # A gradient has the shape of the data at all times.
+        self._set(parameter, "data", data)
+        if gradient is not None:
+            self._set(parameter, "grad", _cut_data(gradient, cuts))
+
     def _slots(self) -> Iterator[tuple[nn.Module, str, torch.Tensor]]:
         """Every place in the model that holds a tensor to cut."""
         for module in self._model.modules():
@@ -102,28 +118,30 @@ class Surgery:
                     yield module, name, value
 
 
-def _cut_tensor(tensor: torch.Tensor, cuts: list[_core.Cut]) -> torch.Tensor:
-    """A new tensor (or Parameter) of what stays; its gradient, if any, is cut alike."""
+@torch.no_grad()
+def _cut_data(data: torch.Tensor, cuts: list[_core.Cut]) -> torch.Tensor:
+    """A new tensor of what stays, in the memory format that the old one has."""
+    channels_last = next((form for form in _CHANNELS_LAST if _is_only(data, form)), None)
+    rows = next((cut.kept for cut in cuts if cut.dimension == 0), list(range(data.shape[0])))
+    grouped = next((cut for cut in cuts if cut.groups > 1), None)
+    if grouped is not None:
+        data = _cut_groups(data, rows, grouped)
+    for cut in cuts:
+        if cut.groups > 1 or (grouped is not None and cut.dimension == 0):
+            continue
+        data = data.index_select(cut.dimension, torch.tensor(cut.kept, device=data.device))
+    return data if channels_last is None else data.contiguous(memory_format=channels_last)
 
-    def cut_data(data: torch.Tensor) -> torch.Tensor:
-        rows = next((cut.kept for cut in cuts if cut.dimension == 0), list(range(data.shape[0])))
-        grouped = next((cut for cut in cuts if cut.groups > 1), None)
-        if grouped is not None:
-            data = _cut_groups(data, rows, grouped)
-        for cut in cuts:
-            if cut.groups > 1 or (grouped is not None and cut.dimension == 0):
-                continue
-            data = data.index_select(cut.dimension, torch.tensor(cut.kept, device=data.device))
-        return data
 
-    with torch.no_grad():
-        data = cut_data(tensor.detach())
-        if not isinstance(tensor, nn.Parameter):
-            return data
-        parameter = nn.Parameter(data, requires_grad=tensor.requires_grad)
-        if tensor.grad is not None:
-            parameter.grad = cut_data(tensor.grad)
-        return parameter
+_CHANNELS_LAST = {torch.channels_last: 4, torch.channels_last_3d: 5}
+
+
+def _is_only(data: torch.Tensor, form: torch.memory_format) -> bool:
+    return (
+        data.dim() == _CHANNELS_LAST[form]
+        and data.is_contiguous(memory_format=form)
+        and not data.is_contiguous()
+    )
 
 
 def _cut_groups(data: torch.Tensor, rows: list[int], cut: _core.Cut) -> torch.Tensor:
