@@ -62,6 +62,40 @@ bool is_reshape_by_output(const Subgraph& subgraph, const Operator& op) {
   return dynamic == 0 || (dynamic == 1 && !computed);
 }
 
+bool is_unary_elementwise(Op op) {
+  switch (op) {
+    case Op::RELU:
+    case Op::RELU6:
+    case Op::RELU_N1_TO_1:
+    case Op::RELU_0_TO_1:
+    case Op::LEAKY_RELU:
+    case Op::ELU:
+    case Op::GELU:
+    case Op::HARD_SWISH:
+    case Op::LOGISTIC:
+    case Op::TANH:
+    case Op::ABS:
+    case Op::NEG:
+    case Op::EXP:
+    case Op::LOG:
+    case Op::SIN:
+    case Op::COS:
+    case Op::SQRT:
+    case Op::RSQRT:
+    case Op::SQUARE:
+    case Op::FLOOR:
+    case Op::CEIL:
+    case Op::ROUND:
+    case Op::SIGN:
+    case Op::CAST:
+    case Op::QUANTIZE:
+    case Op::DEQUANTIZE:
+      return true;
+    default:
+      return false;
+  }
+}
+
 bool touches_opaque(const Subgraph& subgraph, const Operator& op) {
   return any_operand(subgraph, op, [](const Tensor& tensor) { return tensor.opaque || bits_of(tensor.type) == 0; });
 }

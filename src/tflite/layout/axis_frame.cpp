@@ -3,6 +3,7 @@
 
 #include "tflite/constant_values.h"
 #include "tflite/layout/operator_layout.h"
+#include "tflite/operator_traits.h"
 #include "tinyml/error.h"
 
 namespace tinyml::tflite {
@@ -25,6 +26,7 @@ enum class Follows {
 };
 
 Follows how_it_follows(Op op) {
+  if (is_unary_elementwise(op)) return Follows::kElementwise;
   switch (op) {
     case Op::ADD:
     case Op::SUB:
@@ -49,32 +51,6 @@ Follows how_it_follows(Op op) {
     case Op::PRELU:
     case Op::ATAN2:
     case Op::ADD_N:
-    case Op::RELU:
-    case Op::RELU6:
-    case Op::RELU_N1_TO_1:
-    case Op::RELU_0_TO_1:
-    case Op::LEAKY_RELU:
-    case Op::ELU:
-    case Op::GELU:
-    case Op::HARD_SWISH:
-    case Op::LOGISTIC:
-    case Op::TANH:
-    case Op::ABS:
-    case Op::NEG:
-    case Op::EXP:
-    case Op::LOG:
-    case Op::SIN:
-    case Op::COS:
-    case Op::SQRT:
-    case Op::RSQRT:
-    case Op::SQUARE:
-    case Op::FLOOR:
-    case Op::CEIL:
-    case Op::ROUND:
-    case Op::SIGN:
-    case Op::CAST:
-    case Op::QUANTIZE:
-    case Op::DEQUANTIZE:
     case Op::FAKE_QUANT:
     case Op::ZEROS_LIKE:
     case Op::BITWISE_XOR:

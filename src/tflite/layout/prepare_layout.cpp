@@ -106,39 +106,8 @@ void find_depthwise(Subgraph& subgraph) {
   }
 }
 
-bool is_unary_elementwise(const Operator& op) {
-  if (op.inputs.size() != 1 || op.outputs.size() != 1 || op.channels_first) return false;
-  switch (op.op) {
-    case Op::RELU:
-    case Op::RELU6:
-    case Op::RELU_N1_TO_1:
-    case Op::RELU_0_TO_1:
-    case Op::LEAKY_RELU:
-    case Op::ELU:
-    case Op::GELU:
-    case Op::HARD_SWISH:
-    case Op::LOGISTIC:
-    case Op::TANH:
-    case Op::ABS:
-    case Op::NEG:
-    case Op::EXP:
-    case Op::LOG:
-    case Op::SIN:
-    case Op::COS:
-    case Op::SQRT:
-    case Op::RSQRT:
-    case Op::SQUARE:
-    case Op::FLOOR:
-    case Op::CEIL:
-    case Op::ROUND:
-    case Op::SIGN:
-    case Op::CAST:
-    case Op::QUANTIZE:
-    case Op::DEQUANTIZE:
-      return true;
-    default:
-      return false;
-  }
+bool is_free_unary(const Operator& op) {
+  return op.inputs.size() == 1 && op.outputs.size() == 1 && !op.channels_first && is_unary_elementwise(op.op);
 }
 
 void sink_flattens(Subgraph& subgraph) {
@@ -155,7 +124,7 @@ void sink_flattens(Subgraph& subgraph) {
       const Operator& reader = subgraph.operators[static_cast<size_t>(use.op)];
       reaches_linear = reader.op == Op::FULLY_CONNECTED && use.input == 0;
       const Tensor& t = tensor_at(subgraph, flat);
-      if (reaches_linear || !is_unary_elementwise(reader) || t.quantization.per_channel()) break;
+      if (reaches_linear || !is_free_unary(reader) || t.quantization.per_channel()) break;
       chain.push_back(use.op);
       flat = reader.outputs[0];
     }

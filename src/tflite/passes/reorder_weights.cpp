@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "tflite/constant_values.h"
+#include "tflite/operator_traits.h"
 #include "tinyml/error.h"
 
 namespace tinyml::tflite {
@@ -118,6 +119,7 @@ bool is_channelwise(const Editor& editor, int o, int slot) {
   const Tensor& out = editor.tensor(op.outputs[0]);
   if (x.rank() == 0 || out.rank() == 0 || x.quantization.per_channel() || out.quantization.per_channel()) return false;
   if (out.shape.back() != x.shape.back() * channel_multiplier(editor, o)) return false;
+  if (is_unary_elementwise(op.op)) return true;
   switch (op.op) {
     case Op::DEPTHWISE_CONV_2D:
       return slot == 0 && is_plain_constant(editor, op, 1) && has_usable_bias(editor, op);
@@ -127,27 +129,6 @@ bool is_channelwise(const Editor& editor, int o, int slot) {
     case Op::RESIZE_BILINEAR:
     case Op::RESIZE_NEAREST_NEIGHBOR:
       return slot == 0;
-    case Op::RELU:
-    case Op::RELU6:
-    case Op::RELU_N1_TO_1:
-    case Op::RELU_0_TO_1:
-    case Op::LEAKY_RELU:
-    case Op::ELU:
-    case Op::GELU:
-    case Op::HARD_SWISH:
-    case Op::LOGISTIC:
-    case Op::TANH:
-    case Op::ABS:
-    case Op::NEG:
-    case Op::EXP:
-    case Op::LOG:
-    case Op::SQRT:
-    case Op::RSQRT:
-    case Op::SQUARE:
-    case Op::CAST:
-    case Op::QUANTIZE:
-    case Op::DEQUANTIZE:
-      return true;
     case Op::PAD:
     case Op::PADV2:
     case Op::MIRROR_PAD: {
