@@ -24,7 +24,8 @@ namespace tinyml::tflite {
   X(kGroups, "groups", "convolutions of narrow groups with neighbouring groups merged") \
   X(kNearest, "nearest", "nearest resize by whole factors without half-pixel centres") \
   X(kBroadcast, "broadcast", "INT8 products that broadcast, in float between DEQUANTIZE and QUANTIZE") \
-  X(kSplit, "split", "a convolution whose channels are split as one convolution a part")
+  X(kSplit, "split", "a convolution whose channels are split as one convolution a part") \
+  X(kWinograd, "winograd", "3x3 float convolutions of 128 channels and more by fewer products; weights grow by 78 %")
 // clang-format on
 
 enum class Form {

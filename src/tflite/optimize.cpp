@@ -139,6 +139,7 @@ void write_forms(Model& model, const FormPolicy& policy) {
     changes += write_linear(subgraph, policy);
     changes += split_taps(subgraph, policy);
     changes += merge_groups(subgraph, policy);
+    changes += write_winograd(subgraph, policy);
     changes += pad_by_concatenation(subgraph, policy);
     changes += drop_half_pixels(subgraph, policy);
     changes += write_float_products(subgraph, policy);

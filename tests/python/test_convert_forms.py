@@ -459,3 +459,36 @@ def test_micro_runs_everything_in_int8(name):
     for kernel in ("builtin", "reference"):
         error = abs(run(result, [x], kernel)[0] - function(x).numpy()).max()
         assert error <= 0.1 * 1.01, (kernel, error)
+
+@pytest.mark.parametrize(
+    ("images", "height", "width", "padding"),
+    [(1, 6, 8, 1), (2, 9, 10, 1), (1, 10, 6, 0), (1, 8, 10, (0, 2))],
+)
+def test_winograd(images, height, width, padding):
+    """Even and odd sizes, all paddings, several images; the activation stays fused."""
+    conv = nn.Conv2d(128, 130, 3, padding=padding)
+    x = random_input(images, 128, height, width)
+    usual, formed = compare(nn.Sequential(conv, nn.ReLU6()), "winograd", x)
+    assert usual["CONV_2D"] == 1
+    assert "CONV_2D" not in formed
+    assert "RELU6" not in formed
+    assert formed["BATCH_MATMUL"] == 1
+
+
+def test_winograd_only_on_request_and_where_it_pays():
+    x = random_input(1, 128, 7, 7)
+    convolutions = {
+        "narrow": nn.Conv2d(128, 64, 3, padding=1),
+        "strided": nn.Conv2d(128, 128, 3, 2, 1),
+        "dilated": nn.Conv2d(128, 128, 3, padding=2, dilation=2),
+        "grouped": nn.Conv2d(128, 128, 3, padding=1, groups=2),
+        "small": nn.Conv2d(128, 128, 3),  # 5 x 5: 36 outputs for 25
+    }
+    wide = nn.Conv2d(128, 128, 3, padding=1)
+    convolutions["integers"] = Quantized(wide)
+    for name, conv in convolutions.items():
+        kept = convert_module(conv.eval(), x, forms=["+winograd"]).operators
+        assert kept["CONV_2D"] == 1, name
+        assert "BATCH_MATMUL" not in kept, name
+    assert convert_module(wide, x).operators["CONV_2D"] == 1
+    assert convert_module(wide, x, forms=["+winograd"]).operators["BATCH_MATMUL"] == 1

@@ -47,4 +47,9 @@ int write_float_products(Subgraph& subgraph, const FormPolicy& policy);
 /// parts by SLICE as many as cost no additional tile of output channels.
 int split_convolutions(Subgraph& subgraph, const FormPolicy& policy);
 
+/// Float CONV_2D of 3x3 and stride 1 -> F(2x2, 3x3) of Winograd's algorithm (Lavin and Gray 2016): sums of its input's
+/// tiles, one BATCH_MATMUL of 16 matrices, sums of the products. 4 products an output instead of 9, weights of 16 / 9
+/// of the size; for that it is never written but on request.
+int write_winograd(Subgraph& subgraph, const FormPolicy& policy);
+
 }  // namespace tinyml::tflite
