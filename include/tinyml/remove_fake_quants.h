@@ -25,9 +25,9 @@ struct QuantizedModules {
 /// layers of tinyml.nn become those of torch.nn with the same tensors. A folded batch norm is one of its own again,
 /// after its layer, with its trained parameters and statistics; its path is the one it had before fuse() where
 /// `modules` or the graph knows it ("tinyml.bn_path"), else the next free number beside a numbered layer, "bn1" beside
-/// "conv1", or "<layer>_bn". Recurrent layers that were written out step by step are single operators again, unless the
-/// graph was edited. Without training in between the result computes what the model that was quantized did, bit for
-/// bit. A graph without FakeQuants comes back with its batch norms unfolded.
+/// "conv1", or "<layer>_bn". Recurrent layers and cells that were written out step by step are single operators again,
+/// unless the graph was edited. Without training in between the result computes what the model that was quantized did,
+/// bit for bit. A graph without FakeQuants comes back with its batch norms unfolded.
 Graph remove_fake_quants(const Graph& graph, const QuantizedModules& modules = {});
 
 }  // namespace tinyml

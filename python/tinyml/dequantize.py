@@ -31,8 +31,8 @@ class DeQuantizer:
     FakeQuants and observers go, and batch norms that were folded into layers are modules of their
     own again, with the parameters and statistics that training left. When nothing was trained the
     result computes exactly what the model did before it was quantized, except that the biases
-    PostQuantizer rounded stay rounded. Names of parameters are the original's. Recurrent layers are
-    nn.LSTM, nn.GRU and nn.RNN again.
+    PostQuantizer rounded stay rounded. Names of parameters are the original's. Recurrent layers and
+    cells are those of torch.nn again, embeddings nn.Embedding.
 
     ``dummy_input``: a tensor, a tuple of positional or a dict of keyword arguments. ``config``: a
     dict or the path of a YAML file with the key ``force_overwrite`` (False: use the file in

@@ -13,6 +13,16 @@ bool is_zero_state(const LeafGroup& group, const Argument& argument) {
   return false;
 }
 
+/// The states behind the input, unless they are the zeros that the module makes itself.
+void add_states(const LeafGroup& group, const Argument& given, ModuleForm& form) {
+  const Argument::List states = given.is_list() ? given.as_list() : Argument::List{given};
+  bool zero = true;
+  for (const Argument& item : states) zero = zero && is_zero_state(group, item);
+  if (zero) return;
+  for (const Argument& item : states) form.inputs.push_back(item.as_value());
+  if (states.size() == 2) form.input_pattern = "{0}, ({1}, {2})";
+}
+
 /// Names in the order the operator takes its parameters.
 std::vector<std::string> parameter_names(int64_t layers, bool bidirectional, bool bias, bool projection) {
   std::vector<std::string> names;
@@ -74,16 +84,46 @@ std::optional<ModuleForm> recurrent_form(const LeafGroup& group) {
 
   form.tensors = names;
   form.inputs = {node.arg("input").as_value()};
-  const Argument& state = node.arg("hx");
-  const Argument::List states = state.is_list() ? state.as_list() : Argument::List{state};
-  bool zero = true;
-  for (const Argument& item : states) zero = zero && is_zero_state(group, item);
-  if (!zero) {
-    for (const Argument& item : states) form.inputs.push_back(item.as_value());
-    form.input_pattern = lstm ? "{0}, ({1}, {2})" : "";
-  }
+  add_states(group, node.arg("hx"), form);
   form.outputs = node.outputs;
   if (lstm) form.output_pattern = "{0}, ({1}, {2})";
+  return form;
+}
+
+std::optional<ModuleForm> recurrent_cell_form(const LeafGroup& group) {
+  if (group.size() == 0 || !group.mutations.empty()) return std::nullopt;
+  const Node& node = group.node(group.size() - 1);
+  const bool lstm = node.op == "aten.lstm_cell.default";
+  const bool relu = node.op == "aten.rnn_relu_cell.default";
+  const std::string name = class_name_of(group.type);
+  const bool known = (lstm && name == "LSTMCell") || (node.op == "aten.gru_cell.default" && name == "GRUCell") ||
+                     (name == "RNNCell" && (relu || node.op == "aten.rnn_tanh_cell.default"));
+  if (!known) return std::nullopt;
+  for (size_t i = 0; i + 1 < group.size(); ++i) {
+    if (group.node(i).op != "aten.zeros.default") return std::nullopt;
+  }
+  ModuleForm form;
+  form.tensors = {"weight_ih", "weight_hh"};
+  if (group.own("bias_ih") != nullptr) form.tensors.insert(form.tensors.end(), {"bias_ih", "bias_hh"});
+  for (const std::string& tensor : form.tensors) {
+    if (group.own(tensor) == nullptr) return std::nullopt;
+  }
+  constexpr std::pair<const char*, const char*> kArguments[] = {
+      {"w_ih", "weight_ih"}, {"w_hh", "weight_hh"}, {"b_ih", "bias_ih"}, {"b_hh", "bias_hh"}};
+  for (const auto& [argument, tensor] : kArguments) {
+    if (!group.is_own_or_none(node.arg(argument), tensor)) return std::nullopt;
+  }
+  CallText& call = form.constructor;
+  call.callee = "nn." + name;
+  call.positional("input_size", std::to_string(group.own("weight_ih")->data.size(1)));
+  call.positional("hidden_size", std::to_string(group.own("weight_hh")->data.size(1)));
+  call.keyword("bias", bool_literal(form.tensors.size() == 4), "True");
+  if (name == "RNNCell") call.keyword("nonlinearity", relu ? "\"relu\"" : "\"tanh\"", "\"tanh\"");
+  add_dtype(call, group.own("weight_ih")->data);
+
+  form.inputs = {node.arg("input").as_value()};
+  add_states(group, node.arg("hx"), form);
+  form.outputs = node.outputs;
   return form;
 }
 

@@ -65,6 +65,7 @@ std::optional<ModuleForm> layer_norm_form(const LeafGroup& group);
 std::optional<ModuleForm> instance_norm_form(const LeafGroup& group);
 std::optional<ModuleForm> prelu_form(const LeafGroup& group);
 std::optional<ModuleForm> recurrent_form(const LeafGroup& group);
+std::optional<ModuleForm> recurrent_cell_form(const LeafGroup& group);
 std::optional<ModuleForm> upsample_form(const LeafGroup& group);
 /// tinyml.nn.FakeQuantize, WeightFakeQuantize, Requantize.
 std::optional<ModuleForm> fake_quantize_form(const LeafGroup& group);

@@ -1,10 +1,12 @@
 #include "tinyml/remove_fake_quants.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <string_view>
 
 #include "quantize/module_names.h"
+#include "quantize/restore_cells.h"
 #include "quantize/restore_recurrent.h"
 #include "quantize/unfold_batch_norms.h"
 
@@ -39,7 +41,9 @@ class Remover {
     graph_.erase_dead_nodes();
     erase_tensors();
     quantization::restore_recurrent(graph_, modules_.dropout);
+    quantization::restore_cells(graph_);
     for (const NodeId id : graph_.nodes()) restore_classes(id);
+    restore_embeddings();
     quantization::unfold_batch_norms(graph_, modules_.momentum, modules_.norms);
     return std::move(graph_);
   }
@@ -107,6 +111,25 @@ class Remover {
       if (!call.type.starts_with(kPrefix)) continue;
       const std::string name = call.type.substr(kPrefix.size());
       call.type = (name == "Linear" ? "torch.nn.modules.linear." : "torch.nn.modules.conv.") + name;
+    }
+  }
+
+  /// A module that got its rounded table from outside and does nothing but look its rows up is torch.nn's again.
+  void restore_embeddings() {
+    std::map<std::string, int> nodes_in;
+    for (const NodeId id : graph_.nodes()) {
+      for (const ModuleCall& call : graph_.node(id).metadata.module_stack) ++nodes_in[call.key];
+    }
+    for (const NodeId id : graph_.nodes()) {
+      const Node& node = graph_.node(id);
+      if (node.op != "aten.embedding.default" || node.metadata.module_stack.empty()) continue;
+      ModuleCall& call = graph_.metadata(id).module_stack.back();
+      const Binding* own = graph_.find_binding(call.path + ".weight");
+      const Binding* table = graph_.binding_of(node.arg("weight").as_value());
+      if (own == nullptr || table == nullptr || nodes_in.at(call.key) != 1) continue;
+      const bool same = own->data.storage().data() == table->data.storage().data() &&  // A tied one has another name.
+                        own->data.offset() == table->data.offset() && own->data.shape() == table->data.shape();
+      if (same) call.type = "torch.nn.modules.sparse.Embedding";
     }
   }
 

@@ -166,6 +166,21 @@ class Recurrent(nn.Module):
         return x + y, h, c
 
 
+class Cells(nn.Module):
+    """Cells with states of their own and given ones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTMCell(4, 3)
+        self.gru = nn.GRUCell(3, 5, bias=False)
+        self.rnn = nn.RNNCell(5, 2, nonlinearity="relu")
+
+    def forward(self, x):
+        state = self.lstm(x)
+        state = self.lstm(x.flip(0), state)
+        return self.rnn(self.gru(state[0], torch.ones(2, 5))), state[1]
+
+
 class Loops(nn.Module):
     """Modules called from a loop over parts of a Sequential, several results, several inputs."""
 
@@ -288,6 +303,15 @@ def test_recurrent(tmp_path: Path) -> None:
     source = (tmp_path / "generated.py").read_text()
     assert "nn.LSTM(4, 3, num_layers=2, batch_first=True, bidirectional=True)" in source
     assert "nn.GRU(6, 5, batch_first=True)" in source
+
+
+def test_recurrent_cells(tmp_path: Path) -> None:
+    round_trip(Cells(), VECTOR, tmp_path)
+    source = (tmp_path / "generated.py").read_text()
+    assert "nn.LSTMCell(4, 3)" in source
+    assert "self.lstm(x)" in source  # its own state of zeros
+    assert "nn.GRUCell(3, 5, bias=False)" in source
+    assert 'nn.RNNCell(5, 2, nonlinearity="relu")' in source
 
 
 def test_train_mode_capture(tmp_path: Path) -> None:

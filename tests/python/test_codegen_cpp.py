@@ -50,6 +50,7 @@ class Attention(nn.Module):
         self.norm = nn.LayerNorm(16)
         self.qkv = nn.Linear(16, 48)
         self.lstm = nn.LSTM(16, 16, batch_first=True)
+        self.cell = nn.LSTMCell(16, 16)
         self.head = nn.Linear(16, 20, bias=False)
         self.head.weight = self.embed.weight
 
@@ -58,7 +59,9 @@ class Attention(nn.Module):
         batch, length, _ = x.shape
         q, k, v = self.qkv(x).reshape(batch, length, 3, 2, 8).permute(2, 0, 3, 1, 4)
         attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-        return self.head(self.lstm(x + attended)[0][:, [0, -1]])
+        x = self.lstm(x + attended)[0][:, [0, -1]]
+        state = self.cell(x[:, 1], self.cell(x[:, 0]))
+        return self.head(x + state[1][:, None])
 
 
 class Branches(nn.Module):

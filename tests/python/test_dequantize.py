@@ -11,7 +11,8 @@ from torch import nn
 
 import tinyml
 from test_cli import succeed
-from tinyml import DeQuantizer, PostQuantizer, QATQuantizer
+from tinyml import DeQuantizer, DynamicQuantizer, PostQuantizer, QATQuantizer
+from tinyml.nested import leaves
 
 
 class Block(nn.Module):
@@ -150,6 +151,97 @@ def test_recurrent_layers_are_modules_again(tmp_path):
     operators = {str(node.target) for node in torch.export.load(files[2]).graph.nodes}
     assert {"aten.lstm.input", "aten.gru.input", "aten.rnn_relu.input"} <= operators
     assert "aten.linear.default" not in operators
+
+
+class Cells(nn.Module):
+    """Steps of cells: with states and without, with biases and without, called in turns."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.LSTMCell(6, 8)
+        self.inner = nn.ModuleDict({"cell": nn.GRUCell(8, 7, bias=False)})
+        self.last = nn.RNNCell(7, 5, nonlinearity="relu")
+        self.plain = nn.RNNCell(5, 5)
+
+    def forward(self, x):
+        state, h, y, results = None, torch.zeros(x.shape[0], 7), None, []
+        for step in x.unbind(1):
+            state = self.first(step, state)
+            h = self.inner["cell"](state[0], h)
+            y = self.last(h, y)
+            results.append(self.plain(y) + state[1][:, :5])
+        return torch.stack(results, 1), state
+
+
+def test_recurrent_cells_are_modules_again(tmp_path):
+    torch.manual_seed(0)
+    model, x = Cells().eval(), torch.randn(2, 3, 6)
+    quantized = QATQuantizer(model, x, tmp_path).quantize()
+    back = DeQuantizer(quantized, x, tmp_path).dequantize().eval()
+    for name in ("first", "inner.cell", "last", "plain"):
+        again, layer = back.get_submodule(name), model.get_submodule(name)
+        assert type(again) is type(layer), name
+        assert (again.bias, again.hidden_size) == (layer.bias, layer.hidden_size)
+    assert back.last.nonlinearity == "relu"
+    assert set(back.state_dict()) == set(model.state_dict())
+    with torch.no_grad():
+        for actual, expected in zip(leaves(back(x)), leaves(model(x)), strict=True):
+            assert torch.equal(actual, expected)
+    torch.export.save(torch.export.export(model, (x,)), tmp_path / "m.pt2")
+    np.save(tmp_path / "x.npy", x.numpy())
+    files = [tmp_path / name for name in ("m.pt2", "q.pt2", "float.pt2")]
+    succeed("quantize", files[0], "--calibration", tmp_path / "x.npy", "-o", files[1])
+    succeed("dequantize", files[1], "-o", files[2])
+    operators = [str(node.target) for node in torch.export.load(files[2]).graph.nodes]
+    assert operators.count("aten.lstm_cell.default") == 3
+    assert operators.count("aten.gru_cell.default") == 3
+    assert operators.count("aten.rnn_relu_cell.default") == 3
+    assert operators.count("aten.rnn_tanh_cell.default") == 3
+    assert "aten.linear.default" not in operators
+
+
+def test_a_cell_whose_code_was_edited_stays_written_out(tmp_path):
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.RNNCell(6, 8)).eval(), torch.randn(2, 6)
+    quantizer = QATQuantizer(model, x, tmp_path)
+    quantizer.quantize()
+    source = quantizer.py_path.read_text(encoding="utf-8")
+    assert source.count("torch.tanh(") == 1
+    quantizer.py_path.write_text(source.replace("torch.tanh(", "torch.sigmoid("))
+    edited = QATQuantizer(model, x, tmp_path, {"force_overwrite": False}).quantize()
+    back = DeQuantizer(edited, x, tmp_path).dequantize().eval()
+    assert not [child for child in back.modules() if isinstance(child, nn.RNNCellBase)]
+    tinyml.nn.set_fake_quant(edited, False)
+    with torch.no_grad():
+        assert torch.allclose(back(x), edited.eval()(x), atol=1e-6)
+        assert not torch.allclose(back(x), model(x), atol=1e-2)
+
+
+class Tables(nn.Module):
+    """Embeddings that are called twice, lie deeper, pad, and share their table with a layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(30, 16)
+        self.inner = nn.Sequential(nn.Embedding(30, 16, padding_idx=0), nn.Linear(16, 16))
+        self.last = nn.Linear(16, 30, bias=False)
+        self.last.weight = self.table.weight
+
+    def forward(self, x, y):
+        return self.last(self.table(x) + self.table(y) * self.inner(x))
+
+
+def test_embeddings_are_modules_again(tmp_path):
+    torch.manual_seed(0)
+    model, inputs = Tables().eval(), tuple(torch.randint(0, 30, (2, 2, 5)))
+    quantized = DynamicQuantizer(model, inputs, tmp_path).quantize()
+    back = DeQuantizer(quantized, inputs, tmp_path).dequantize().eval()
+    assert type(back.table) is nn.Embedding
+    assert type(back.inner[0]) is nn.Embedding
+    assert back.inner[0].padding_idx == 0
+    assert back.last.weight is back.table.weight
+    with torch.no_grad():
+        assert torch.equal(back(*inputs), model(*inputs))
 
 
 def test_what_torch_quantized(tmp_path):
