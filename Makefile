@@ -6,7 +6,7 @@ RUN := PYTHONPATH=$(BUILD)/python $(PYTHON)
 CPP_SOURCES = $(shell git ls-files 'include/*.h' 'src/*.h' 'src/*.cpp' 'apps/*.h' 'apps/*.cpp' 'examples/*.cpp' \
 	'bench/*.cpp' 'python/src/*.h' 'python/src/*.cpp' 'tests/*.h' 'tests/*.cpp')
 
-.PHONY: help setup build quickstart test lint format tidy bench fuzz wheel clean
+.PHONY: help setup build quickstart test lint format tidy bench fuzz sanitize wheel clean
 
 help:
 	@echo 'make setup       install missing system packages (as root) and .venv'
@@ -16,6 +16,7 @@ help:
 	@echo 'make lint        check style: ruff, mypy, clang-format'
 	@echo 'make bench       print the benchmarks'
 	@echo 'make fuzz        fuzz the readers, SECONDS_EACH=60 by default (needs clang)'
+	@echo 'make sanitize    run the C++ tests with address and undefined-behaviour sanitizers'
 	@echo 'make wheel       build a wheel into dist/'
 
 setup:
@@ -53,6 +54,9 @@ bench: setup
 
 fuzz: setup
 	@bash scripts/fuzz.sh $(SECONDS_EACH)
+
+sanitize: setup
+	@bash scripts/sanitize.sh
 
 wheel: setup
 	$(PYTHON) -m pip wheel . --no-deps --no-build-isolation -w dist

@@ -7,7 +7,9 @@ set(TINYML_ROOMS "" CACHE INTERNAL "")
 function(tinyml_target_defaults target)
   target_compile_options(${target} PRIVATE ${TINYML_WARNINGS})
   if(TINYML_SANITIZE)
-    target_compile_options(${target} PRIVATE -fsanitize=address,undefined -fno-omit-frame-pointer -g)
+    # A finding ends the program; line numbers are enough. -O1 raises false warnings of uninitialized variables.
+    target_compile_options(${target} PRIVATE -fsanitize=address,undefined -fno-sanitize-recover=undefined -O1 -g1
+                                             -fno-omit-frame-pointer -Wno-maybe-uninitialized)
     target_link_options(${target} PUBLIC -fsanitize=address,undefined)
   endif()
 endfunction()
