@@ -121,4 +121,5 @@ CASES = [
         Chunks(nn.Conv2d(64, 64, 1)),
         Chunks(Quantized(nn.Conv2d(64, 64, 1))),
     ),
+    Case("kWinograd", (1, 256, 14, 14), nn.Conv2d(256, 256, 3, 1, 1), None),
 ]
