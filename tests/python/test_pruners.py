@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import multiprocessing
 import os
+import random
 import signal
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -283,8 +285,13 @@ def test_the_process_may_die_in_the_middle_of_training(pruner_class, share, tmp_
                 hook = model.fc.register_forward_hook  # after some of the segment's steps
                 hook(lambda *_: os.kill(os.getpid(), signal.SIGKILL))
             super().__call__(model, segment)
+            noise = torch.randn(1) + random.random() + np.random.rand()  # whole program's
+            with torch.no_grad():
+                model.fc.bias.add_(noise.item() * 1e-3)
 
     def run(folder: str, last: int = -1) -> tuple[nn.Module, Dying]:
+        random.seed(0)
+        np.random.seed(0)
         model, trainer = make(), Dying(60)
         trainer.last = last
         config = {"target": {"flops": 0.3}} | KILLED[pruner_class]

@@ -13,6 +13,7 @@ from tinyml import _core
 from tinyml._core import Graph, PruningPlan, TrainingSegment
 from tinyml.prune.live import LiveModel
 from tinyml.prune.penalty import Penalty
+from tinyml.prune.random_state import random_state, set_random_state
 from tinyml.prune.taylor import TaylorAccumulator
 
 Train = Callable[[nn.Module, TrainingSegment], object]
@@ -106,6 +107,7 @@ class Host:
             "scores": self._scores,
             "anchors": {} if penalty is None else penalty.anchors,
             "rho": 0.0 if penalty is None else penalty.rho,
+            "random": random_state(),
         }
         torch.save(state, path + ".part")
         os.replace(path + ".part", path)
@@ -116,3 +118,4 @@ class Host:
         self._scores = state["scores"]
         self.penalize(state["anchors"], state["rho"])
         self.live.refresh()
+        set_random_state(state.get("random", {}))
