@@ -12,14 +12,14 @@ compiler=$(command -v clang++-14 || command -v clang++) || {
 cmake -S . -B build-fuzz -G Ninja -DCMAKE_CXX_COMPILER="$compiler" -DTINYML_FUZZ=ON -DTINYML_TESTS=OFF \
   -DTINYML_TOOLS=OFF >build-fuzz.log 2>&1 || { cat build-fuzz.log; exit 1; }
 rm -f build-fuzz.log
-cmake --build build-fuzz --target fuzz_archive fuzz_program fuzz_tflite
+cmake --build build-fuzz --target fuzz_archive fuzz_program fuzz_npy fuzz_tflite
 
-[ -d build-fuzz/seeds/archive ] || .venv/bin/python tests/fuzz/make_seeds.py build-fuzz/seeds
+[ -d build-fuzz/seeds/npy ] || .venv/bin/python tests/fuzz/make_seeds.py build-fuzz/seeds
 [ -d build-fuzz/seeds/tflite ] || .venv/bin/python tests/fuzz/make_tflite_seeds.py build-fuzz/seeds/tflite
-for name in archive program tflite; do
+for name in archive program npy tflite; do
   mkdir -p "build-fuzz/corpus/$name"
   echo "== fuzz_$name: $seconds s"
   nice "build-fuzz/tests/fuzz/fuzz_$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=60000 \
-    $([ "$name" = tflite ] || echo -dict=tests/fuzz/json.dict) -print_final_stats=1 -artifact_prefix="build-fuzz/$name-" \
+    $([ "$name" = tflite ] || [ "$name" = npy ] || echo -dict=tests/fuzz/json.dict) -print_final_stats=1 -artifact_prefix="build-fuzz/$name-" \
     "build-fuzz/corpus/$name" "build-fuzz/seeds/$name"
 done

@@ -29,6 +29,11 @@ _LIBRARY_FOLDERS = (str(Path(torch.__file__).parent), str(Path(__file__).absolut
 # Words in torch's message -> what the user can do.
 _REMEDIES: tuple[tuple[tuple[str, ...], str], ...] = (
     (
+        ("ranges are still being collected",),
+        "end the calibration first: convert() of the quantizer, or leave the 'with calibrating' "
+        "block",
+    ),
+    (
         ("data-dependent", "data dependent", "unbacked"),
         "a decision depends on values that are known only at run time: replace the Python branch "
         "by torch.cond or torch.where, avoid .item(), or state what holds with torch._check(...)",

@@ -165,6 +165,17 @@ def test_convert_after_calibration(net, tmp_path):
     assert all(torch.equal(state[name], value) for name, value in module.state_dict().items())
 
 
+@pytest.mark.parametrize("algorithm", ["mse", "min_max"])
+def test_a_module_that_still_collects_ranges_is_not_converted(algorithm, net, tmp_path):
+    model, x = net
+    module = PostQuantizer(model, x, tmp_path, {"algorithm": algorithm}).quantize()
+    module(x)
+    converter = TFLiteConverter(module, x, tflite_path=tmp_path / "q.tflite")
+    with pytest.raises(tinyml.Error, match=r"being collected(?s:.*)convert\(\) of the quantizer"):
+        converter.convert()
+    assert not (tmp_path / "q.tflite").exists()
+
+
 def test_input_statistics_set_the_input_scale(net, tmp_path):
     model, x = net
     config = {"quantized_input_stats": [[127.5, 64]]}

@@ -148,6 +148,8 @@ class FakeQuantize(_Switched):
             limits = (self.quant_min, self.quant_max)
             return fake_quantize(x, scale, zero_point, *limits) if self.quantizing else x
         if self.calibrating:
+            if torch.compiler.is_exporting():
+                raise RuntimeError("the module's ranges are still being collected")
             self.observe(x.detach())
             return x
         if self.learning and self.training and self.quantizing:
