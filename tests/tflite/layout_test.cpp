@@ -99,6 +99,22 @@ TEST(Layout, AbsorbsPermutesAroundLinearAndSoftmax) {
   EXPECT_EQ(transposes_left(b.finish({x})), 0);
 }
 
+TEST(Layout, AFactorOfEachChannelDecidesNoOrder) {
+  Builder b;
+  const int factor = b.fake_quant(b.constant({8, 1, 1}), 0.01F, 0);
+  const int offset = b.fake_quant(b.constant({8, 1, 1}), 0.01F, 0);
+  int x = b.convolution(b.input({1, 3, 8, 8}), 8);
+  for (int unit = 0; unit < 2; ++unit) {
+    const int deviation = b.binary(Op::SUB, x, b.mean(x, {1}, true));
+    const int variance = b.mean(b.binary(Op::MUL, deviation, deviation), {1}, true);
+    int normal = b.fake_quant(b.binary(Op::MUL, factor, deviation), 0.01F, 0);
+    normal = b.binary(Op::ADD, b.binary(Op::MUL, normal, b.unary(Op::RSQRT, variance)), offset);
+    x = b.binary(Op::ADD, x, b.convolution(normal, 8, 1));
+  }
+  x = b.convolution(x, 3);
+  EXPECT_EQ(transposes_left(b.finish({x})), 0);
+}
+
 TEST(Layout, VariablesLieAsTheFileSays) {
   Builder b;
   const int state = b.graph().add_tensor(shaped({1, 8, 1, 1}));

@@ -7,6 +7,7 @@
 #include "tflite/layout/solve_layout.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <set>
 
@@ -109,11 +110,19 @@ class Solver {
     const int number = ++last_label_;
     size_t repeated = 0;
     std::set<std::pair<int, Order>> inside;
-    std::vector<std::pair<int, Order>> open = {{id, order}};
+    // By the axes that the order tells apart, most first: a factor of each channel alone says nothing of the order in
+    // which an operator is to run that reads it.
+    std::map<size_t, std::vector<std::pair<int, Order>>, std::greater<>> open;
+    const auto visit_later = [&](int value, const Order& in) {
+      if (has_order(value) && !in.empty()) open[order_key(tensor(value), in).size()].emplace_back(value, in);
+    };
+    visit_later(id, order);
     while (!open.empty()) {
-      const auto at = open.back().first;  // no structured binding: lambdas below capture them
-      const auto wanted = std::move(open.back().second);
-      open.pop_back();
+      auto& next = open.begin()->second;
+      const auto at = next.back().first;  // no structured binding: lambdas below capture them
+      const auto wanted = std::move(next.back().second);
+      next.pop_back();
+      if (next.empty()) open.erase(open.begin());
       std::pair<int, Order> place = {at, order_key(tensor(at), wanted)};
       if (!inside.insert(place).second) continue;
       if (!visited_.insert(std::move(place)).second && ++repeated > kRepeatedPlaces) continue;
@@ -126,14 +135,8 @@ class Solver {
         stamp = number;
         label.push_back({o, config_index(o, *config)});
         const Operator& op = op_at(o);
-        for (size_t i = 0; i < op.inputs.size(); ++i) {
-          if (has_order(op.inputs[i]) && !config->inputs[i].empty()) open.emplace_back(op.inputs[i], config->inputs[i]);
-        }
-        for (size_t i = 0; i < op.outputs.size(); ++i) {
-          if (has_order(op.outputs[i]) && !config->outputs[i].empty()) {
-            open.emplace_back(op.outputs[i], config->outputs[i]);
-          }
-        }
+        for (size_t i = 0; i < op.inputs.size(); ++i) visit_later(op.inputs[i], config->inputs[i]);
+        for (size_t i = 0; i < op.outputs.size(); ++i) visit_later(op.outputs[i], config->outputs[i]);
       };
       const int producer = uses_.producer[static_cast<size_t>(at)];
       if (producer != kNoProducer) {
