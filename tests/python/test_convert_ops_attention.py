@@ -58,6 +58,39 @@ def test_groups_of_heads(keys, values):
     assert "BROADCAST_TO" not in result.operators
 
 
+class SharedKeys(nn.Module):
+    """Attention whose heads share keys and values (Shazeer 2019), written in three ways."""
+
+    def __init__(self, form, mask=None):
+        super().__init__()
+        self.query, self.pair, self.out = nn.Linear(12, 24), nn.Linear(12, 16), nn.Linear(24, 12)
+        self.form, self.mask = form, mask
+
+    def forward(self, x):
+        batch, length, _ = x.shape
+        query = self.query(x).view(batch, length, 3, 8).transpose(1, 2)
+        key, value = self.pair(x).unsqueeze(1).chunk(2, -1)
+        if self.form == "matmul":
+            scores = query @ key.transpose(-2, -1) * 8**-0.5
+            scores = scores if self.mask is None else scores + self.mask
+            result = scores.softmax(-1) @ value
+        else:
+            grouped = self.form == "grouped"
+            result = attend(query, key, value, self.mask, enable_gqa=grouped)
+        return self.out(result.transpose(1, 2).reshape(batch, length, 24))
+
+
+@pytest.mark.parametrize("form", ["matmul", "broadcast", "grouped"])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("shape", [(1, 5, 12), (2, 5, 12), (1, 1, 12)])
+def test_heads_that_share_keys_need_no_transpose(form, masked, shape):
+    mask = torch.linspace(-1, 1, 3 * shape[1] ** 2).view(1, 3, shape[1], shape[1])
+    model = SharedKeys(form, mask if masked else None).eval()
+    result = check_conversion(model, random_input(*shape))
+    assert "TRANSPOSE" not in result.operators
+    assert result.operators["BATCH_MATMUL"] == 2
+
+
 class Attention(nn.Module):
     def __init__(self, call, **options):
         super().__init__()

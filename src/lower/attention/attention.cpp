@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "lower/attention/mask.h"
+#include "lower/math/matmul.h"
 #include "lower/registry.h"
 
 namespace tinyml::lowering {
@@ -22,17 +23,12 @@ Sizes grouped(const Sizes& shape, int64_t heads) {
 TensorId multiply(Lowering& at, TensorId x, TensorId y, bool transposed, bool gqa) {
   const Sizes own = at.shape(x);
   const Sizes other = at.shape(y);
-  tflite::BatchMatMulOptions options;
-  options.adj_y = transposed;
-  const Sizes from = gqa ? grouped(own, other[other.size() - 3]) : own;
-  const int64_t columns = transposed ? other[other.size() - 2] : other.back();
-  Sizes product = broadcast({from.begin(), from.end() - 2}, {other.begin(), other.end() - 2});
-  product.push_back(from[from.size() - 2]);
-  product.push_back(columns);
-  const TensorId result = at.emit(Op::BATCH_MATMUL, {at.reshape(x, from), y}, Type::FLOAT32, product, options);
+  gqa = gqa && other[other.size() - 3] > 1;
+  const TensorId rows = gqa ? at.reshape(x, grouped(own, other[other.size() - 3])) : x;
+  const TensorId result = multiply_matrices(at, rows, y, transposed);
   if (!gqa) return result;
   Sizes shape = own;
-  shape.back() = columns;
+  shape.back() = at.shape(result).back();
   return at.reshape(result, shape);
 }
 

@@ -1,6 +1,9 @@
 // matmul, mm, bmm, mv: FULLY_CONNECTED for constant matrices, else BATCH_MATMUL.
 #include "lower/math/matmul.h"
 
+#include <numeric>
+#include <utility>
+
 #include "lower/nn/weights.h"
 #include "lower/registry.h"
 
@@ -50,9 +53,7 @@ TensorId multiply(Lowering& at, TensorId a, TensorId b) {  // ranks of at least 
   const Sizes y = at.shape(b);
   Sizes out = broadcast({x.begin(), x.end() - 2}, {y.begin(), y.end() - 2});
   if (out.size() > kMostBatchDimensions) return multiply_merged(at, a, b, out);
-  out.push_back(x[x.size() - 2]);
-  out.push_back(y.back());
-  return at.emit(Op::BATCH_MATMUL, {a, b}, Type::FLOAT32, out, tflite::BatchMatMulOptions{});
+  return multiply_matrices(at, a, b, false);
 }
 
 void lower_matmul(Lowering& at) {
@@ -61,6 +62,34 @@ void lower_matmul(Lowering& at) {
 }
 
 }  // namespace
+
+TensorId multiply_matrices(Lowering& at, TensorId a, TensorId b, bool adj_y) {
+  const Sizes x = at.shape(a);
+  const Sizes y = at.shape(b);
+  const size_t rank = x.size();
+  const bool shares = rank > 2 && rank == y.size() && x[rank - 3] > 1 && y[rank - 3] == 1;
+  Sizes order(rank);
+  std::iota(order.begin(), order.end(), 0);
+  if (shares) {
+    std::swap(order[rank - 3], order[rank - 2]);
+    Sizes rows = x;
+    rows[rank - 3] = 1;
+    rows[rank - 2] = x[rank - 3] * x[rank - 2];
+    a = at.reshape(at.transpose(a, order), rows);
+  }
+  Sizes out = at.shape(a);
+  out.resize(rank - 2);
+  out = broadcast(out, {y.begin(), y.end() - 2});
+  out.push_back(at.shape(a)[rank - 2]);
+  out.push_back(adj_y ? y[y.size() - 2] : y.back());
+  tflite::BatchMatMulOptions options;
+  options.adj_y = adj_y;
+  const TensorId product = at.emit(Op::BATCH_MATMUL, {a, b}, Type::FLOAT32, out, options);
+  if (!shares) return product;
+  out[rank - 3] = x[rank - 2];
+  out[rank - 2] = x[rank - 3];
+  return at.transpose(at.reshape(product, out), order);
+}
 
 TensorId matmul(Lowering& at, TensorId a, TensorId b) {
   const Sizes x = at.shape(a);
