@@ -48,6 +48,7 @@ class Pipeline {
       int changes = run("fold_constants", [](Subgraph& g) { return fold_constants(g, false); });
       changes += run("remove_identities", remove_identities);
       changes += run("merge_chains", merge_chains);
+      changes += run("merge_reshape_pairs", merge_reshape_pairs);
       changes += run("merge_rearrangements", [&](Subgraph& g) { return merge_rearrangements(g, as_shuffles); });
       changes += run("normalize_selections", normalize_selections);
       changes += run("merge_selections", merge_selections);

@@ -32,6 +32,10 @@ int remove_identities(Subgraph& subgraph);
 /// CAST that loses nothing: one operator. REVERSE_V2 twice along the same axes: none.
 int merge_chains(Subgraph& subgraph);
 
+/// Between two RESHAPEs, operators element by element with constants, and SOFTMAX along a last axis that stays, work in
+/// the shape before the first or behind the last: one RESHAPE remains, or none. Constants are laid out anew.
+int merge_reshape_pairs(Subgraph& subgraph);
+
 /// A chain of RESHAPEs and TRANSPOSEs of static shapes does its work with one TRANSPOSE at most, of the fewest
 /// dimensions. `as_shuffles`: one that only permutes the indices of an axis becomes a GATHER, which
 /// carry_channel_orders knows.
