@@ -104,6 +104,8 @@ DependencyGraph analyze_dependencies(const Graph& graph, const DependencyOptions
 std::string to_string(const DependencyGraph& dependencies);
 /// One line: what stays, how much of it, why and where.
 std::string to_string(const PinnedAxis& pinned);
+/// Where the reason lies, "in features.0 at net.py:12", or what is known of it.
+std::string place_of(const PinnedAxis& pinned);
 /// Graphviz DOT: layers as boxes, subgraphs as ellipses between the layers that make and those that read them.
 std::string to_dot(const DependencyGraph& dependencies);
 

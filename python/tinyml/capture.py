@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.utils.rnn import PackedSequence
 
 from tinyml._core import Diagnostic, Error, Graph
 from tinyml.arguments import as_arguments
@@ -66,6 +67,13 @@ _REMEDIES: tuple[tuple[tuple[str, ...], str], ...] = (
         ("mutat", "aliasing"),
         "return the tensor instead of changing state that outlives the call",
     ),
+)
+_PACKED_REMEDY = (
+    "a packed sequence has a number of steps for each example that only its values tell: leave "
+    "pack_padded_sequence and pad_packed_sequence out and give the layer the padded tensor. A "
+    "single full-length example (batch 1, as devices run it) gives the same. With shorter ones, of "
+    "a layer of one direction, the outputs at their own steps are the same, too: the last is "
+    "y[torch.arange(batch), lengths - 1]; multiply by a mask what lies behind"
 )
 _DEFAULT_REMEDY = (
     "check that model(*example_inputs) runs; Python code that torch.export cannot follow "
@@ -168,6 +176,8 @@ def _explain(error: Exception, model: nn.Module) -> Error:
         (remedy for words, remedy in _REMEDIES if any(word in text for word in words)),
         _DEFAULT_REMEDY,
     )
+    if _reads_packed_sequence(error):
+        remedy = _PACKED_REMEDY
     frame, line = _user_frame(error)
     file = frame.f_code.co_filename if frame else ""
     diagnostic = Diagnostic(
@@ -206,6 +216,14 @@ def _frames(error: BaseException) -> Iterator[tuple[FrameType, int]]:
         while traceback is not None:
             yield traceback.tb_frame, traceback.tb_lineno
             traceback = traceback.tb_next
+
+
+def _reads_packed_sequence(error: Exception) -> bool:
+    return any(
+        isinstance(value, PackedSequence)
+        for frame, _ in _frames(error)
+        for value in frame.f_locals.values()
+    )
 
 
 def _user_frame(error: Exception) -> tuple[FrameType | None, int]:

@@ -33,13 +33,19 @@ const char* name_of(AxisRole role) {
 
 }  // namespace
 
-std::string to_string(const PinnedAxis& pinned) {
+std::string place_of(const PinnedAxis& pinned) {
   const Diagnostic& reason = pinned.reason;
-  std::string text =
-      fmt::format("{} dim {} ({} of {}): {}", pinned.fqn, pinned.dim, pinned.pinned, pinned.size, reason.what);
-  if (!reason.module_path.empty()) text += " in " + reason.module_path;
-  if (!reason.where.empty()) text += fmt::format(" at {}:{}", reason.where.file, reason.where.line);
+  std::string text = reason.module_path.empty() ? "" : "in " + reason.module_path;
+  if (!reason.where.empty()) {
+    text += fmt::format("{}at {}:{}", text.empty() ? "" : " ", reason.where.file, reason.where.line);
+  }
   return text;
+}
+
+std::string to_string(const PinnedAxis& pinned) {
+  const std::string place = place_of(pinned);
+  return fmt::format("{} dim {} ({} of {}): {}{}{}", pinned.fqn, pinned.dim, pinned.pinned, pinned.size,
+                     pinned.reason.what, place.empty() ? "" : " ", place);
 }
 
 std::string to_string(const DependencyGraph& dependencies) {

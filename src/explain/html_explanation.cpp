@@ -25,8 +25,11 @@ std::string bar(double snr_db, const char* style) {
 }
 
 std::string row(const LayerError& layer) {
-  std::string text = fmt::format("<tr><td>{}<br><span class=\"muted\">{}{}</span></td>", escape_html(layer.name),
-                                 escape_html(layer.op), layer.kernel.empty() ? "" : ", " + escape_html(layer.kernel));
+  std::string about = layer.op;
+  if (!layer.kernel.empty()) about += ", " + layer.kernel;
+  if (!layer.where.empty()) about += fmt::format(", {}:{}", layer.where.file, layer.where.line);
+  std::string text =
+      fmt::format("<tr><td>{}<br><span class=\"muted\">{}</span></td>", escape_html(layer.name), escape_html(about));
   if (layer.kernel.empty()) {
     text += "<td class=\"number\">-</td><td class=\"number\">-</td><td class=\"number\">-</td><td></td><td>";
   } else {

@@ -42,8 +42,7 @@ std::string to_string(const Explanation& explanation) {
   if (!worst.empty()) text += "\nThe layers that lose most by themselves:\n";
   for (const LayerError* layer : worst) {
     text += fmt::format("{} ({}): {:.1f} dB alone", layer->name, layer->op, layer->own_snr_db);
-    const bool own_module = layer->where.file.find("tinyml/nn/") != std::string::npos;  // No line of the user's.
-    if (!layer->where.empty() && !own_module) text += fmt::format(", {}:{}", layer->where.file, layer->where.line);
+    if (!layer->where.empty()) text += fmt::format(", {}:{}", layer->where.file, layer->where.line);
     text += "\n";
     for (const ErrorFinding& finding : layer->findings) {
       const std::string share = finding.share > 0 ? fmt::format(" ({:.0f} % of it)", 100 * finding.share) : "";

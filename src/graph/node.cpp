@@ -8,6 +8,7 @@ namespace {
 bool is_library_frame(const SourceLocation& frame) {
   return frame.file.find("/site-packages/torch/") != std::string::npos || frame.file.rfind("torch/", 0) == 0 ||
          frame.file.find("/dist-packages/torch/") != std::string::npos ||
+         frame.file.find("/tinyml/nn/") != std::string::npos ||  // layers that generated code calls
          frame.file.rfind("<eval_with_key>", 0) == 0;  // code that torch generates for the bodies of torch.cond
 }
 

@@ -14,7 +14,7 @@ constexpr const char* kStyle = R"(
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 70em; padding: 0 1em; color: #1d2330; }
 h1 { font-size: 1.5em; } h2 { font-size: 1.15em; margin-top: 2em; }
 table { border-collapse: collapse; } th, td { padding: .25em .8em; text-align: right; border-bottom: 1px solid #e4e7ee; }
-th:first-child, td:first-child { text-align: left; } .bar { width: 16em; }
+th:first-child, td:first-child { text-align: left; } td.text { text-align: left; } .bar { width: 16em; }
 .bar div { background: #d7dde8; height: .9em; } .bar div div { background: #2f6fde; }
 svg text { font: 12px system-ui, sans-serif; fill: #1d2330; } .muted { color: #69728a; })";
 
@@ -122,10 +122,13 @@ std::string diagram(const PruningReport& report) {
 
 std::string pinned(const PruningReport& report) {
   if (report.pinned.empty()) return "";
-  std::string text = "<h2>What stays, and why</h2>\n<table><tr><th>layer</th><th>kept</th><th>reason</th></tr>\n";
+  std::string text =
+      "<h2>What stays, and why</h2>\n<table><tr><th>layer</th><th>kept</th><th>reason</th><th>place</th></tr>\n";
   for (const PinnedAxis& axis : report.pinned) {
-    text += fmt::format("<tr><td>{}</td><td>{} of {}</td><td style=\"text-align:left\">{}</td></tr>\n",
-                        escape_html(axis.fqn), axis.pinned, axis.size, escape_html(axis.reason.what));
+    text += fmt::format(
+        "<tr><td>{} dim {}</td><td>{} of {}</td><td class=\"text\">{}</td><td class=\"text muted\">{}</td></tr>\n",
+        escape_html(axis.fqn), axis.dim, axis.pinned, axis.size, escape_html(axis.reason.what),
+        escape_html(place_of(axis)));
   }
   return text + "</table>\n";
 }

@@ -103,6 +103,38 @@ def test_an_error_names_line_module_and_remedy(capfd) -> None:
     assert diagnostic.source in str(error.value)
 
 
+class Packed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(4, 6, batch_first=True)
+
+    def forward(self, x, lengths):
+        packed = nn.utils.rnn.pack_padded_sequence(x, lengths, True, enforce_sorted=False)
+        outputs, (hidden, _) = self.lstm(packed)
+        return nn.utils.rnn.pad_packed_sequence(outputs, True)[0], hidden[0]
+
+
+class Padded(Packed):
+    """What the remedy for packed sequences says."""
+
+    def forward(self, x, lengths):
+        y, _ = self.lstm(x)
+        inside = torch.arange(x.shape[1]) < lengths[:, None]
+        return y * inside[..., None], y[torch.arange(x.shape[0]), lengths - 1]
+
+
+def test_packed_sequences_are_refused_with_the_way_out() -> None:
+    model, inputs = Packed().eval(), (torch.randn(3, 5, 4), torch.tensor([2, 5, 3]))
+    with pytest.raises(tinyml.Error, match=r"leave pack_padded_sequence .* out") as error:
+        tinyml.trace(model, inputs)
+    assert error.value.diagnostics[0].module_path == "lstm"
+    padded = Padded().eval()
+    padded.load_state_dict(model.state_dict())
+    tinyml.trace(padded, inputs)
+    for actual, expected in zip(padded(*inputs), model(*inputs), strict=True):
+        torch.testing.assert_close(actual, expected)
+
+
 def test_wrong_inputs_are_told_from_wrong_models() -> None:
     with pytest.raises(tinyml.Error, match="example_inputs must match"):
         tinyml.trace(Block(), (X, SCALE, SCALE))

@@ -1,5 +1,7 @@
 """Error attribution on written files: faults put in on purpose are found where they are."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -93,13 +95,20 @@ def test_clipped_and_dead_ranges_are_named(tmp_path):
     with torch.no_grad():
         model.fq_relu_1.scale /= 4
         model.fq_mean.scale *= 8
-    found = explain(model, batches)
+    found = explain(model, batches, html=tmp_path / "report.html")
     assert causes(found, "relu_1")[0] == "clipped range"
     assert "dead range" in causes(found, "mean")
     assert not {"clipped range", "dead range"} & set(causes(found, "relu"))
     worst = min(found.layers, key=lambda layer: layer.own_snr_db)
     assert worst.name.endswith("relu_1")
     assert "min_max" in worst.findings[0].remedy
+    page = (tmp_path / "report.html").read_text()
+    places = re.findall(r"dB alone, (.*):([0-9]+)\n", str(found))
+    assert len(places) == sum(bool(layer.findings) for layer in found.layers)
+    for file, line in places:  # of the generated code, also of layers that are called there
+        assert f"{file}:{line}" in page
+        assert ".py" in file
+        assert str(tmp_path) in file
 
 
 def test_an_outlier_channel_is_named(tmp_path):

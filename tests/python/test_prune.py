@@ -319,6 +319,11 @@ def test_report(tmp_path) -> None:
     assert str(cost.after.macs) in text
     assert re.search("what stays, and why:\n.*it is an output of the network", text, re.S)
     page = (tmp_path / "report.html").read_text()
+    for line in text.split("what stays, and why:\n")[1].splitlines():  # the page has all of it
+        name, number, reason = re.fullmatch(r"  (.*) \((.*)\): (.*)", line).groups()
+        reason, place = re.fullmatch(r"(.*?)((?: in \S+)?(?: at \S+)?)", reason).groups()
+        for part in (name, number, reason, place.strip()):
+            assert html.escape(part, quote=False) in page
     xml = page.replace("<!DOCTYPE html>", "").replace('<meta charset="utf-8">', "")
     root = ElementTree.fromstring(xml)
     assert len(root.findall(".//svg/text")) >= 2 * len(pruner.dependencies.subgraphs)
