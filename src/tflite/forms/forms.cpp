@@ -84,7 +84,7 @@ std::optional<FormCost> form_cost(Target target, Form form, bool quantized) {
 bool FormPolicy::uses(Form form, bool quantized) const {
   if (const auto found = overrides_.find(form); found != overrides_.end()) return found->second;
   if (form == Form::kWinograd) return false;  // Its speed costs size.
-  if (form == Form::kNearest) return true;  // Equal numbers by kernels that are never slower.
+  if (form == Form::kNearest) return true;    // Equal numbers by kernels that are never slower.
   if (target_ == Target::kTfliteMicro || target_ == Target::kEthosU) return wanted_untimed(form, quantized);
   const auto cost = form_cost(target_, form, quantized);
   return cost && cost->form < kNoise * cost->usual;
