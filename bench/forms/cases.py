@@ -113,6 +113,14 @@ CASES = [
     ),
     _both("kTransposed", (1, 32, 28, 28), nn.ConvTranspose2d(32, 16, 4, 2, 1)),
     _both("kStrips", (1, 96, 28, 28), nn.Conv2d(96, 96, 7, 1, 3, groups=96)),
+    Case(
+        "kMultiplier",
+        (1, 96, 28, 28),
+        nn.Sequential(nn.Conv2d(96, 192, 3, 1, 1, groups=96), nn.Conv2d(192, 16, 1)),
+        nn.Sequential(
+            Quantized(nn.Conv2d(96, 192, 3, 1, 1, groups=96)), Quantized(nn.Conv2d(192, 16, 1))
+        ),
+    ),
     _both("kGroups", (1, 64, 28, 28), nn.Conv2d(64, 64, 3, 1, 1, groups=8)),
     Case("kBroadcast", (1, 120, 28, 28), None, Function(gate)),
     Case(

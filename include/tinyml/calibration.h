@@ -44,7 +44,8 @@ std::vector<float> saturate_masked(std::span<const float> values, double margin)
 /// evaluator with nothing rounded: post-training quantization without PyTorch. `samples`: for each run the graph's
 /// inputs, as evaluate() takes them; `on_sample` is called after each. Observers are those of the scheme the FakeQuants
 /// were made with, kMse where the graph does not say. Throws Error when there is no sample or no FakeQuant, and
-/// for one that no finite value reached. Biases are rounded to the scales found (round_biases).
+/// for one that no finite value reached. Parts of concatenations share scales that differ little (share_scales), and
+/// biases are rounded to the scales found (round_biases).
 Graph calibrate(const Graph& graph, const std::vector<std::vector<Tensor>>& samples,
                 const std::function<void(size_t)>& on_sample = {});
 

@@ -21,6 +21,7 @@ namespace tinyml::tflite {
   X(kAveragePool, "average-pool", "INT8 average pooling over its stride as a depthwise convolution") \
   X(kTransposed, "transposed", "TRANSPOSE_CONV as one convolution a phase and DEPTH_TO_SPACE") \
   X(kStrips, "strips", "depthwise convolutions of more than 25 taps as sums of dilated ones") \
+  X(kMultiplier, "multiplier", "depthwise convolutions of several outputs a channel as one for each and CONCATENATION") \
   X(kGroups, "groups", "convolutions of narrow groups with neighbouring groups merged") \
   X(kNearest, "nearest", "nearest resize by whole factors without half-pixel centres") \
   X(kBroadcast, "broadcast", "INT8 products that broadcast, in float between DEQUANTIZE and QUANTIZE") \

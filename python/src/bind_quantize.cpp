@@ -17,6 +17,7 @@
 #include "tinyml/refine.h"
 #include "tinyml/remove_fake_quants.h"
 #include "tinyml/round_biases.h"
+#include "tinyml/share_scales.h"
 
 namespace tinyml::python {
 
@@ -51,7 +52,7 @@ std::pair<Graph, QuantizationReport> quantize_graph(const Graph& graph, const st
   return {std::move(quantized), std::move(report)};
 }
 
-/// The new data of the parameters whose data is another than before, by name.
+/// The new data of the bindings whose data is another than before, by name.
 nb::dict changed_bindings(const Graph& before, const Graph& after) {
   nb::dict changed;
   for (const Binding& binding : after.bindings()) {
@@ -128,6 +129,9 @@ void bind_quantize(nb::module_& module) {
       "Raise tinyml.Error listing every problem of a configuration (YAML or JSON text).");
   module.def("round_biases", &round_biases, nb::arg("graph"),
              "The graph with the biases of quantized layers on the integers that the device adds.");
+  module.def(
+      "share_scales", [](const Graph& graph) { return changed_bindings(graph, share_scales(graph)); }, nb::arg("graph"),
+      "New data of the scales and zero points, by name, that parts of concatenations share with each other.");
   module.def(
       "remove_fake_quants",
       [](const Graph& graph, std::vector<std::string> observers, std::map<std::string, double> momentum,

@@ -1,4 +1,4 @@
-"""Biases of a fake-quantized module on the integers that the device adds."""
+"""What becomes of a fake-quantized module's scales and biases once its ranges are final."""
 
 from __future__ import annotations
 
@@ -9,6 +9,24 @@ from torch import nn
 
 from tinyml import _core
 from tinyml.capture import trace
+
+
+def _with_own_tensors(graph: Any, module: nn.Module) -> tuple[Any, dict[str, torch.Tensor]]:
+    """The graph with the module's present tensors, and those tensors by name."""
+    own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    known = graph.tensors()
+    own = {n: t for n, t in own.items() if n in known and t.dtype != torch.bfloat16}
+    arrays = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in own.items()}
+    return graph.with_weights(arrays), own
+
+
+def share_scales(module: nn.Module, graph: Any) -> None:
+    """Give the parts of concatenations in ``graph``, the module's, one scale where theirs differ
+    little, in place: no requantization is needed between them."""
+    before, own = _with_own_tensors(graph, module)
+    with torch.no_grad():
+        for name, array in _core.share_scales(before).items():
+            own[name].copy_(torch.from_numpy(array.copy()))
 
 
 def round_biases(module: nn.Module, dummy_input: Any = None, graph: Any = None) -> nn.Module:
@@ -23,17 +41,10 @@ def round_biases(module: nn.Module, dummy_input: Any = None, graph: Any = None) 
     module.eval()
     if graph is None:
         graph = trace(module, dummy_input)
-    own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-    known = graph.tensors()
-    present = {
-        name: tensor.detach().cpu().contiguous().numpy()
-        for name, tensor in own.items()
-        if name in known and tensor.dtype != torch.bfloat16
-    }
-    before = graph.with_weights(present)
-    after = _core.round_biases(before).parameters()
+    before, own = _with_own_tensors(graph, module)
+    present = before.parameters()
     with torch.no_grad():
-        for name, array in after.items():
-            if name in present and not (array == present[name]).all():
+        for name, array in _core.round_biases(before).parameters().items():
+            if name in own and not (array == present[name]).all():
                 own[name].copy_(torch.from_numpy(array.copy()))
     return module

@@ -14,7 +14,7 @@ from torch import nn
 
 from tinyml import _core
 from tinyml.arguments import call, samples_of
-from tinyml.biases import round_biases
+from tinyml.biases import round_biases, share_scales
 from tinyml.capture import trace
 from tinyml.configuration import Config, read_config
 from tinyml.generated_module import file_stem, make_module
@@ -210,8 +210,9 @@ class PostQuantizer(_Quantizer):
                 own[name].copy_(torch.tensor(value))
 
     def freeze(self) -> nn.Module:
-        """Compute the scales from what was observed and round the biases to the integers that
-        the device adds; the module is ready to convert, and computes what the file will."""
+        """Compute the scales from what was observed, with one for parts of a concatenation that
+        differ little, and round the biases to the integers that the device adds; the module is
+        ready to convert, and computes what the file will."""
         if self.module is None:
             raise _core.Error("Nothing was observed: call quantize() and run calibration data.")
         _check_observed(
@@ -222,7 +223,9 @@ class PostQuantizer(_Quantizer):
         set_calibrating(self.module, False)
         set_observers(self.module, False)
         self._frozen = True
-        return round_biases(self.module, self.dummy_input, self._graph)
+        graph = self._graph or trace(self.module.eval(), self.dummy_input)
+        share_scales(self.module, graph)
+        return round_biases(self.module, graph=graph)
 
     def convert(self, module: nn.Module | None = None) -> nn.Module:
         """The module ready for TFLiteConverter: freeze(), unless calibrate() did it already.

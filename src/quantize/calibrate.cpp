@@ -10,6 +10,7 @@
 #include "tinyml/calibration.h"
 #include "tinyml/evaluate.h"
 #include "tinyml/round_biases.h"
+#include "tinyml/share_scales.h"
 
 namespace tinyml {
 namespace {
@@ -170,7 +171,7 @@ Graph quantization::RangeCache::calibrate(const Graph& graph, const std::vector<
     result.set_binding_data(observation.zero_point, Tensor::from<int32_t>({chosen.zero_point}, {1}));
   }
   if (!unseen.empty()) throw Error("the model could not be calibrated", std::move(unseen));
-  return round_biases(result);
+  return round_biases(share_scales(result));
 }
 
 }  // namespace tinyml

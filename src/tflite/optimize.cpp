@@ -52,6 +52,7 @@ class Pipeline {
       changes += run("merge_rearrangements", [&](Subgraph& g) { return merge_rearrangements(g, as_shuffles); });
       changes += run("normalize_selections", normalize_selections);
       changes += run("merge_selections", merge_selections);
+      changes += run("dissolve_concatenations", dissolve_concatenations);
       changes += run("merge_arithmetic", merge_arithmetic);
       changes += run("merge_reductions", merge_reductions);
       changes += run("merge_clamps", merge_clamps);
@@ -138,6 +139,7 @@ void write_forms(Model& model, const FormPolicy& policy) {
     changes += fold_focus(subgraph, policy);
     changes += fold_width(subgraph, policy);
     changes += write_linear(subgraph, policy);
+    changes += split_multipliers(subgraph, policy);
     changes += split_taps(subgraph, policy);
     changes += merge_groups(subgraph, policy);
     changes += write_winograd(subgraph, policy);

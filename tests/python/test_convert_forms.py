@@ -266,6 +266,54 @@ def test_strips(name):
     compare(Quantized(layer), "strips", x, step=0.1)
 
 
+READERS = {
+    "conv": nn.Conv2d(12, 5, 3),
+    "chain": nn.Sequential(nn.MaxPool2d(2), nn.Hardswish(), nn.Conv2d(12, 5, 1)),
+    "depthwise": nn.Sequential(nn.Conv2d(12, 24, 3, groups=12), nn.ReLU(), nn.Conv2d(24, 5, 1)),
+    "linear": nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 5)),
+    "flattened": nn.Sequential(nn.Flatten(), nn.Linear(12 * 12 * 10, 5)),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_multiplier(name):
+    torch.manual_seed(0)
+    layer, x = nn.Conv2d(6, 12, 3, 1, 1, groups=6), random_input(1, 6, 12, 10)
+    usual, formed = compare(nn.Sequential(layer, nn.ReLU6(), READERS[name]), "multiplier", x)
+    more = 3 if name == "depthwise" else 1  # whose own two are two each
+    assert formed["DEPTHWISE_CONV_2D"] == usual["DEPTHWISE_CONV_2D"] + more - (name == "depthwise")
+    assert "TRANSPOSE" not in formed
+    assert "GATHER" not in formed
+
+
+@pytest.mark.parametrize("multiplier", [2, 3, 5])
+def test_multiplier_of_integers(multiplier):
+    torch.manual_seed(0)
+    layer = nn.Conv2d(6, 6 * multiplier, 3, 2, 1, groups=6)
+    model = nn.Sequential(Quantized(layer), Quantized(nn.Conv2d(6 * multiplier, 4, 1)))
+    # One step of the first layer's may become several of the second's.
+    usual, formed = compare(model, "multiplier", random_input(1, 6, 11, 8), step=0.3)
+    assert usual["DEPTHWISE_CONV_2D"] == 1
+    assert formed["DEPTHWISE_CONV_2D"] == multiplier
+
+
+def test_multiplier_whose_order_is_seen_stays():
+    layer, x = nn.Conv2d(6, 12, 3, groups=6), random_input(1, 6, 9, 8)
+
+    class Seen(nn.Module):
+        def __init__(self, function):
+            super().__init__()
+            self.layer, self.function, self.head = layer, function, nn.Conv2d(12, 4, 1)
+
+        def forward(self, x):
+            y = self.layer(x)
+            return self.function(y), self.head(y)
+
+    for function in (torch.tanh, lambda y: y.softmax(1), lambda y: y[:, 1:4] * 2):
+        result = convert_module(Seen(function).eval(), x, forms=["+multiplier"])
+        assert result.operators["DEPTHWISE_CONV_2D"] == 1
+
+
 @pytest.mark.parametrize("groups", [2, 4, 8])
 def test_groups(groups):
     layer, x = nn.Conv2d(32, 16, 3, groups=groups), random_input(1, 32, 7, 7)

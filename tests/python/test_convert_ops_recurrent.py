@@ -220,16 +220,49 @@ def test_weights_that_fake_quants_round(kind):
     check_conversion(layer, random_input(5, 2, 3), tolerance=1e-5, generated=False)
 
 
-def test_weights_that_depend_on_inputs_are_refused():
-    class Hyper(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.cell = nn.GRUCell(3, 4)
+class Hyper(nn.Module):
+    """A layer some of whose weights other layers compute."""
 
-        def forward(self, x, h, scale):
-            cell = self.cell
-            return torch.gru_cell(x, h, cell.weight_ih * scale, cell.weight_hh)
+    def __init__(self, layer, *computed):
+        super().__init__()
+        self.layer, self.computed = layer, computed
+        sizes = [getattr(layer, name).numel() for name in computed]
+        self.hyper = nn.ModuleList(nn.Linear(2, size) for size in sizes)
 
-    inputs = (random_input(2, 3), random_input(2, 4), random_input(1))
-    with pytest.raises(tinyml.Error, match="computed by the model"):
-        convert_module(Hyper(), *inputs)
+    def forward(self, code, *inputs):
+        weights = {
+            name: hyper(code).reshape(getattr(self.layer, name).shape)
+            for name, hyper in zip(self.computed, self.hyper, strict=True)
+        }
+        return torch.func.functional_call(self.layer, weights, inputs)
+
+
+COMPUTED = {
+    "lstm": (nn.LSTM(3, 4), ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"]),
+    "lstm, one of them": (nn.LSTM(3, 4, batch_first=True), ["weight_hh_l0"]),
+    "lstm, projected": (nn.LSTM(3, 4, proj_size=2, bias=False), ["weight_hr_l0", "weight_hh_l0"]),
+    "gru": (nn.GRU(3, 4, bidirectional=True), ["weight_hh_l0_reverse", "bias_hh_l0"]),
+    "gru, input": (nn.GRU(3, 4), ["weight_ih_l0", "bias_ih_l0"]),
+    "rnn": (nn.RNN(3, 4, num_layers=2), ["weight_ih_l1", "bias_ih_l1"]),
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("name", COMPUTED)
+def test_weights_that_the_model_computes(name):
+    layer, computed = COMPUTED[name]
+    model = _seeded(Hyper(layer, *computed))
+    check_conversion(model, random_input(2), random_input(5, 2, 3), generated=False)
+
+
+@pytest.mark.parametrize("kind", [nn.GRUCell, nn.LSTMCell])
+def test_weights_of_cells_that_the_model_computes(kind):
+    model = _seeded(Hyper(kind(3, 4), "weight_ih", "bias_hh"))
+    check_conversion(model, random_input(2), random_input(2, 3), generated=False)
+
+
+@pytest.mark.parametrize("form", ["while", "fused"])
+def test_other_forms_want_constant_weights(form):
+    model = Hyper(nn.LSTM(3, 4), "weight_hh_l0")
+    with pytest.raises(tinyml.Error, match=r"must be constant(.|\n)*recurrent='unrolled'"):
+        convert_module(model, random_input(2), random_input(5, 2, 3), recurrent=form)

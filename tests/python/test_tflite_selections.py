@@ -103,3 +103,60 @@ def test_split_of_which_few_results_are_read(used):
     operators = check(m, *(absolute(m, results[i]) for i in used))
     kept = {"SLICE": 2} if len(used) == 2 else {"SPLIT": 1}
     assert operators == {"ABS": 1 + len(used), **kept}
+
+
+def join(m: FileBuilder, axis: int, *parts: int) -> int:
+    shapes = [list(m.graph.tensors[part].shape) for part in parts]
+    shape = list(shapes[0])
+    shape[axis] = sum(other[axis] for other in shapes)
+    y = m.tensor(shape)
+    m.op("CONCATENATION", list(parts), [y], options("ConcatenationOptions", axis=axis))
+    return y
+
+
+def part(m: FileBuilder, x: int, begin: list[int], size: list[int]) -> int:
+    y = m.tensor(size)
+    m.op("SLICE", [x, numbers(m, *begin), numbers(m, *size)], [y], options("SliceOptions"))
+    return y
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_slices_across_joined_parts_are_put_together_from_these(axis):
+    m = FileBuilder()
+    x = absolute(m, m.input([1, 16, 16, 32]))
+    y = absolute(m, m.input([1, 16, 16, 32]))
+    whole = join(m, axis, x, y)
+    ends = [part(m, whole, [0, 0, 0, 0], [1, 16, 16, 32])]
+    begin, size = [0, 0, 0, 3], [1, 16, 16, 20]
+    begin[axis] = 12
+    size[axis] = 6
+    ends.append(part(m, whole, begin, size))
+    operators = check(m, *(absolute(m, end) for end in ends))
+    assert operators == {"ABS": 4, "SLICE": 2, "CONCATENATION": 1}
+
+
+def test_split_across_joined_parts():
+    m = FileBuilder()
+    parts = [absolute(m, m.input([1, 8, 8, channels])) for channels in (40, 56, 32)]
+    whole = join(m, 3, *parts)
+    halves = [m.tensor([1, 8, 8, 64]) for _ in range(2)]
+    m.op("SPLIT", [numbers(m, 3), whole], halves, options("SplitOptions", numSplits=2))
+    operators = check(m, *(absolute(m, half) for half in halves))
+    # 40 and 24 of 56; the other 32 and all 32.
+    assert operators == {"ABS": 5, "SLICE": 2, "CONCATENATION": 2}
+
+
+def test_slices_that_would_copy_more_stay():
+    m = FileBuilder()
+    x, y = (absolute(m, m.input([1, 8, 8, 32])) for _ in range(2))
+    whole = join(m, 3, x, y)
+    size = [1, 8, 8, 62]
+    ends = [part(m, whole, [0, 0, 0, begin], size) for begin in (0, 1, 2)]
+    operators = check(m, *(absolute(m, end) for end in ends))
+    assert operators == {"ABS": 5, "SLICE": 3, "CONCATENATION": 1}
+    m = FileBuilder()
+    x, y = (absolute(m, m.input([1, 16, 16, 32])) for _ in range(2))
+    whole = join(m, 3, x, y)
+    middle = part(m, whole, [0, 0, 0, 8], [1, 16, 16, 32])
+    operators = check(m, absolute(m, middle), absolute(m, whole))  # which is there anyway
+    assert operators == {"ABS": 4, "SLICE": 1, "CONCATENATION": 1}

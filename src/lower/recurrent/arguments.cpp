@@ -10,6 +10,11 @@
 namespace tinyml::lowering {
 namespace {
 
+struct NamedTensor {
+  Tensor data;
+  std::string name;
+};
+
 // A weight that the model does not compute from its inputs: what is bound to the graph, or what FakeQuants round it to
 // (everything else that is constant is folded by now). Undefined if it is none.
 NamedTensor constant_value(const Graph& graph, ValueId value) {
@@ -36,14 +41,15 @@ NamedTensor constant_value(const Graph& graph, ValueId value) {
   return result;
 }
 
-NamedTensor read_weights(Lowering& at, const Argument& argument) {
+CellWeight read_weights(Lowering& at, const Argument& argument) {
   if (argument.is_none()) return {};
-  NamedTensor constant = argument.is_value() ? constant_value(at.graph(), argument.as_value()) : NamedTensor{};
-  if (!constant.data.defined()) {
-    at.refuse("the weights of a recurrent layer are computed by the model",
-              "make them parameters or buffers, for instance with torch.nn.utils.parametrize.remove_parametrizations");
+  const NamedTensor constant = constant_value(at.graph(), argument.as_value());
+  if (constant.data.defined()) {
+    const Tensor data = constant.data.to(ScalarType::kFloat32);
+    return {data, constant.name, tflite::kNoTensor, data.shape()};
   }
-  return {constant.data.to(ScalarType::kFloat32), constant.name};
+  const TensorId computed = at.cast(at.tensor_of(argument.as_value()), Type::FLOAT32);
+  return {{}, at.tensor(computed).name, computed, at.shape(computed)};
 }
 
 bool is_zero(Lowering& at, ValueId value) {

@@ -21,7 +21,7 @@ struct LayerArguments {
   StateArgument hidden, memory;
 };
 
-/// Refuses weights that are computed by the model, and training.
+/// Refuses training.
 LayerArguments read_layer_arguments(Lowering& at, Cell cell);
 
 /// w_ih, w_hh, b_ih and b_hh of a cell operator.

@@ -1,6 +1,7 @@
 #include "lower/recurrent/cell.h"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 
 #include "lower/math/matmul.h"
@@ -10,61 +11,80 @@ namespace {
 
 constexpr size_t kLargestConcatenation = 5;
 
-NamedTensor rows(const NamedTensor& whole, int64_t begin, int64_t count, const char* suffix) {
-  if (!whole.data.defined()) return {};
-  Sizes indices(static_cast<size_t>(count));
-  std::iota(indices.begin(), indices.end(), begin);
-  return {whole.data.index_select(0, indices), whole.name + suffix};
+CellWeight rows(Lowering& at, const CellWeight& whole, int64_t begin, int64_t count, const char* suffix) {
+  if (!whole.exists()) return {};
+  CellWeight part{{}, whole.name + suffix, tflite::kNoTensor, whole.shape};
+  part.shape[0] = count;
+  if (whole.data.defined()) {
+    Sizes indices(static_cast<size_t>(count));
+    std::iota(indices.begin(), indices.end(), begin);
+    part.data = whole.data.index_select(0, indices);
+  } else {
+    Sizes start(whole.shape.size(), 0);
+    start[0] = begin;
+    part.computed = at.slice(whole.computed, start, part.shape);
+  }
+  return part;
 }
 
-Tensor sum(const Tensor& a, const Tensor& b) {
-  std::vector<float> result(a.data<float>().begin(), a.data<float>().end());
-  for (size_t i = 0; i < result.size(); ++i) result[i] += b.data<float>()[i];
-  return Tensor::from(result, a.shape());
+TensorId tensor_of(Lowering& at, const CellWeight& weight) {
+  return weight.data.defined() ? at.constant(weight.data, weight.name) : weight.computed;
 }
 
-TensorId constant_of(Lowering& at, const NamedTensor& tensor) {
-  return tensor.data.defined() ? at.constant(tensor.data, tensor.name) : tflite::kNoTensor;
+CellWeight sum(Lowering& at, const CellWeight& a, const CellWeight& b) {
+  if (!a.exists()) return {};
+  CellWeight result{{}, a.name, tflite::kNoTensor, a.shape};
+  if (!a.data.defined() || !b.data.defined()) {
+    result.computed = at.binary(Op::ADD, tensor_of(at, a), tensor_of(at, b));
+    return result;
+  }
+  std::vector<float> values(a.data.data<float>().begin(), a.data.data<float>().end());
+  for (size_t i = 0; i < values.size(); ++i) values[i] += b.data.data<float>()[i];
+  result.data = Tensor::from(values, a.shape);
+  return result;
 }
 
 }  // namespace
 
+bool DirectionWeights::are_computed() const {
+  const auto is_computed = [](const CellWeight* weight) { return weight->computed != tflite::kNoTensor; };
+  const std::array<const CellWeight*, 5> all = {&input, &hidden, &input_bias, &hidden_bias, &projection};
+  return std::any_of(all.begin(), all.end(), is_computed);
+}
+
 int64_t gate_count(Cell cell) { return cell == Cell::kLstm ? 4 : (cell == Cell::kGru ? 3 : 1); }
 
 std::vector<TensorId> project_input(Lowering& at, Cell cell, const DirectionWeights& weights, TensorId x) {
-  const int64_t size = weights.input.data.size(0) / gate_count(cell);
-  const bool biased = weights.input_bias.data.defined();
-  const auto project = [&](const NamedTensor& matrix, const NamedTensor& bias) {
-    return fully_connected(at, x, constant_of(at, matrix), constant_of(at, bias));
+  const int64_t size = weights.input.shape[0] / gate_count(cell);
+  const auto project = [&](const CellWeight& matrix, const CellWeight& bias) {
+    return fully_connected(at, x, tensor_of(at, matrix), tensor_of(at, bias));
   };
   if (cell != Cell::kGru) {  // Both biases are added to every step alike.
-    NamedTensor bias;
-    if (biased) bias = {sum(weights.input_bias.data, weights.hidden_bias.data), weights.input_bias.name};
-    return {project(weights.input, bias)};
+    return {project(weights.input, sum(at, weights.input_bias, weights.hidden_bias))};
   }
-  NamedTensor gate_bias = rows(weights.input_bias, 0, 2 * size, "_rz");
-  if (biased) gate_bias.data = sum(gate_bias.data, rows(weights.hidden_bias, 0, 2 * size, "").data);
-  return {project(rows(weights.input, 0, 2 * size, "_rz"), gate_bias),
-          project(rows(weights.input, 2 * size, size, "_n"), rows(weights.input_bias, 2 * size, size, "_n"))};
+  const CellWeight bias =
+      sum(at, rows(at, weights.input_bias, 0, 2 * size, "_rz"), rows(at, weights.hidden_bias, 0, 2 * size, ""));
+  return {project(rows(at, weights.input, 0, 2 * size, "_rz"), bias),
+          project(rows(at, weights.input, 2 * size, size, "_n"), rows(at, weights.input_bias, 2 * size, size, "_n"))};
 }
 
 CellStep::CellStep(Lowering& at, Cell cell, const DirectionWeights& weights)
-    : at_(at), cell_(cell), size_(weights.hidden.data.size(0) / gate_count(cell)) {
+    : at_(at), cell_(cell), size_(weights.hidden.shape[0] / gate_count(cell)) {
   const auto zeros = [&](int64_t count) {
     return at.constant(std::vector<float>(static_cast<size_t>(count)), {count});
   };
   if (cell == Cell::kGru) {
-    weights_ = constant_of(at, rows(weights.hidden, 0, 2 * size_, "_rz"));
-    candidate_weights_ = constant_of(at, rows(weights.hidden, 2 * size_, size_, "_n"));
+    weights_ = tensor_of(at, rows(at, weights.hidden, 0, 2 * size_, "_rz"));
+    candidate_weights_ = tensor_of(at, rows(at, weights.hidden, 2 * size_, size_, "_n"));
     bias_ = zeros(2 * size_);
-    candidate_bias_ = weights.hidden_bias.data.defined()
-                          ? constant_of(at, rows(weights.hidden_bias, 2 * size_, size_, "_n"))
+    candidate_bias_ = weights.hidden_bias.exists()
+                          ? tensor_of(at, rows(at, weights.hidden_bias, 2 * size_, size_, "_n"))
                           : zeros(size_);
   } else {
-    weights_ = constant_of(at, weights.hidden);
+    weights_ = tensor_of(at, weights.hidden);
     bias_ = zeros(gate_count(cell) * size_);
   }
-  projection_ = constant_of(at, weights.projection);
+  projection_ = tensor_of(at, weights.projection);
 }
 
 State CellStep::advance(const std::vector<TensorId>& projected, const State& before) {

@@ -12,18 +12,25 @@ enum class Cell { kLstm, kGru, kTanh, kRelu };
 
 int64_t gate_count(Cell cell);
 
-struct NamedTensor {
-  Tensor data;  ///< Float32; undefined when the layer has none.
+/// A weight or a bias: a constant, or what the model computes.
+struct CellWeight {
+  Tensor data;  ///< Float32; undefined when it is computed or the layer has none.
   std::string name;
+  TensorId computed = tflite::kNoTensor;  ///< Float32.
+  Sizes shape;
+
+  bool exists() const { return data.defined() || computed != tflite::kNoTensor; }
 };
 
 /// One direction of one layer, rows in PyTorch's gate order: LSTM i, f, g, o; GRU r, z, n.
 struct DirectionWeights {
-  NamedTensor input;        ///< [gates * H, I]
-  NamedTensor hidden;       ///< [gates * H, P], where P is H without a projection.
-  NamedTensor input_bias;   ///< [gates * H]
-  NamedTensor hidden_bias;  ///< [gates * H]
-  NamedTensor projection;   ///< [P, H], LSTM only.
+  CellWeight input;        ///< [gates * H, I]
+  CellWeight hidden;       ///< [gates * H, P], where P is H without a projection.
+  CellWeight input_bias;   ///< [gates * H]
+  CellWeight hidden_bias;  ///< [gates * H]
+  CellWeight projection;   ///< [P, H], LSTM only.
+
+  bool are_computed() const;  ///< Some of them.
 };
 
 /// Between two steps; kNoTensor: zeros.

@@ -12,7 +12,7 @@ namespace {
 constexpr size_t kLstmInputs = 20;
 constexpr size_t kGates = 4;
 
-TensorId rows(Lowering& at, const NamedTensor& whole, int64_t part, int64_t size, const std::string& suffix) {
+TensorId rows(Lowering& at, const CellWeight& whole, int64_t part, int64_t size, const std::string& suffix) {
   Sizes indices(static_cast<size_t>(size));
   std::iota(indices.begin(), indices.end(), part * size);
   return at.constant(whole.data.index_select(0, indices), whole.name + suffix);
@@ -60,7 +60,7 @@ TensorId step_of(Lowering& at, TensorId sequence, const Chain& chain, int64_t in
 std::vector<TensorId> lstm_inputs(Lowering& at, const Chain& chain, TensorId x) {
   const std::array<std::string, kGates> names = {"_i", "_f", "_g", "_o"};
   const DirectionWeights& weights = chain.weights;
-  const int64_t size = weights.hidden.data.size(0) / gate_count(chain.cell);
+  const int64_t size = weights.hidden.shape[0] / gate_count(chain.cell);
   std::vector<TensorId> inputs(kLstmInputs, tflite::kNoTensor);
   inputs[0] = x;
   for (size_t gate = 0; gate < kGates; ++gate) {
@@ -84,11 +84,15 @@ std::vector<TensorId> lstm_inputs(Lowering& at, const Chain& chain, TensorId x) 
 ChainResult fuse_chain(Lowering& at, const Chain& chain, TensorId x, const State& initial) {
   const char* remedy = "convert with recurrent='unrolled' (the default) or 'while'";
   if (chain.cell != Cell::kLstm) at.refuse("TFLite has a fused operator for LSTM only", remedy);
+  if (chain.weights.are_computed()) {
+    at.refuse("the fused operator's weights must be constant, and the model computes them",
+              "convert with recurrent='unrolled' (the default)");
+  }
   const Sizes shape = at.shape(x);
   const int64_t batch = shape[static_cast<size_t>(1 - chain.time_axis)];
   const int64_t steps = shape[static_cast<size_t>(chain.time_axis)];
-  const int64_t hidden_size = chain.weights.hidden.data.size(1);
-  const int64_t memory_size = chain.weights.hidden.data.size(0) / gate_count(chain.cell);
+  const int64_t hidden_size = chain.weights.hidden.shape[1];
+  const int64_t memory_size = chain.weights.hidden.shape[0] / gate_count(chain.cell);
   std::vector<TensorId> inputs = lstm_inputs(at, chain, reverse(at, x, chain));
   inputs[18] = add_variable(at, initial.hidden, {batch, hidden_size});
   inputs[19] = add_variable(at, initial.memory, {batch, memory_size});

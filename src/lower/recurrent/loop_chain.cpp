@@ -61,6 +61,10 @@ int add_body(Lowering& at, const std::vector<tflite::Tensor>& types, const Chain
 }  // namespace
 
 ChainResult loop_chain(Lowering& at, const Chain& chain, TensorId x, const State& initial) {
+  if (chain.weights.are_computed()) {
+    at.refuse("a loop's weights must be constant, and the model computes them",
+              "convert with recurrent='unrolled' (the default)");
+  }
   const auto time = static_cast<size_t>(chain.time_axis);
   const Sizes shape = at.shape(x);
   const auto zeros = [&](Sizes sizes, int64_t width) {
@@ -69,8 +73,8 @@ ChainResult loop_chain(Lowering& at, const Chain& chain, TensorId x, const State
   };
   Sizes one_step = shape;
   one_step[time] = 1;
-  const int64_t hidden_size = chain.weights.hidden.data.size(1);
-  const int64_t memory_size = chain.weights.hidden.data.size(0) / gate_count(chain.cell);
+  const int64_t hidden_size = chain.weights.hidden.shape[1];
+  const int64_t memory_size = chain.weights.hidden.shape[0] / gate_count(chain.cell);
   Carried carried;
   carried.projected = project_input(at, chain.cell, chain.weights, x);
   carried.position = at.indices({chain.backward ? shape[time] - 1 : 0});

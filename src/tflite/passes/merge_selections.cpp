@@ -3,19 +3,13 @@
 
 #include "tflite/constant_values.h"
 #include "tflite/made_like.h"
-#include "tflite/passes/editor.h"
+#include "tflite/passes/blocks.h"
 #include "tflite/passes/passes.h"
 
 namespace tinyml::tflite {
 namespace {
 
 constexpr size_t kMostParts = 5;  // Of a CONCATENATION that XNNPACK runs.
-
-// A tensor that is a block of another one: where it begins along each axis. Its size is its shape.
-struct Block {
-  int source;
-  std::vector<int64_t> begin;
-};
 
 class Merger {
  public:
@@ -46,47 +40,10 @@ class Merger {
   }
 
  private:
-  static bool is_dynamic(const Tensor& tensor, size_t axis) {
-    return !tensor.shape_signature.empty() && tensor.shape_signature[axis] < 0;
-  }
-
-  // The same type and scale, so that values can be read from the one instead of the other.
-  bool same_values(int a, int b) const {
-    const Tensor& x = editor_.tensor(a);
-    const Tensor& y = editor_.tensor(b);
-    return x.type == y.type && x.quantization == y.quantization && !x.quantization.per_channel();
-  }
-
-  // The result of SLICE or one of SPLIT's as a block of the operator's input.
-  std::optional<Block> block_of(int id) const {
-    const int o = editor_.producer(id);
-    if (o == kNoProducer) return std::nullopt;
-    const Operator& op = editor_.op(o);
-    if (op.op != Op::SLICE && op.op != Op::SPLIT && op.op != Op::SPLIT_V) return std::nullopt;
-    const int source = op.inputs[op.op == Op::SPLIT ? 1 : 0];
-    if (!same_values(source, id)) return std::nullopt;
-    const Tensor& x = editor_.tensor(source);
-    if (op.op == Op::SLICE) {
-      const auto begin = constant_integers(editor_.subgraph(), op, 1);
-      if (!begin || begin->size() != x.shape.size()) return std::nullopt;
-      return Block{source, *begin};
-    }
-    const auto axis = constant_integers(editor_.subgraph(), op, op.op == Op::SPLIT ? 0 : 2);
-    if (!axis || axis->size() != 1) return std::nullopt;
-    const auto dim = static_cast<size_t>(normalized_axis(axis->front(), x.rank()));
-    if (is_dynamic(x, dim)) return std::nullopt;
-    Block block{source, std::vector<int64_t>(x.shape.size(), 0)};
-    for (const int out : op.outputs) {
-      if (out == id) return block;
-      block.begin[dim] += editor_.tensor(out).shape[dim];
-    }
-    return std::nullopt;
-  }
-
   // Blocks of blocks, and blocks inside of one part of a concatenation.
   Block reduced(Block block, const Shape& size) const {
     for (int step = 0; step < 64; ++step) {
-      if (const auto outer = block_of(block.source)) {
+      if (const auto outer = block_of(editor_, block.source)) {
         for (size_t i = 0; i < block.begin.size(); ++i) block.begin[i] += outer->begin[i];
         block.source = outer->source;
         continue;
@@ -108,28 +65,20 @@ class Merger {
         }
         at += extent;
       }
-      if (inside == kNoTensor || !same_values(inside, block.source)) break;
+      if (inside == kNoTensor || !same_values(editor_, inside, block.source)) break;
       block.begin[axis] -= at;
       block.source = inside;
     }
     return block;
   }
 
-  // Inputs of the SLICE that makes `out`.
-  std::vector<int> slice_inputs(const Block& block, int out) {
-    const Tensor& result = editor_.tensor(out);
-    const Shape size = result.shape_signature.empty() ? result.shape : result.shape_signature;  // -1: all the rest.
-    const int begin = editor_.add_integers("begin", {block.begin.begin(), block.begin.end()});
-    return {block.source, begin, editor_.add_integers("size", size)};
-  }
-
   bool reach_through(int o) {
     const int out = editor_.op(o).outputs[0];
-    const auto block = block_of(out);
+    const auto block = block_of(editor_, out);
     if (!block) return false;
     const Block whole = reduced(*block, editor_.tensor(out).shape);
     if (whole.source == block->source) return false;
-    editor_.set_inputs(o, slice_inputs(whole, out));
+    editor_.set_inputs(o, slice_inputs(editor_, whole, out));
     return true;
   }
 
@@ -141,7 +90,7 @@ class Merger {
     bool shorter = true;
     for (const int out : outputs) {
       if (editor_.consumers(out).empty()) continue;
-      const auto block = block_of(out);
+      const auto block = block_of(editor_, out);
       if (!block) return false;
       used.emplace_back(out, reduced(*block, editor_.tensor(out).shape));
       shorter = shorter && used.back().second.source != block->source;
@@ -152,7 +101,7 @@ class Merger {
     for (const auto& [out, block] : used) {
       Operator slice;
       slice.op = Op::SLICE;
-      slice.inputs = slice_inputs(block, out);
+      slice.inputs = slice_inputs(editor_, block, out);
       slice.outputs = {out};
       editor_.add_operator(std::move(slice));
     }
@@ -167,13 +116,15 @@ class Merger {
     std::vector<int> parts;
     for (const int part : op.inputs) {
       const int inner = editor_.producer_of_kind(part, Op::CONCATENATION);
-      const bool alone = inner != kNoProducer && editor_.only_consumer(part) == o && same_values(part, op.outputs[0]);
+      const bool alone =
+          inner != kNoProducer && editor_.only_consumer(part) == o && same_values(editor_, part, op.outputs[0]);
       if (alone) {
         const auto& other = std::get<ConcatenationOptions>(editor_.op(inner).options);
         const auto& inputs = editor_.op(inner).inputs;
-        const bool fits = other.activation == Activation::NONE &&
-                          normalized_axis(other.axis, rank) == normalized_axis(options.axis, rank) &&
-                          std::all_of(inputs.begin(), inputs.end(), [&](int id) { return same_values(id, part); });
+        const bool fits =
+            other.activation == Activation::NONE &&
+            normalized_axis(other.axis, rank) == normalized_axis(options.axis, rank) &&
+            std::all_of(inputs.begin(), inputs.end(), [&](int id) { return same_values(editor_, id, part); });
         if (fits) {
           parts.insert(parts.end(), inputs.begin(), inputs.end());
           continue;
@@ -195,11 +146,11 @@ class Merger {
     if (is_dynamic(editor_.tensor(op.outputs[0]), axis)) return false;
     std::vector<int> parts;
     for (size_t i = 0; i < op.inputs.size();) {
-      const auto first = block_of(op.inputs[i]);
+      const auto first = block_of(editor_, op.inputs[i]);
       size_t next = i + 1;
       Shape shape = editor_.tensor(op.inputs[i]).shape;
       while (first && next < op.inputs.size()) {
-        const auto second = block_of(op.inputs[next]);
+        const auto second = block_of(editor_, op.inputs[next]);
         if (!second || second->source != first->source) break;
         std::vector<int64_t> expected = first->begin;
         expected[axis] += shape[axis];
@@ -218,7 +169,7 @@ class Merger {
         const int out = editor_.add_tensor(std::move(joined));
         Operator slice;
         slice.op = Op::SLICE;
-        slice.inputs = slice_inputs(*first, out);
+        slice.inputs = slice_inputs(editor_, *first, out);
         slice.outputs = {out};
         editor_.add_operator(std::move(slice));
         parts.push_back(out);

@@ -82,6 +82,10 @@ int normalize_selections(Subgraph& subgraph);
 /// what has just been joined; CONCATENATION of CONCATENATION, and of slices that lie side by side.
 int merge_selections(Subgraph& subgraph);
 
+/// A CONCATENATION of which nothing but SLICEs and SPLITs is read goes where putting each of these together from the
+/// inputs writes fewer bytes.
+int dissolve_concatenations(Subgraph& subgraph);
+
 /// BROADCAST_TO and TILE in front of an operator that broadcasts by itself go.
 int drop_broadcasts(Subgraph& subgraph);
 

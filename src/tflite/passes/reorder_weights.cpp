@@ -29,15 +29,6 @@ void reorder_constant(Editor& editor, int op, size_t slot, size_t axis, const Or
   editor.set_input(op, slot, changed);
 }
 
-// The order with every channel replaced by `width` neighbours.
-Order widened(const Order& order, int width) {
-  Order result;
-  for (const int channel : order) {
-    for (int i = 0; i < width; ++i) result.push_back(channel * width + i);
-  }
-  return result;
-}
-
 bool reduces_spatially(const Editor& editor, const Operator& op) {
   const auto axes = constant_integers(editor.subgraph(), op, 1);
   const int rank = editor.tensor(op.inputs[0]).rank();
@@ -46,6 +37,14 @@ bool reduces_spatially(const Editor& editor, const Operator& op) {
 }
 
 }  // namespace
+
+Order widened(const Order& order, int width) {
+  Order result;
+  for (const int channel : order) {
+    for (int i = 0; i < width; ++i) result.push_back(channel * width + i);
+  }
+  return result;
+}
 
 Tensor reordered(const Tensor& constant, size_t axis, const Order& order) {
   TINYML_CHECK(axis < constant.shape.size() && static_cast<size_t>(constant.shape[axis]) == order.size());

@@ -7,6 +7,9 @@
 
 namespace tinyml::tflite {
 
+/// The order with every channel replaced by `width` neighbours, as an operator makes of each.
+Order widened(const Order& order, int width);
+
 /// The constant with the indices of one axis reordered, scales per channel along.
 Tensor reordered(const Tensor& constant, size_t axis, const Order& order);
 

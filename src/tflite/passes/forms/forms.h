@@ -34,6 +34,10 @@ int write_phases(Subgraph& subgraph, const FormPolicy& policy);
 /// DEPTHWISE_CONV_2D of more than 25 taps -> ADD of dilated ones over every n-th row.
 int split_taps(Subgraph& subgraph, const FormPolicy& policy);
 
+/// DEPTHWISE_CONV_2D of two to five outputs a channel -> as many of one and CONCATENATION, where what reads the result
+/// takes its channels in another order by its weights.
+int split_multipliers(Subgraph& subgraph, const FormPolicy& policy);
+
 /// Grouped CONV_2D -> fewer groups of at least 16 channels, zeros between the merged ones.
 int merge_groups(Subgraph& subgraph, const FormPolicy& policy);
 
