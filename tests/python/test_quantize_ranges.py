@@ -112,3 +112,32 @@ def test_ranges_that_cannot_be_are_refused(tmp_path):
     ):
         with pytest.raises(tinyml.Error, match=message):
             QATQuantizer(model, x, tmp_path, {"layers": {"conv": layer}}).quantize()
+
+
+class Joined(nn.Module):
+    """A value and `factor` times itself, joined."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.stem, self.more, self.head = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 1), nn.Conv2d(8, 2, 1)
+        with torch.no_grad():
+            self.more.weight.copy_(factor * torch.eye(4)[:, :, None, None])
+            self.more.bias.zero_()
+
+    def forward(self, x):
+        x = torch.relu(self.stem(x))
+        return self.head(torch.cat([x, torch.relu(self.more(x))], 1))
+
+
+@pytest.mark.parametrize(("factor", "requantizations"), [(1.1, 0), (1.9, 1)])
+def test_parts_of_near_scales_share_one(factor, requantizations, tmp_path):
+    torch.manual_seed(0)
+    x = torch.randn(4, 3, 9, 9)
+    model = PostQuantizer(Joined(factor), x, tmp_path, {"bias_correction": False}).calibrate([x])
+    assert (model.fq_relu.scale == model.fq_cat.scale).item() == (requantizations == 0)
+    result = convert_module(model, x, quantize_input_output_type="int8")
+    assert result.operators.get("QUANTIZE", 0) == requantizations
+    with torch.no_grad():
+        expected = [model.eval()(x)]
+    for error in run_all(convert_module(model, x), [x], expected):
+        assert error.relative < 0.02, error
