@@ -5,8 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+import tinyml
 from conversion import check_conversion, convert_module, outputs_of, random_input, run_all
-from tinyml import PostQuantizer
+from tinyml import PostQuantizer, _core
 
 
 def transposes(result) -> int:
@@ -90,6 +91,12 @@ class Windows(nn.Module):
 def test_transformers_keep_few_transposes(module, shape, most) -> None:
     result = check_conversion(module, random_input(*shape))
     assert transposes(result) <= most
+
+
+def test_integers_are_moved_rather_than_floats(tmp_path) -> None:
+    x = random_input(1, 19, 24)
+    module = PostQuantizer(Attention().eval(), x, tmp_path).calibrate([x])
+    assert transposes(_core.convert(tinyml.trace(module, x))) == 2
 
 
 def shuffled(x: torch.Tensor, groups: int) -> torch.Tensor:

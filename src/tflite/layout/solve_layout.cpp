@@ -25,11 +25,39 @@ constexpr size_t kRepeatedPlaces = 1'000;
 // Fewest bytes first, then fewest operators: what one byte weighs, where a TRANSPOSE weighs one.
 constexpr int64_t kByteWeight = 4096;
 
+bool only_moves(Op op) {
+  return op == Op::RESHAPE || op == Op::TRANSPOSE || op == Op::SLICE || op == Op::STRIDED_SLICE || op == Op::SPLIT;
+}
+
+// Bits of an element as it will lie in memory: what is moved behind a DEQUANTIZE or in front of a QUANTIZE is moved as
+// integers once the quantization is folded.
+std::vector<int64_t> stored_bits(const Subgraph& subgraph, const Uses& uses) {
+  std::vector<int64_t> bits;
+  for (const Tensor& tensor : subgraph.tensors) bits.push_back(bits_of(tensor.type) == 0 ? 64 : bits_of(tensor.type));
+  const auto at = [&](int id) -> int64_t& { return bits[static_cast<size_t>(id)]; };
+  const auto moved = [](const Operator& op) { return op.inputs[op.op == Op::SPLIT ? 1 : 0]; };
+  const auto is_quantized = [&](int id) { return !subgraph.tensors[static_cast<size_t>(id)].quantization.empty(); };
+  for (const Operator& op : subgraph.operators) {
+    const bool from = op.op == Op::DEQUANTIZE && is_quantized(op.inputs[0]);
+    if (!from && !only_moves(op.op)) continue;
+    for (const int out : op.outputs) at(out) = std::min(at(out), at(moved(op)));
+  }
+  for (auto op = subgraph.operators.rbegin(); op != subgraph.operators.rend(); ++op) {
+    const bool to = op->op == Op::QUANTIZE;
+    if (!to && !only_moves(op->op)) continue;
+    const int x = moved(*op);
+    if (uses.consumers[static_cast<size_t>(x)].size() != 1) continue;
+    for (const int out : op->outputs) at(x) = std::min(at(x), at(out));
+  }
+  return bits;
+}
+
 class Solver {
  public:
   Solver(const Subgraph& subgraph, const Uses& uses, const OperatorLayouts& layouts, const std::vector<Order>& inputs,
          const std::vector<Order>& outputs)
       : subgraph_(subgraph), uses_(uses), layouts_(layouts), outputs_(outputs), input_order_(subgraph.tensors.size()) {
+    bits_ = stored_bits(subgraph, uses);
     for (size_t i = 0; i < inputs.size(); ++i) input_order_[static_cast<size_t>(subgraph.inputs[i])] = inputs[i];
   }
 
@@ -204,10 +232,7 @@ class Solver {
     return result;
   }
 
-  int64_t bytes(int id) const {
-    const Tensor& t = tensor(id);
-    return bits_of(t.type) == 0 ? 8 * element_count(t.shape) : byte_count(t.type, t.shape);
-  }
+  int64_t bytes(int id) const { return (bits_[static_cast<size_t>(id)] * element_count(tensor(id).shape) + 7) / 8; }
 
   int64_t weight(int id) const { return std::min(bytes(id), INT64_MAX >> 24) * kByteWeight + 1; }
 
@@ -318,6 +343,7 @@ class Solver {
   const OperatorLayouts& layouts_;
   const std::vector<Order>& outputs_;
   std::vector<Order> input_order_;
+  std::vector<int64_t> bits_;  // Of an element, by tensor.
   std::vector<std::vector<LayoutConfig>> domain_;
   std::vector<Label> labels_;
   std::set<std::pair<int, Order>> seeds_, visited_;
