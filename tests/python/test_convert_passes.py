@@ -69,6 +69,26 @@ LAYERS = {
     "relu_of_relu6": (lambda m, x: F.relu6(x.relu()).relu(), "RELU6"),
     "clamp_in_clamp": (lambda m, x: x.clamp(min=-3.0).clamp(min=-2.0), "MAXIMUM"),
     "clamp_of_clamp_stays": (lambda m, x: x.clamp(min=-0.5).clamp(max=2.0), "MAXIMUM MINIMUM"),
+    "factor_before_leaky_relu": (
+        lambda m, x: m.d(F.leaky_relu((m.c(x) + x) / 2, 0.1)),
+        "ADD CONV_2D CONV_2D LEAKY_RELU",
+    ),
+    "factors_before_pooling": (
+        lambda m, x: m.k(F.max_pool2d(torch.relu((m.c(x) + x) * m.factor.exp()), 2)),
+        "ADD CONV_2D CONV_2D MAX_POOL_2D",
+    ),
+    "factors_of_both_signs_before_relu_stay": (
+        lambda m, x: m.d(F.leaky_relu((m.c(x) + x) * m.factor, 0.1)),
+        "ADD CONV_2D CONV_2D LEAKY_RELU MUL",
+    ),
+    "summand_before_leaky_relu_stays": (
+        lambda m, x: m.d(F.leaky_relu(torch.exp(x) + 2, 0.1)),
+        "ADD CONV_2D EXP LEAKY_RELU",
+    ),
+    "factor_before_transposed": (
+        lambda m, x: F.conv_transpose2d(F.leaky_relu(torch.exp(x) * 3), m.k.weight),
+        "EXP LEAKY_RELU TRANSPOSE_CONV",
+    ),
     "pad_of_pad": (
         lambda m, x: m.k(F.pad(F.pad(x, (1, 0, 1, 0)), (0, 1, 0, 1))),
         "CONV_2D",

@@ -51,6 +51,8 @@ bool fits(const Editor& editor, const Operator& op, int channels) {
              weights.shape[0] % (channels / weights.shape[3]) == 0;
     case Op::DEPTHWISE_CONV_2D:
       return weights.rank() == 4 && weights.shape[3] % channels == 0;
+    case Op::TRANSPOSE_CONV:
+      return weights.rank() == 4 && weights.shape[3] == channels;
     case Op::FULLY_CONNECTED:
       return weights.rank() == 2 && weights.shape[1] % channels == 0;
     default:
@@ -58,23 +60,36 @@ bool fits(const Editor& editor, const Operator& op, int channels) {
   }
 }
 
+// f(s x) = s f(x) for positive s, channel by channel.
+bool passes_positive_factors(const Operator& op) {
+  if (op.op == Op::RELU || op.op == Op::LEAKY_RELU) return true;
+  const auto* pool = std::get_if<Pool2DOptions>(&op.options);
+  return op.op == Op::MAX_POOL_2D && pool != nullptr &&
+         (pool->activation == Activation::NONE || pool->activation == Activation::RELU);
+}
+
 // Whether every output sees every tap: then a constant added to the input is one added to the output.
 bool sees_no_padding(const Operator& op) {
   if (const auto* conv = std::get_if<Conv2DOptions>(&op.options)) return conv->padding == Padding::VALID;
   if (const auto* conv = std::get_if<DepthwiseConv2DOptions>(&op.options)) return conv->padding == Padding::VALID;
-  return true;
+  return op.op != Op::TRANSPOSE_CONV;
 }
 
 bool fold(Editor& editor, int linear) {
   const Operator op = editor.op(linear);
-  int x = op.inputs[0];
+  size_t slot = op.op == Op::TRANSPOSE_CONV ? 2 : 0;
+  int x = op.inputs[slot];
   int reader = linear;
   bool padded = !sees_no_padding(op);
-  // PAD and RESHAPE pass a map of the channels on, as long as the channels stay the last dimension, or its innermost
-  // part where a linear layer reads it (a flattened image).
+  bool wants_positive = false;
+  // PAD and RESHAPE (and, of positive factors, what is in passes_positive_factors) pass a map of the channels on, as
+  // long as the channels stay the last dimension, or its innermost part where a linear layer reads it (a flattened
+  // image).
   while (editor.only_consumer(x) == reader) {
     const int step = editor.producer(x);
-    if (step == kNoProducer || (editor.op(step).op != Op::PAD && editor.op(step).op != Op::RESHAPE)) break;
+    if (step == kNoProducer) break;
+    const bool passes = passes_positive_factors(editor.op(step));
+    if (!passes && editor.op(step).op != Op::PAD && editor.op(step).op != Op::RESHAPE) break;
     const int next = editor.op(step).inputs[0];
     const Shape& shape = editor.tensor(next).shape;
     const Shape& after = editor.tensor(x).shape;
@@ -82,7 +97,9 @@ bool fold(Editor& editor, int linear) {
     const bool flattens = op.op == Op::FULLY_CONNECTED && editor.op(step).op == Op::RESHAPE;
     if (shape.back() != after.back() && !flattens) break;
     padded = padded || editor.op(step).op == Op::PAD;
+    wants_positive = wants_positive || passes;
     reader = step;
+    slot = 0;
     x = next;
   }
   const int before = editor.producer(x);
@@ -96,6 +113,8 @@ bool fold(Editor& editor, int linear) {
   const auto affine = affine_of(editor, map, source, static_cast<size_t>(channels));
   if (!affine) return false;
   const bool shifts = std::any_of(affine->shift.begin(), affine->shift.end(), [](float s) { return s != 0; });
+  const auto is_positive = [](float scale) { return scale > 0; };
+  if (wants_positive && (shifts || !std::all_of(affine->scale.begin(), affine->scale.end(), is_positive))) return false;
   const Tensor& weights = editor.tensor(op.inputs[1]);
   const auto outputs = static_cast<size_t>(weights.shape[static_cast<size_t>(output_channel_axis(op.op))]);
   auto bias = bias_of(editor, op, outputs);
@@ -105,7 +124,7 @@ bool fold(Editor& editor, int linear) {
   const std::vector<double> added = scale_inputs(scaled, weights.shape, op.op, *affine);
   for (size_t c = 0; c < outputs; ++c) (*bias)[c] += static_cast<float>(added[c]);
   replace_weights(editor, linear, std::move(scaled), std::move(*bias));
-  editor.set_input(reader, 0, source);
+  editor.set_input(reader, slot, source);
   editor.remove(before);
   return true;
 }
@@ -118,7 +137,9 @@ int fold_input_affine(Subgraph& subgraph) {
   const int count = editor.count();
   for (int o = 0; o < count; ++o) {
     const Op op = editor.op(o).op;
-    if (op != Op::CONV_2D && op != Op::DEPTHWISE_CONV_2D && op != Op::FULLY_CONNECTED) continue;
+    if (op != Op::CONV_2D && op != Op::DEPTHWISE_CONV_2D && op != Op::FULLY_CONNECTED && op != Op::TRANSPOSE_CONV) {
+      continue;
+    }
     while (fold(editor, o)) ++changes;
   }
   editor.finish();
