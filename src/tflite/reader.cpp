@@ -120,6 +120,11 @@ class FileReader {
       problem(fmt::format("tensor '{}' has {} scales but {} zero points", tensor.name, channels,
                           quantization.zero_point.size()));
     }
+    for (const int64_t zero : quantization.zero_point) {
+      if (std::in_range<int32_t>(zero)) continue;
+      problem(fmt::format("tensor '{}' has the zero point {}, which no runtime can hold", tensor.name, zero));
+      break;
+    }
     return quantization;
   }
 

@@ -21,6 +21,14 @@ def test_zero_points_that_are_not_aligned_are_refused():
         TFLiteModel.from_bytes(bytes(contents))
 
 
+@pytest.mark.parametrize("zero_point", [-(2**63), 2**31])
+def test_zero_points_of_more_than_32_bits_are_refused(zero_point):
+    file = FileBuilder()
+    x = file.input([1, 2], np.int8, quantization=quantization(0.5, zero_point))
+    with pytest.raises(Error, match=r"tensor 't0' has the zero point -?\d+, which no runtime"):
+        TFLiteModel.from_bytes(file.finish(x))
+
+
 def test_options_that_are_not_aligned_are_refused():
     file = FileBuilder()
     x, y = file.input([1, 4]), file.tensor([1, 4])
