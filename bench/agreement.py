@@ -7,6 +7,9 @@ inputs that were not calibrated on. Columns: integer outputs that are equal, tha
 step away, the signal-to-noise ratio of the file against the simulation, of the simulation against
 float PyTorch, and of the file against float PyTorch.
 
+--between: integer outputs that are at most one step away, of the file on the reference kernels and
+on XNNPACK from the simulation, and of the two from each other.
+
 --layers: each layer by itself, on the integers that the file has in front of it, so that nothing is
 amplified: how many layers the file shows, how many have any integer other than the FakeQuants give,
 more than one in a thousand, any that is more than a step away; then the largest shares of either.
@@ -89,6 +92,36 @@ def measure(
     return f"{name:22s} {shares} {own:8.1f} {rounding:8.1f} {whole:8.1f}"
 
 
+def measure_between(name: str, samples: int, images: int, full: bool, forms: list[str]) -> str:
+    entry, _, simulation, graph = calibrated(name, samples, full)
+    result = _core.convert(
+        graph, quantize_input_output_type="int8", fuse_where_possible=True, forms=forms
+    )
+    content = result.to_bytes()
+    near, total = np.zeros(3), 0
+    for seed in range(1000, 1000 + images):
+        inputs = entry.example_inputs(seed, full)
+        with torch.no_grad():
+            simulated = [leaf.numpy() for leaf in tree_leaves(simulation(*inputs))]
+        reference, xnnpack = (
+            run_tflite(
+                content,
+                [value.numpy() for value in inputs],
+                input_orders=result.input_orders,
+                output_orders=result.output_orders,
+                kernels=kernels,
+            )
+            for kernels in ("reference", "xnnpack")
+        )
+        for step, *found in zip(output_steps(content), simulated, reference, xnnpack, strict=True):
+            if step:
+                a, b, c = (value.astype(np.float64) / step for value in found)
+                near += [(np.abs(x - y) < 1.5).sum() for x, y in ((a, b), (a, c), (b, c))]
+                total += a.size
+    shares = " ".join(f"{100 * share / total:9.3f}" for share in near) if total else "no integers"
+    return f"{name:22s} {shares}"
+
+
 def measure_layers(
     name: str, samples: int, images: int, full: bool, forms: list[str], kernels: str
 ) -> str:
@@ -117,25 +150,29 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="published sizes, not narrow ones")
     parser.add_argument("--forms", nargs="*", default=[], help='as TFLiteConverter: "-tables"')
     parser.add_argument("--layers", action="store_true", help="each layer by itself")
+    parser.add_argument("--between", action="store_true", help="both sets of kernels")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     if arguments.layers:
         print("network                layers unequal > 0.1 %  apart unequal %  apart %")
+    elif arguments.between:
+        print("network                reference   xnnpack   between")
     else:
         print("network                equal % 1 step %   own dB   sim dB  file dB")
     for name in arguments.networks:
         try:
-            print(
-                (measure_layers if arguments.layers else measure)(
-                    name,
-                    arguments.samples,
-                    arguments.images,
-                    arguments.full,
-                    arguments.forms,
-                    arguments.kernels,
-                ),
-                flush=True,
+            common = (
+                name,
+                arguments.samples,
+                arguments.images,
+                arguments.full,
+                arguments.forms,
             )
+            if arguments.between:
+                line = measure_between(*common)
+            else:
+                line = (measure_layers if arguments.layers else measure)(*common, arguments.kernels)
+            print(line, flush=True)
         except (tinyml.Error, ValueError, RuntimeError) as error:
             print(f"{name:22s} {str(error).splitlines()[0][:90]}", flush=True)
 

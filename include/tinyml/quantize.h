@@ -184,7 +184,9 @@ Graph quantize_weights(const Graph& graph, const QuantizationScheme& scheme = {}
 /// width gives the smallest scale, 2^-40. Throws Error for bounds that are not finite.
 ScaleZeroPoint choose_scale(double low, double high, const TensorScheme& scheme);
 
-/// Symmetric float32 scales of a weight: one for each index of `axis`, or one for all (axis < 0). Throws Error where
+/// Symmetric float32 scales of a weight: one for each index of `axis`, or one for all (axis < 0). The largest absolute
+/// value decides; where the scheme's observer is kMse and channels have scales of their own, the scale near that which
+/// rounds the channel with the least squared error (up to 2048 values; among more, luck evens out). Throws Error where
 /// the scheme has ranges for another number of channels.
 std::vector<float> choose_weight_scales(const Tensor& weight, int64_t axis, const TensorScheme& scheme);
 

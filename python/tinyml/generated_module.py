@@ -16,6 +16,7 @@ from torch import nn
 from tinyml import _core
 from tinyml.codegen import generate_code
 from tinyml.nn import fake_quantizers
+from tinyml.nn.quant_layers import QuantizedWeight
 
 _FINGERPRINT = re.compile(r"^# tinyml fingerprint: ([0-9a-f]{16})$", re.MULTILINE)
 _HEADER = """\
@@ -39,7 +40,7 @@ def make_module(
     class_name: str,
     force_overwrite: bool = True,
 ) -> tuple[nn.Module, bool]:
-    """(the graph's module from its code in ``py_path``, whether the code was written just now).
+    """(the graph's module in eval mode from its code in ``py_path``, whether that is new).
 
     The weights are written to ``weights_path`` and loaded. Without ``force_overwrite`` a file
     that is there is used, edited or not; tinyml.Error where it belongs to another model or
@@ -60,8 +61,11 @@ def make_module(
         os.replace(temporary, py_path)
     else:
         _check_fresh(py_path, fingerprint)
-    module = getattr(_import_file(py_path), class_name)()
-    _load_weights(module, torch.load(weights_path, weights_only=True), py_path)
+    module: nn.Module = getattr(_import_file(py_path), class_name)().eval()
+    missing = _load_weights(module, torch.load(weights_path, weights_only=True), py_path)
+    for name, layer in module.named_modules():  # the scales of FakeQuants that were added by hand
+        if isinstance(layer, QuantizedWeight) and f"{name}.weight_fq.scale" in missing:
+            layer.update_weight_scale()
     return module, written
 
 
@@ -99,8 +103,9 @@ def _import_file(path: Path) -> ModuleType:
     return module
 
 
-def _load_weights(module: nn.Module, weights: dict[str, torch.Tensor], path: Path) -> None:
-    """Strictly, but FakeQuants may have been removed from the code or added to it."""
+def _load_weights(module: nn.Module, weights: dict[str, torch.Tensor], path: Path) -> list[str]:
+    """Strictly, but FakeQuants may have been removed from the code or added to it; returns the
+    names of what has no weights."""
     own = {name + "." for name, _ in fake_quantizers(module)}
     names = set(module.state_dict()) | {name for name, _ in module.named_buffers()}
     left_out = {name for name in weights if name not in names and _is_fake_quant(name)}
@@ -113,6 +118,7 @@ def _load_weights(module: nn.Module, weights: dict[str, torch.Tensor], path: Pat
         lines = [f"  missing in the code: {name}" for name in sorted(result.unexpected_keys)]
         lines += [f"  without a weight: {name}" for name in sorted(missing)]
         raise _core.Error(f"{path} does not fit the model's weights:\n" + "\n".join(lines))
+    return result.missing_keys
 
 
 def _is_fake_quant(name: str) -> bool:

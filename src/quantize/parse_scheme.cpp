@@ -52,8 +52,8 @@ class SchemeReader {
             {"asymmetric",
              [&](const YAML::Node& node) { read_asymmetric(node, "asymmetric", scheme.activation, scheme.weight); }},
             {"per_tensor", [&](const YAML::Node& node) { scheme.weight.per_channel = !read_bool(node, "per_tensor"); }},
-            {"observer", [&](const YAML::Node& node) { read_observer(node, "observer", scheme.activation); }},
-            {"algorithm", [&](const YAML::Node& node) { read_observer(node, "algorithm", scheme.activation); }},
+            {"observer", [&](const YAML::Node& node) { read_observers(node, "observer", scheme); }},
+            {"algorithm", [&](const YAML::Node& node) { read_observers(node, "algorithm", scheme); }},
             {"percentile",
              [&](const YAML::Node& node) { scheme.activation.percentile = read_percentile(node, "percentile"); }},
             {"momentum", [&](const YAML::Node& node) { scheme.activation.momentum = read_momentum(node, "momentum"); }},
@@ -185,6 +185,13 @@ class SchemeReader {
       problem(fmt::format("'{}observer' and '{}algorithm' differ", section, section), "they are one setting: give one");
     }
     scheme.observer = *found;
+  }
+
+  /// Of the model: weights have the least squared error where activations have; else, as in training, their extremes.
+  void read_observers(const YAML::Node& node, const std::string& where, QuantizationScheme& scheme) {
+    read_observer(node, where, scheme.activation);
+    const bool least_error = scheme.activation.observer == Observer::kMse;
+    scheme.weight.observer = least_error ? Observer::kMse : Observer::kMinMax;
   }
 
   void set_bits(TensorScheme& scheme, const YAML::Node& node, const std::string& where, bool weight) {

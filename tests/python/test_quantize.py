@@ -283,6 +283,22 @@ def test_refining_a_model_of_few_bits(digits, digit_net, tmp_path):
     assert found["adaptive_rounding"] > found["nothing"] + 2
 
 
+def test_scales_of_weights_have_the_least_squared_error_by_default(digits, digit_net, tmp_path):
+    x = digits[0][0]
+    noise = {}
+    for algorithm in ("mse", "min_max"):
+        config = {"algorithm": algorithm, "bias_correction": False}
+        module = PostQuantizer(digit_net, x[:1], tmp_path, config).calibrate([x[:16]])
+        layers = [m for m in module.modules() if getattr(m, "weight_fq", None) is not None]
+        assert len(layers) == 4
+        noise[algorithm] = [
+            (layer.quantized_weight() - layer.effective_weight()).square().sum().item()
+            for layer in layers
+        ]
+    assert all(a < b for a, b in zip(noise["mse"], noise["min_max"], strict=True))
+    assert noise["mse"][0] < 0.6 * noise["min_max"][0]  # rows of nine weights
+
+
 def test_biases_are_corrected_by_default(digits, digit_net, tmp_path):
     x, held_out = digits[0][0], digits[1][0]
     found = []

@@ -57,7 +57,9 @@ def test_each_channel_keeps_to_its_range(norm, tmp_path):
     assert "channel_ranges=True" in quantizer.py_path.read_text()
     weight = module.conv.quantized_weight() / module.conv.weight_fq.scale.reshape(-1, 1, 1, 1)
     most = weight.round().abs().amax((1, 2, 3))
-    assert torch.equal(most, torch.tensor(LIMITS, dtype=most.dtype))
+    limits = torch.tensor(LIMITS, dtype=most.dtype)
+    assert (most <= limits).all()
+    assert (most > 0.8 * limits).all()  # the scale is that of the least squared error
     content = convert_module(module, batches[0])
     with torch.no_grad():
         simulated = module(batches[0])
@@ -66,7 +68,7 @@ def test_each_channel_keeps_to_its_range(norm, tmp_path):
         run_all(content, [batches[0]], [simulated], kernels=("xnnpack",))[0].max_abs <= 1.01 * step
     )
     stored = next(w for w in integers(content.to_bytes()) if w.shape[0] == 6)
-    assert stored.abs().amax((1, 2, 3)).tolist() == LIMITS
+    assert stored.abs().amax((1, 2, 3)).tolist() == most.tolist()
     # 7 bits of a ReLU's result: int8 with zero point 0.
     hidden = next(
         m for m in module.modules() if isinstance(m, qnn.FakeQuantize) and m.quant_min == 0

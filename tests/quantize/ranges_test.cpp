@@ -44,6 +44,31 @@ TEST(ChooseWeightScales, FollowsTheAxis) {
   EXPECT_EQ(choose_weight_scales(weight, -1, scheme), (std::vector<float>{6.0f / 127}));
 }
 
+TEST(ChooseWeightScales, LeastSquaredErrorHalvesTheNoiseOfShortRows) {
+  std::mt19937 random(5);
+  std::normal_distribution<float> normal;
+  constexpr int64_t kRows = 64, kColumns = 9;
+  std::vector<float> values(kRows * kColumns);
+  for (float& value : values) value = normal(random);
+  const Tensor weight = Tensor::from<float>(values, {kRows, kColumns});
+  const auto noise = [&](Observer observer) {
+    const std::vector<float> scales = choose_weight_scales(weight, 0, {-127, 127, true, true, observer, 0.01, 99.99});
+    double sum = 0.0;
+    for (size_t i = 0; i < values.size(); ++i) {
+      const float scale = scales[i / kColumns];
+      const float back = std::clamp(std::nearbyint(values[i] / scale), -127.0f, 127.0f) * scale;
+      sum += static_cast<double>((back - values[i]) * (back - values[i]));
+    }
+    return sum;
+  };
+  EXPECT_LT(noise(Observer::kMse), 0.5 * noise(Observer::kMinMax));
+  // One scale for the tensor is that of its largest value.
+  const TensorScheme whole{-127, 127, true, false, Observer::kMse, 0.01, 99.99};
+  const float largest = std::abs(
+      *std::max_element(values.begin(), values.end(), [](float a, float b) { return std::abs(a) < std::abs(b); }));
+  EXPECT_EQ(choose_weight_scales(weight, -1, whole), std::vector<float>{largest / 127});
+}
+
 TEST(Histogram, CountsSurviveWidening) {
   std::vector<float> counts(64, 0.0f);
   float low = std::numeric_limits<float>::infinity();
