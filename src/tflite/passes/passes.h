@@ -58,8 +58,8 @@ int merge_common_subexpressions(Subgraph& subgraph);
 int fold_affine(Subgraph& subgraph);
 
 /// The same in front: into the weights of the CONV_2D, DEPTHWISE_CONV_2D, TRANSPOSE_CONV or FULLY_CONNECTED that alone
-/// reads the result. Both pass a RESHAPE that keeps the channels; a factor passes a PAD, a summand does not, nor padding
-/// SAME. Positive factors pass RELU, LEAKY_RELU and MAX_POOL_2D.
+/// reads the result. Both pass a RESHAPE that keeps the channels; a factor passes a PAD, a summand does not, nor
+/// padding SAME. Positive factors pass RELU, LEAKY_RELU and MAX_POOL_2D.
 int fold_input_affine(Subgraph& subgraph);
 
 /// (x * a) * b, (x + a) - b, ...: one operator by one constant.
