@@ -11,7 +11,7 @@ from tinyml import _core
 from tinyml.capture import trace
 
 
-def _with_own_tensors(graph: Any, module: nn.Module) -> tuple[Any, dict[str, torch.Tensor]]:
+def with_own_tensors(graph: Any, module: nn.Module) -> tuple[Any, dict[str, torch.Tensor]]:
     """The graph with the module's present tensors, and those tensors by name."""
     own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     known = graph.tensors()
@@ -23,7 +23,7 @@ def _with_own_tensors(graph: Any, module: nn.Module) -> tuple[Any, dict[str, tor
 def share_scales(module: nn.Module, graph: Any) -> None:
     """Give the parts of concatenations in ``graph``, the module's, one scale where theirs differ
     little, in place: no requantization is needed between them."""
-    before, own = _with_own_tensors(graph, module)
+    before, own = with_own_tensors(graph, module)
     with torch.no_grad():
         for name, array in _core.share_scales(before).items():
             own[name].copy_(torch.from_numpy(array.copy()))
@@ -41,7 +41,7 @@ def round_biases(module: nn.Module, dummy_input: Any = None, graph: Any = None) 
     module.eval()
     if graph is None:
         graph = trace(module, dummy_input)
-    before, own = _with_own_tensors(graph, module)
+    before, own = with_own_tensors(graph, module)
     present = before.parameters()
     with torch.no_grad():
         for name, array in _core.round_biases(before).parameters().items():

@@ -14,7 +14,7 @@ from torch import nn
 
 from tinyml import _core
 from tinyml.arguments import call, samples_of
-from tinyml.biases import round_biases, share_scales
+from tinyml.biases import round_biases, share_scales, with_own_tensors
 from tinyml.capture import trace
 from tinyml.configuration import Config, read_config
 from tinyml.generated_module import file_stem, make_module
@@ -198,8 +198,12 @@ class PostQuantizer(_Quantizer):
     def _refine(self, module: nn.Module, samples: list[list[torch.Tensor]]) -> None:
         if not samples:
             raise _core.Error("no batch has the dummy input's size or a multiple of its batch")
+        # Capturing takes seconds. What quantize() made is the module's graph unless it was edited.
+        graph = None
+        if self._graph and all(fake.quantizing for _, fake in fake_quantizers(module)):
+            graph, _ = with_own_tensors(self._graph, module)
         changed, self.refined = _core.refine(
-            trace(module, self.dummy_input),
+            graph or trace(module, self.dummy_input),
             samples,
             round_weights=bool(self.config.get("adaptive_rounding")),
             correct_bias=bool(self.config.get("bias_correction", True)),

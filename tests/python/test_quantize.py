@@ -315,6 +315,27 @@ def test_biases_are_corrected_by_default(digits, digit_net, tmp_path):
         PostQuantizer(digit_net, x[:20], tmp_path, {"bias_correction": True}).calibrate([x[:3]])
 
 
+def test_calibrating_captures_no_more_than_once(digits, digit_net, tmp_path, monkeypatch):
+    x = digits[0][0]
+    captured = []
+
+    def trace(module, *args, **kwargs):
+        captured.append(type(module).__name__)
+        return tinyml.trace(module, *args, **kwargs)
+
+    monkeypatch.setattr(tinyml.quantize, "trace", trace)
+    monkeypatch.setattr(tinyml.biases, "trace", trace)
+    quantizer = PostQuantizer(digit_net, x[:1], tmp_path)
+    module = quantizer.calibrate(x[:64].split(16))
+    assert captured == [type(digit_net).__name__]
+    # Code that is used again may have been edited: then it is captured, and is corrected alike.
+    config = {"force_overwrite": False}
+    again = PostQuantizer(digit_net, x[:1], tmp_path, config).calibrate(x[:64].split(16))
+    assert len(captured) > 2
+    for name, tensor in module.state_dict().items():
+        assert torch.equal(tensor, again.state_dict()[name]), name
+
+
 def test_ptq_without_data_is_refused(digits, digit_net, tmp_path):
     quantizer = PostQuantizer(digit_net, digits[0][0][:1], tmp_path)
     quantizer.quantize()
