@@ -52,7 +52,7 @@ def test_the_module_equals_xnnpack(name, tmp_path):
 
 # Of a layer's integers, those that may be a step off: the reference kernels round products twice;
 # sums of float32 hardly ever end up beyond a tie.
-MOST = {"xnnpack": 0.0005, "reference": 0.01}
+MOST = {"xnnpack": 0.0005, "reference": 0.015}
 
 
 @pytest.mark.parametrize(

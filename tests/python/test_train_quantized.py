@@ -12,7 +12,7 @@ from torch import nn
 
 import tinyml
 from tinyml import _core
-from tinyml.nn import calibrating, fake_quantizers
+from tinyml.nn import calibrating, fake_quantizers, set_observers
 from tinyml.nn.fake_quantize import FakeQuantize
 from train_cases import assert_same, run_cases
 
@@ -94,6 +94,7 @@ def write_case(
                     if parameter.grad is not None:
                         parameter -= 0.02 * parameter.grad
     else:
+        set_observers(module, False)  # scales of weights stay those that quantize() has chosen
         module.eval()
         with torch.no_grad(), calibrating(module):
             for batch in batches:
