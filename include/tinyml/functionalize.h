@@ -6,7 +6,7 @@ namespace tinyml {
 
 /// What every captured graph goes through before anything else looks at it: inline_regions, functionalize,
 /// resolve_quantized_pairs, unify_operators, drop_identities, recompose_layers, recompose_activations,
-/// recompose_shuffles, drop_softmax_guards.
+/// recompose_shuffles, drop_softmax_guards, recompose_attention.
 Graph normalize(Graph graph);
 
 /// Replaces `wrap_with_set_grad_enabled` and `wrap_with_autocast` (what `with torch.no_grad():` and `with
@@ -70,5 +70,10 @@ Graph recompose_shuffles(Graph graph);
 /// Removes what core ATen's attention does for queries whose keys are all masked, where(all scores are -inf, 0,
 /// softmax), where the scores are products that nothing masks: those are finite for finite operands.
 Graph drop_softmax_guards(Graph graph);
+
+/// Replaces `bmm` between reshapes that merge batch dimensions and take them apart again by `matmul`, two factors of a
+/// product's operands by one, and softmax(factor * q k^T) v, which core ATen has for attention without a mask, by
+/// `scaled_dot_product_attention`, where nothing else reads what is between.
+Graph recompose_attention(Graph graph);
 
 }  // namespace tinyml

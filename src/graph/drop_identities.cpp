@@ -67,7 +67,7 @@ Graph normalize(Graph graph) {
   graph = resolve_quantized_pairs(functionalize(inline_regions(std::move(graph))));
   graph = drop_identities(unify_operators(std::move(graph)));
   graph = recompose_shuffles(recompose_activations(recompose_layers(std::move(graph))));
-  graph = drop_softmax_guards(std::move(graph));
+  graph = recompose_attention(drop_softmax_guards(std::move(graph)));
   for (const NodeId id : graph.nodes()) {  // the bodies of cond and while_loop
     for (size_t i = 0; i < graph.node(id).args.size(); ++i) {
       const auto* body = std::get_if<std::shared_ptr<const Graph>>(&graph.node(id).args[i].value.data);

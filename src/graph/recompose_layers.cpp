@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "graph/node_notes.h"
 #include "tinyml/functionalize.h"
 #include "tinyml/schema.h"
 
@@ -174,8 +175,6 @@ ValueId replace(Graph& graph, NodeId id, Call call) {
   graph.erase_node(id);
   return result;
 }
-
-bool is_reshape(const Node& node) { return node.op == "aten.view.default" || node.op == "aten.reshape.default"; }
 
 /// A linear layer between the reshape of its input to a matrix and the reshape of its result back: of the tensor
 /// itself.

@@ -3,15 +3,12 @@
 #include <optional>
 #include <vector>
 
+#include "graph/node_notes.h"
 #include "tinyml/functionalize.h"
 #include "tinyml/schema.h"
 
 namespace tinyml {
 namespace {
-
-bool is_reshape(const Node& node) {
-  return node.op == "aten.view.default" || node.op == "aten.reshape.default" || node.op == "aten._unsafe_view.default";
-}
 
 /// The node that makes the argument for one reader alone, seen through copies; nullptr when there is none.
 const Node* sole_producer(const Graph& graph, const Argument& argument) {

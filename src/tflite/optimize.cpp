@@ -53,6 +53,7 @@ class Pipeline {
       changes += run("normalize_selections", normalize_selections);
       changes += run("merge_selections", merge_selections);
       changes += run("dissolve_concatenations", dissolve_concatenations);
+      changes += run("join_slices", join_slices);
       changes += run("merge_arithmetic", merge_arithmetic);
       changes += run("merge_reductions", merge_reductions);
       changes += run("merge_clamps", merge_clamps);

@@ -129,6 +129,8 @@ def test_recurrent_layers():
             result = _core.convert(graph, recurrent=form, precision=precision)
             for error in run_all(result, [x], expected, ALL_KERNELS):
                 assert error.snr_db >= snr, (form, error)
+            if form == "fused" and precision == "dynamic_range":  # its kernel reads integers
+                assert "DEQUANTIZE" not in result.operators
             assert full - len(result.to_bytes()) >= saved * 4 * 8 * 32 * 32 - 2500, form
 
 
@@ -194,3 +196,19 @@ def test_converter_options(tmp_path):
         TFLiteConverter(model, x, precision="float16", hybrid_quantization_from_float=True)
     with pytest.raises(Error, match="FakeQuants"):
         TFLiteConverter(model, x, precision="int8")
+
+
+@pytest.mark.parametrize("asymmetric", [True, False])
+@pytest.mark.parametrize("settings", [{}, {"bidirectional": True}, {"proj_size": 24}])
+def test_fused_layers_of_integers(settings, asymmetric):
+    torch.manual_seed(0)
+    model, x = nn.LSTM(48, 48, **settings).eval(), random_input(6, 2, 48)
+    options = {"recurrent": "fused", "precision": "dynamic_range"}
+    result = _core.convert(
+        tinyml.trace(model, (x,)), asymmetric_quantize_inputs=asymmetric, **options
+    )
+    assert "DEQUANTIZE" not in result.operators
+    with torch.no_grad():
+        sequence, states = model(x)
+    for error in run_all(result, [x], [sequence, *states], ALL_KERNELS):
+        assert error.snr_db >= 35, error

@@ -3,10 +3,11 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from models import DEPLOYED, ZOO
 from torch import nn
 
 import tinyml
-from conversion import check_generated, convert_module, random_input, run_all
+from conversion import check_generated, convert_module, outputs_of, random_input, run_all
 from tinyml import OneShotChannelPruner, QATQuantizer
 
 
@@ -88,6 +89,60 @@ def test_both_captures_convert_to_the_same_operators(tmp_path):
     plain = Plain().eval()
     taken_apart = tinyml._core.convert(decomposed(plain, x, tmp_path / "m.pt2"))
     assert taken_apart.operators == convert_module(plain, x).operators
+
+
+class HandWritten(nn.Module):
+    """Attention over merged batch dimensions, and what must not be taken for it."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind = kind
+
+    def forward(self, q, k, v):
+        q2, k2 = torch.ops.aten.mul.Scalar(q, 0.5), torch.ops.aten.mul.Scalar(k, 0.5)
+        if self.kind == "shared scores":
+            weights = (q2 @ k2.transpose(-2, -1)).softmax(-1)
+            return weights @ v, weights
+        if self.kind == "other dimension":
+            return (q2 @ k2.transpose(-2, -1)).softmax(-2) @ v
+        if self.kind == "not transposed":
+            return (q2 @ k2).softmax(-1) @ v
+        return F.scaled_dot_product_attention(q, k, v, scale=0.3)
+
+
+KINDS = {"plain": 1, "shared scores": 0, "other dimension": 0, "not transposed": 0}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("batch", [(2, 3), (2,), (1, 2, 3)])
+def test_attention_comes_back(kind, batch, tmp_path):
+    q, k, v = (random_input(*batch, 6, 6) for _ in range(3))
+    model = HandWritten(kind).eval()
+    program = torch.export.export(model, (q, k, v)).run_decompositions()
+    torch.export.save(program, tmp_path / "m.pt2")
+    graph = tinyml.Graph.load(tmp_path / "m.pt2")
+    name = "aten.scaled_dot_product_attention.default"
+    if len(batch) == 2 or kind != "plain":
+        assert count(graph, [name]) == {name: KINDS[kind]}
+    if len(batch) > 1:
+        assert count(graph, ["aten.bmm.default"]) == {"aten.bmm.default": 0}
+    check_generated(graph, [q, k, v], model(q, k, v))
+    expected = outputs_of(model(q, k, v))
+    errors = run_all(tinyml._core.convert(graph), [q, k, v], expected)
+    assert max(error.max_abs for error in errors) < 1e-5, errors
+
+
+@pytest.mark.parametrize("name", ["vit_tiny", "res2net50", "bert_tiny"])
+def test_networks_convert_to_the_same_number_of_operators(name, tmp_path):
+    entry = {**ZOO, **DEPLOYED}[name]
+    model = entry.small().eval()
+    x = torch.randn(entry.shape)
+    inputs = (x,) if entry.make_inputs is None else entry.make_inputs(x)
+    program = torch.export.export(model, inputs).run_decompositions()
+    torch.export.save(program, tmp_path / "m.pt2")
+    taken_apart = tinyml._core.convert(tinyml.Graph.load(tmp_path / "m.pt2"))
+    whole = tinyml._core.convert(tinyml.trace(model, inputs))
+    assert sum(taken_apart.operators.values()) <= sum(whole.operators.values())
 
 
 def test_masked_attention_keeps_its_guard(tmp_path):

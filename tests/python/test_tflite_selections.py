@@ -160,3 +160,27 @@ def test_slices_that_would_copy_more_stay():
     middle = part(m, whole, [0, 0, 0, 8], [1, 16, 16, 32])
     operators = check(m, absolute(m, middle), absolute(m, whole))  # which is there anyway
     assert operators == {"ABS": 4, "SLICE": 1, "CONCATENATION": 1}
+
+
+@pytest.mark.parametrize(("count", "axis"), [(2, 1), (3, 3), (4, -1)])
+def test_slices_that_are_all_in_equal_parts_are_one_split(count, axis):
+    m = FileBuilder()
+    shape = [1, 12, 5, 12]
+    x = absolute(m, m.input(shape))
+    size = list(shape)
+    size[axis] //= count
+    ends = []
+    for i in reversed(range(count)):
+        begin = [0] * 4
+        begin[axis] = i * size[axis]
+        ends.append(absolute(m, part(m, x, begin, size)))
+    assert check(m, *ends) == {"ABS": 1 + count, "SPLIT": 1}
+
+
+def test_other_slices_stay():
+    for begins, length in (([0, 4], 4), ([0, 3], 4), ([0, 2, 4, 6, 8, 10], 2)):
+        m = FileBuilder()
+        x = absolute(m, m.input([1, 3, 5, 12]))
+        parts = [part(m, x, [0, 0, 0, begin], [1, 3, 5, length]) for begin in begins]
+        operators = check(m, *(absolute(m, y) for y in parts))
+        assert operators == {"ABS": 1 + len(begins), "SLICE": len(begins)}

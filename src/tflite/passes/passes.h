@@ -83,6 +83,9 @@ int normalize_selections(Subgraph& subgraph);
 /// what has just been joined; CONCATENATION of CONCATENATION, and of slices that lie side by side.
 int merge_selections(Subgraph& subgraph);
 
+/// Two to four SLICEs that are all of a tensor in equal parts, where nothing else is sliced from it, are one SPLIT.
+int join_slices(Subgraph& subgraph);
+
 /// A CONCATENATION of which nothing but SLICEs and SPLITs is read goes where putting each of these together from the
 /// inputs writes fewer bytes.
 int dissolve_concatenations(Subgraph& subgraph);

@@ -24,6 +24,8 @@ class WeightQuantizer {
         changes += quantize_layer(o) ? 1 : 0;
       } else if (editor_.op(o).op == Op::GATHER) {
         changes += quantize_lookup(o) ? 1 : 0;
+      } else if (editor_.op(o).op == Op::UNIDIRECTIONAL_SEQUENCE_LSTM) {
+        changes += quantize_lstm(o) ? 1 : 0;
       }
     }
     editor_.finish();
@@ -47,6 +49,30 @@ class WeightQuantizer {
     if (auto* options = std::get_if<FullyConnectedOptions>(&editor_.options(o))) {
       options->asymmetric_quantize_inputs = options_.asymmetric_inputs;
     }
+    return true;
+  }
+
+  // All matrices or none, with one scale each; without peepholes and normalization.
+  bool quantize_lstm(int o) {
+    constexpr size_t kInputToInput = 1, kRecurrentToOutput = 8, kCellToInput = 9, kCellToOutput = 11;
+    constexpr size_t kProjection = 16, kNormalization = 20;
+    const Operator op = editor_.op(o);
+    if (editor_.tensor(op.inputs[0]).type != Type::FLOAT32) return false;
+    std::vector<std::pair<size_t, int>> matrices;
+    for (size_t slot = kInputToInput; slot < op.inputs.size(); ++slot) {
+      const int id = op.inputs[slot];
+      if (id == kNoTensor) continue;
+      if ((slot >= kCellToInput && slot <= kCellToOutput) || slot >= kNormalization) return false;
+      if (slot > kRecurrentToOutput && slot != kProjection) continue;
+      if (element_count(editor_.tensor(id).shape) < options_.min_elements) return false;
+      matrices.emplace_back(slot, quantized_weights(id, -1));
+      if (matrices.back().second == kNoTensor || editor_.tensor(matrices.back().second).quantization.per_channel()) {
+        return false;
+      }
+    }
+    for (const auto& [slot, quantized] : matrices) editor_.set_input(o, slot, quantized);
+    std::get<UnidirectionalSequenceLstmOptions>(editor_.options(o)).asymmetric_quantize_inputs =
+        options_.asymmetric_inputs;
     return true;
   }
 

@@ -16,9 +16,9 @@ using Note = std::function<void(const std::string&)>;
 /// `axis`. nullopt when a value is not finite.
 std::optional<Tensor> quantize_symmetric(const Tensor& weights, int axis);
 
-/// kDynamicRange: float CONV_2D and FULLY_CONNECTED whose weights are constants read INT8 weights (those that a
-/// FakeQuant has put on a symmetric grid keep their integers), and lookups in a table of rows become EMBEDDING_LOOKUP
-/// of INT8 rows. Weights that several operators read become one INT8 tensor.
+/// kDynamicRange: float CONV_2D, FULLY_CONNECTED and UNIDIRECTIONAL_SEQUENCE_LSTM whose weights are constants read INT8
+/// weights (those that a FakeQuant has put on a symmetric grid keep their integers), and lookups in a table of rows
+/// become EMBEDDING_LOOKUP of INT8 rows. Weights that several operators read become one INT8 tensor.
 int quantize_weights(Subgraph& subgraph, const WeightOptions& options, const Note& note);
 
 /// Float constants move behind a DEQUANTIZE where that saves bytes: as FLOAT16 (kFloat16), or as INT8 (kDynamicRange:
