@@ -120,6 +120,17 @@ def test_conversions_without_a_scale_are_refused(op):
         model.optimize()
 
 
+@pytest.mark.parametrize(("scales", "dimension"), [(3, 1), (2, 7)])
+def test_scales_fit_the_channels(scales, dimension):
+    file = FileBuilder()
+    x = file.input([1, 2], np.int8, quantization=quantization([0.5] * scales, 0, dimension))
+    y = file.tensor([1, 2])
+    file.op("DEQUANTIZE", [x], [y])
+    model = TFLiteModel.from_bytes(file.finish(y))
+    with pytest.raises(Error, match=rf"{scales} scales do not fit dimension {dimension}"):
+        model.optimize()
+
+
 def test_a_reshape_without_operands_is_written_as_it_was_read():
     file = FileBuilder()
     x = file.input([1, 4])

@@ -91,13 +91,6 @@ void check_tensor(const Checker& checker, const Tensor& tensor) {
     checker.report(fmt::format("tensor '{}': {}", tensor.name, what));
   };
   if (q.zero_point.size() != q.scale.size()) return report("there is not one zero point for each scale");
-  if (q.per_channel()) {
-    const int dim = q.quantized_dimension;
-    if (dim < 0 || dim >= tensor.rank() ||
-        static_cast<size_t>(tensor.shape[static_cast<size_t>(dim)]) != q.scale.size()) {
-      return report(fmt::format("{} scales do not fit dimension {}", q.scale.size(), dim));
-    }
-  }
   const Integers range = range_of(tensor.type);
   for (size_t i = 0; i < q.scale.size(); ++i) {
     if (!std::isfinite(q.scale[i]) || q.scale[i] <= 0.0F)

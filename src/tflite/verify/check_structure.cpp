@@ -215,6 +215,16 @@ void check_signatures(const Checker& checker) {
 }
 
 // What passes compute with: the scales between integers and real numbers.
+void check_channels(const Checker& checker, const Tensor& tensor) {
+  const Quantization& q = tensor.quantization;
+  if (!q.per_channel() || tensor.opaque || tensor.type == Type::FLOAT32) return;  // Of floats it is a remark.
+  const int dim = q.quantized_dimension;
+  const bool fits =
+      dim >= 0 && dim < tensor.rank() && static_cast<size_t>(tensor.shape[static_cast<size_t>(dim)]) == q.scale.size();
+  if (fits) return;
+  checker.report(fmt::format("tensor '{}': {} scales do not fit dimension {}", tensor.name, q.scale.size(), dim));
+}
+
 void check_conversion(const Checker& checker, const Operator& op) {
   if (op.op != Op::QUANTIZE && op.op != Op::DEQUANTIZE) return;
   for (const int id : op.op == Op::QUANTIZE ? op.outputs : op.inputs) {
@@ -245,6 +255,7 @@ void check_structure(const Checker& checker) {
     if (!tensor.shape_signature.empty() && tensor.shape_signature.size() != tensor.shape.size()) {
       checker.report(fmt::format("tensor '{}': shape signature and shape differ in rank", tensor.name));
     }
+    check_channels(checker, tensor);
     if (tensor.is_constant() && bits_of(tensor.type) > 0 &&
         static_cast<int64_t>(tensor.buffer.size()) != byte_count(tensor.type, tensor.shape)) {
       checker.report(fmt::format("constant '{}' has {} bytes where its shape needs {}", tensor.name,
