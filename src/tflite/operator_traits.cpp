@@ -96,6 +96,10 @@ bool is_unary_elementwise(Op op) {
   }
 }
 
+bool is_arithmetic(Op op) {
+  return op == Op::ADD || op == Op::SUB || op == Op::MUL || op == Op::DIV || op == Op::MAXIMUM || op == Op::MINIMUM;
+}
+
 bool touches_opaque(const Subgraph& subgraph, const Operator& op) {
   return any_operand(subgraph, op, [](const Tensor& tensor) { return tensor.opaque || bits_of(tensor.type) == 0; });
 }

@@ -14,6 +14,9 @@ bool is_repeatable(const Subgraph& subgraph, const Operator& op);
 /// Whether the operator computes every element of its output from the element of its one operand at the same place.
 bool is_unary_elementwise(Op op);
 
+/// ADD, SUB, MUL, DIV, MAXIMUM and MINIMUM: of two operands that broadcast.
+bool is_arithmetic(Op op);
+
 /// Whether an operand or a result is a tensor that no pass may touch (see Tensor::opaque) or that has no elements of
 /// fixed size: the operator stays exactly where and as it is.
 bool touches_opaque(const Subgraph& subgraph, const Operator& op);

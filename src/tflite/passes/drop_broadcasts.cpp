@@ -1,14 +1,11 @@
 #include <algorithm>
 
+#include "tflite/operator_traits.h"
 #include "tflite/passes/editor.h"
 #include "tflite/passes/passes.h"
 
 namespace tinyml::tflite {
 namespace {
-
-bool broadcasts(Op op) {
-  return op == Op::ADD || op == Op::SUB || op == Op::MUL || op == Op::DIV || op == Op::MAXIMUM || op == Op::MINIMUM;
-}
 
 // Whether the operator only repeats along axes of size 1.
 bool only_repeats(const Shape& from, const Shape& to) {
@@ -27,7 +24,7 @@ int drop_broadcasts(Subgraph& subgraph) {
   int changes = 0;
   for (int o = 0; o < editor.count(); ++o) {
     const Operator& op = editor.op(o);
-    if (!broadcasts(op.op) || op.inputs.size() != 2) continue;
+    if (!is_arithmetic(op.op) || op.inputs.size() != 2) continue;
     for (size_t slot = 0; slot < 2; ++slot) {
       const int id = editor.op(o).inputs[slot];
       int repeat = editor.producer_of_kind(id, Op::BROADCAST_TO);

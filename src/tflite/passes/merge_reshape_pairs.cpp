@@ -26,20 +26,7 @@ bool is_known_reshape(const Editor& editor, int o) {
          is_reshape_by_output(editor.subgraph(), op);
 }
 
-bool is_arithmetic(Op op) {
-  switch (op) {
-    case Op::ADD:
-    case Op::SUB:
-    case Op::MUL:
-    case Op::DIV:
-    case Op::MAXIMUM:
-    case Op::MINIMUM:
-    case Op::PRELU:
-      return true;
-    default:
-      return false;
-  }
-}
+bool takes_constant(Op op) { return is_arithmetic(op) || op == Op::PRELU; }
 
 bool keeps_last_axis(Op op) { return op == Op::SOFTMAX || op == Op::LOG_SOFTMAX || op == Op::L2_NORMALIZATION; }
 
@@ -77,7 +64,7 @@ std::optional<Chain> find_chain(const Editor& editor, int first) {
     size_t slot = 0;
     if (keeps_last_axis(op.op)) {
       chain.keeps_last = true;
-    } else if (is_arithmetic(op.op) && op.inputs.size() == 2) {
+    } else if (takes_constant(op.op) && op.inputs.size() == 2) {
       slot = op.inputs[0] == value ? 0 : 1;
       if (constant_behind(editor, op.inputs[1 - slot]) == kNoTensor) return std::nullopt;
     } else if (!is_unary_elementwise(op.op)) {
@@ -163,7 +150,7 @@ bool reshape_chain(Editor& editor, const Chain& chain, int like) {
   for (size_t i = 0; i < chain.operators.size(); ++i) {
     const Operator& op = editor.op(chain.operators[i]);
     constants.emplace_back();
-    if (!is_arithmetic(op.op)) continue;
+    if (!takes_constant(op.op)) continue;
     const int id = constant_behind(editor, op.inputs[1 - chain.slots[i]]);
     constants[i] = in_shape(editor.tensor(id), from, model);
     if (!constants[i]) return false;
