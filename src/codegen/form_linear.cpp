@@ -31,19 +31,26 @@ std::optional<ModuleForm> linear_form(const LeafGroup& group) {
   return form;
 }
 
+CallText embedding_constructor(const LeafGroup& group, const Node& lookup, const std::string& callee) {
+  const Tensor& weight = group.own("weight")->data;
+  const int64_t padding = lookup.arg("padding_idx").as_int();
+  CallText call;
+  call.callee = callee;
+  call.positional("num_embeddings", std::to_string(weight.size(0)));
+  call.positional("embedding_dim", std::to_string(weight.size(1)));
+  call.keyword("padding_idx", padding < 0 ? "None" : std::to_string(padding), "None");
+  call.keyword("scale_grad_by_freq", bool_literal(lookup.arg("scale_grad_by_freq").as_bool()), "False");
+  call.keyword("sparse", bool_literal(lookup.arg("sparse").as_bool()), "False");
+  return call;
+}
+
 std::optional<ModuleForm> embedding_form(const LeafGroup& group) {
   if (!group.is_single("aten.embedding.default")) return std::nullopt;
   const Node& node = group.node(0);
   const Binding* weight = group.own("weight");
   if (weight == nullptr || !group.is_own_or_none(node.arg("weight"), "weight")) return std::nullopt;
-  const int64_t padding = node.arg("padding_idx").as_int();
   ModuleForm form;
-  form.constructor.callee = "nn.Embedding";
-  form.constructor.positional("num_embeddings", std::to_string(weight->data.size(0)));
-  form.constructor.positional("embedding_dim", std::to_string(weight->data.size(1)));
-  form.constructor.keyword("padding_idx", padding < 0 ? "None" : std::to_string(padding), "None");
-  form.constructor.keyword("scale_grad_by_freq", bool_literal(node.arg("scale_grad_by_freq").as_bool()), "False");
-  form.constructor.keyword("sparse", bool_literal(node.arg("sparse").as_bool()), "False");
+  form.constructor = embedding_constructor(group, node, "nn.Embedding");
   add_dtype(form.constructor, weight->data);
   form.tensors = {"weight"};
   form.inputs = {node.arg("indices").as_value()};

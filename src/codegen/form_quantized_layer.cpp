@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <set>
+#include <string_view>
 
 #include "codegen/module_form.h"
 #include "graph/node_notes.h"
@@ -7,7 +8,15 @@
 namespace tinyml::codegen {
 namespace {
 
-bool is_layer(const std::string& op) { return op.starts_with("aten.conv") || op == "aten.linear.default"; }
+constexpr std::string_view kLinear = "aten.linear.default", kEmbedding = "aten.embedding.default";
+
+bool is_layer(const std::string& op) { return op.starts_with("aten.conv") || op == kLinear || op == kEmbedding; }
+
+CallText layer_constructor(const LeafGroup& group, const Node& layer, const std::string& callee) {
+  if (layer.op == kLinear) return linear_constructor(group, callee);
+  if (layer.op == kEmbedding) return embedding_constructor(group, layer, callee);
+  return conv_constructor(group, layer, callee);
+}
 
 /// The only node for which `test` holds, or nullptr.
 template <typename Test>
@@ -82,8 +91,7 @@ std::optional<ModuleForm> quantized_layer_form(const LeafGroup& group) {
 
   const std::string callee = "qnn." + class_name_of(group.type);
   ModuleForm form;
-  form.constructor =
-      layer->op == "aten.linear.default" ? linear_constructor(group, callee) : conv_constructor(group, *layer, callee);
+  form.constructor = layer_constructor(group, *layer, callee);
   if (folded) {
     const Node* shifted = find_single(group, [&](const Node& node) {
       return node.op == "aten.add.Tensor" && group.own("bn.running_var") != nullptr &&
@@ -103,7 +111,7 @@ std::optional<ModuleForm> quantized_layer_form(const LeafGroup& group) {
     form.constructor.keyword("channel_ranges", bool_literal(clamped), "False");
   }
   form.tensors = group.own_names();
-  form.inputs = {layer->arg("input").as_value()};
+  form.inputs = {layer->arg(layer->op == kEmbedding ? "indices" : "input").as_value()};
   form.outputs = {layer->output()};
   return form;
 }

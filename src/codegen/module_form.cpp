@@ -45,6 +45,7 @@ const std::map<std::string, FormFunction, std::less<>>& form_functions() {
       {"tinyml.nn.quant_layers.QuantConvTranspose2d", quantized_layer_form},
       {"tinyml.nn.quant_layers.QuantConvTranspose3d", quantized_layer_form},
       {"tinyml.nn.quant_layers.QuantLinear", quantized_layer_form},
+      {"tinyml.nn.quant_layers.QuantEmbedding", quantized_layer_form},
       {"tinyml.nn.quant_recurrent.QuantLSTM", quantized_recurrent_form},
       {"tinyml.nn.quant_recurrent.QuantGRU", quantized_recurrent_form},
       {"tinyml.nn.quant_recurrent.QuantRNN", quantized_recurrent_form},

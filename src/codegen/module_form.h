@@ -79,6 +79,7 @@ std::optional<ModuleForm> stateless_form(const LeafGroup& group);
 /// The constructor's arguments of a (transposed) convolution or linear layer, without padding_mode and dtype.
 CallText conv_constructor(const LeafGroup& group, const Node& conv, const std::string& callee);
 CallText linear_constructor(const LeafGroup& group, const std::string& callee);
+CallText embedding_constructor(const LeafGroup& group, const Node& lookup, const std::string& callee);
 
 /// Adds dtype=... unless the tensor holds float32.
 void add_dtype(CallText& call, const Tensor& tensor);

@@ -24,7 +24,7 @@ constexpr OpTemplate kTemplates[] = {
     {"aten.l1_loss.default", "F.l1_loss(self, target) [reduction=1]"},
     {"aten.smooth_l1_loss.default", "F.smooth_l1_loss(self, target, beta=1.0) [reduction=1]"},
     {"aten.huber_loss.default", "F.huber_loss(self, target, delta=1.0) [reduction=1]"},
-    {"aten.embedding.default", "F.embedding(indices, weight) [padding_idx=-1, scale_grad_by_freq=False, sparse=False]"},
+    {"aten.embedding.default", "F.embedding(indices, weight, padding_idx=-1, scale_grad_by_freq=False, sparse=False)"},
     {"aten.batch_norm.default",
      "F.batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, eps=1e-05) "
      "[running_mean=None, momentum=0.1]"},

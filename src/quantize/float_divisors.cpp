@@ -28,7 +28,7 @@ bool divides_by(const Node& node, ValueId value) {
 }
 
 bool can_stay_float(const Graph& graph, NodeId id, const TieRule& rule) {
-  if (rule.tie == Tie::kLayer || rule.tie == Tie::kConcat) return false;
+  if (rule.tie == Tie::kLayer || rule.tie == Tie::kConcat || rule.tie == Tie::kLookup) return false;
   return !graph.node(id).op.starts_with("aten.batch_norm");
 }
 

@@ -86,7 +86,8 @@ class StreamFinder {
     for (;;) {
       const NodeId producer = graph_.value(value).producer;
       if (producer == kNoNode || rule(producer) == nullptr) return false;
-      if (!moves(producer)) return rule(producer)->tie == Tie::kFloat || stream_.contains(producer);
+      const Tie tie = rule(producer)->tie;
+      if (!moves(producer)) return tie == Tie::kFloat || tie == Tie::kLookup || stream_.contains(producer);
       value = inputs(producer).at(0);
     }
   }

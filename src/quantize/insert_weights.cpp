@@ -23,6 +23,7 @@ const std::map<std::string, std::string, std::less<>>& quantized_classes() {
       {"torch.nn.modules.conv.ConvTranspose2d", "tinyml.nn.quant_layers.QuantConvTranspose2d"},
       {"torch.nn.modules.conv.ConvTranspose3d", "tinyml.nn.quant_layers.QuantConvTranspose3d"},
       {"torch.nn.modules.linear.Linear", "tinyml.nn.quant_layers.QuantLinear"},
+      {"torch.nn.modules.sparse.Embedding", "tinyml.nn.quant_layers.QuantEmbedding"},
   };
   return classes;
 }
@@ -81,7 +82,8 @@ class WeightInserter {
       ModuleCall& call = stack.back();
       const auto found = quantized_classes().find(call.type);
       const Binding* binding = graph_.binding_of(weight);
-      if (found != quantized_classes().end() && binding != nullptr && binding->fqn == call.path + ".weight" &&
+      const Binding* own = graph_.find_binding(call.path + ".weight");
+      if (found != quantized_classes().end() && binding != nullptr && own != nullptr && are_tied(*own, *binding) &&
           nodes_in_.at(call.key) == 1) {
         call.type = found->second;
         return ModuleNames::call_inside(stack, "weight_fq", kWeightFakeQuantize);

@@ -7,6 +7,11 @@
 
 namespace tinyml::quantization {
 
+bool are_tied(const Binding& a, const Binding& b) {
+  return a.data.storage().data() == b.data.storage().data() && a.data.offset() == b.data.offset() &&
+         a.data.shape() == b.data.shape();
+}
+
 bool is_layer_class(std::string_view type) {
   if (type.starts_with("tinyml.nn.")) return true;
   return type.starts_with("torch.nn.modules.") && !type.starts_with("torch.nn.modules.container.");

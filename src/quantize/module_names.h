@@ -17,6 +17,9 @@ inline constexpr std::string_view kRequantize = "tinyml.nn.fake_quantize.Requant
 /// Whether the class is a layer of torch.nn or tinyml.nn, which cannot get submodules, and not a container of them.
 bool is_layer_class(std::string_view type);
 
+/// Whether both names are of one tensor.
+bool are_tied(const Binding& a, const Binding& b);
+
 /// The module calls around the innermost module of the user's own (or container): where a new submodule can be called.
 std::vector<ModuleCall> enclosing_calls(const Node& node);
 

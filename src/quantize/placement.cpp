@@ -3,17 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
 #include <set>
 
 #include "quantize/dynamic_values.h"
 #include "quantize/float_divisors.h"
 #include "quantize/float_stream.h"
 #include "quantize/layer_rules.h"
+#include "quantize/lookups.h"
 #include "quantize/module_names.h"
 #include "quantize/rewrite.h"
 #include "quantize/scale_classes.h"
 #include "quantize/tie_rules.h"
+#include "quantize/weight_sites.h"
 
 namespace tinyml::quantization {
 namespace {
@@ -57,6 +58,7 @@ class Solver {
   bool is_dynamic(ValueId id) const { return is_data(id) && dynamic_[index_of(id)]; }
   const TieRule& rule(NodeId id) const { return rules_.at(id); }
   bool is_quantized(NodeId id) const { return rules_.contains(id) && rule(id).tie != Tie::kFloat; }
+  bool is_lookup(NodeId id) const { return rules_.contains(id) && rule(id).tie == Tie::kLookup; }
   bool is_move(NodeId id) const {
     return is_quantized(id) && (rule(id).tie == Tie::kMove || rule(id).tie == Tie::kRound || tied_cats_.contains(id));
   }
@@ -86,13 +88,11 @@ class Solver {
         found = stays_float("its weight is computed from the model's input");
       }
       rules_.emplace(id, found);
-      if (found.tie != Tie::kFloat && data_inputs(id).empty()) {
+      if (found.tie != Tie::kFloat && found.tie != Tie::kLookup && data_inputs(id).empty())
         rules_[id] = stays_float("none of its operands is a float tensor");
-      }
       natural_.emplace(id, rules_[id]);
-      if (found.ends_float_stream && scheme_.float_residual && !is_asked_for(graph_, scheme_, node)) {
+      if (found.ends_float_stream && scheme_.float_residual && !is_asked_for(graph_, scheme_, node))
         rules_[id].tie = Tie::kFloat;
-      }
       if (is_ignored(graph_, scheme_, node)) rules_[id] = stays_float("the configuration ignores it");
     }
   }
@@ -173,7 +173,7 @@ class Solver {
   void find_needed() {
     std::vector<NodeId> concatenations;
     for (const NodeId id : graph_.nodes()) {
-      if (!is_quantized(id) || is_move(id)) continue;
+      if (!is_quantized(id) || is_move(id) || is_lookup(id)) continue;  // Lookups follow their readers.
       if (rule(id).tie == Tie::kConcat) {
         concatenations.push_back(id);
         continue;
@@ -264,7 +264,7 @@ class Solver {
       if (!alone || graph_.is_output(input) || value.producer == kNoNode || !is_quantized(value.producer)) break;
       if (note_of(graph_.node(value.producer), kQuantizer) != nullptr) break;  // others have its scale too
       const Tie tie = rule(value.producer).tie;
-      if (tie == Tie::kLayer || tie == Tie::kCompute) return input;
+      if (tie == Tie::kLayer || tie == Tie::kCompute || tie == Tie::kLookup) return input;
       if (tie != Tie::kMove || graph_.node(value.producer).outputs.size() != 1) break;
       reader = value.producer;
       input = data_inputs(reader)[0];
@@ -279,6 +279,13 @@ class Solver {
       if (rules_.contains(user) && !is_quantized(user)) readers.push_back(user);
     }
     return readers;
+  }
+
+  /// Whether the rows that a lookup reads have scales of their own: not where integers alone read its result, whose
+  /// rounding is then that of the table.
+  bool has_row_scales(NodeId id) {
+    const ValueId result = graph_.node(id).outputs.at(0);
+    return is_read_elsewhere(graph_, graph_.node(id)) || !is_needed(result) || !float_readers(result).empty();
   }
 
   static bool is_wide(const TensorScheme& scheme) { return scheme.quant_max > 127; }
@@ -353,9 +360,11 @@ class Solver {
       if (natural.tie == Tie::kMove || natural.tie == Tie::kRound) continue;
       if (natural.tie == Tie::kFloat && named != nullptr && named->tie == Tie::kMove) continue;
       LayerChoice choice{id, false, {}, {}, natural.tie == Tie::kFloat ? natural.reason : nullptr};
-      choice.integer = is_quantized(id) && is_needed(graph_.node(id).outputs.at(0));
+      choice.lookup = natural.tie == Tie::kLookup;
+      choice.integer = is_quantized(id) && (choice.lookup || is_needed(graph_.node(id).outputs.at(0)));
       choice.activation = operator_scheme(id);
-      if (natural.tie == Tie::kLayer) choice.weight = weight_scheme(graph_, scheme_, graph_.node(id));
+      if (natural.tie == Tie::kLayer || (choice.lookup && has_row_scales(id)))
+        choice.weight = weight_scheme(graph_, scheme_, graph_.node(id));
       placement_.layers.push_back(choice);
     }
   }
@@ -397,6 +406,9 @@ class Solver {
     if (found.tie == Tie::kFloat) {
       const TieRule* natural = find_tie_rule(node.op);
       if (natural == nullptr || natural->tie != Tie::kMove) report_float(id, found.reason);
+    } else if (found.tie == Tie::kLookup) {
+      ++placement_.report.quantized_operators;
+      if (has_row_scales(id)) placement_.weights.push_back(row_site(graph_, scheme_, id));
     } else if (!moves && is_needed(node.outputs.at(0))) {
       if (!is_merged_activation(id)) ++placement_.report.quantized_operators;
       collect_constants(id);
@@ -419,7 +431,7 @@ class Solver {
   void add_site(NodeId id, ValueId output) {
     Site site{output, Site::Kind::kObserved, {}, kNoValue, result_scheme(id), "", {}};
     if (const std::string* name = note_of(graph_.node(id), kQuantizer)) site.quantizer = *name;
-    if (!is_quantized(id)) {
+    if (!is_quantized(id) || is_lookup(id)) {
       site.float_readers = float_readers(output);
       if (site.scheme == scheme_.activation) site.scheme = scheme_for_readers(output);
     }
@@ -451,25 +463,14 @@ class Solver {
   }
 
   void collect_constants(NodeId id) {
-    const Node& node = graph_.node(id);
-    const TensorScheme scheme = weight_scheme(graph_, scheme_, node);
-    if (rule(id).tie == Tie::kLayer) {
-      placement_.weights.push_back(
-          {id, node.arg_index("weight"), scheme.per_channel ? channel_axis(graph_, node) : -1, scheme});
-      return;
-    }
-    TensorScheme operand = scheme;  // of the same width as what it is computed with
+    if (rule(id).tie == Tie::kLayer) return placement_.weights.push_back(layer_site(graph_, scheme_, id));
+    TensorScheme operand =
+        weight_scheme(graph_, scheme_, graph_.node(id));  // of the same width as what it is computed with
     if (is_wide(operator_scheme(id))) {
       operand.quant_max = 32767;
       operand.quant_min = -32767;
     }
-    for (size_t i = 0; i < static_cast<size_t>(rule(id).data_args); ++i) {
-      const Argument& argument = node.args[i].value;
-      if (!argument.is_value() || !is_data(argument.as_value()) || is_dynamic(argument.as_value())) continue;
-      const std::vector<int64_t> sizes = graph_.tensor_type(argument.as_value()).sizes();
-      if (std::accumulate(sizes.begin(), sizes.end(), int64_t{1}, std::multiplies<>()) < 2) continue;
-      placement_.weights.push_back({id, i, -1, operand});
-    }
+    add_operand_sites(graph_, id, static_cast<size_t>(rule(id).data_args), operand, dynamic_, placement_.weights);
   }
 
   const Graph& graph_;

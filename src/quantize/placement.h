@@ -44,6 +44,7 @@ struct LayerChoice {
   TensorScheme activation;             ///< Of its result.
   std::optional<TensorScheme> weight;  ///< Layers only.
   const char* reason = nullptr;        ///< Why it has no integer form.
+  bool lookup = false;                 ///< Rows of a table, which has a weight's scheme where they have scales.
 };
 
 struct Placement {

@@ -8,8 +8,10 @@
 
 #include "quantize/insert_fake_quant.h"
 #include "quantize/layer_rules.h"
+#include "quantize/lookups.h"
 #include "quantize/placement.h"
 #include "quantize/rewrite.h"
+#include "quantize/weight_sites.h"
 #include "tinyml/analysis.h"
 #include "tinyml/suggest.h"
 
@@ -70,14 +72,6 @@ std::vector<NodeId> readers_of_matrices(const Graph& graph) {
     if (depends && matrix && !between) readers.push_back(id);
   }
   return readers;
-}
-
-/// Whether the node looks rows of a parameter up.
-bool is_lookup(const Graph& graph, const Node& node) {
-  if (node.op != "aten.embedding.default" || !node.arg("weight").is_value()) return false;
-  const ValueId table = node.arg("weight").as_value();
-  return graph.binding_of(table) != nullptr && graph.tensor_type(table).type == ScalarType::kFloat32 &&
-         graph.tensor_type(table).rank() == 2;
 }
 
 FloatOperator float_weight(const Graph& graph, const QuantizationScheme& scheme, const Node& node) {
@@ -158,15 +152,16 @@ Graph quantize_weights(const Graph& graph, const QuantizationScheme& scheme, Qua
     const Node& node = graph.node(site.node);
     const Argument& weight = node.args[site.arg].value;
     // Operands of arithmetic stay float as it does, and so do the factors of batch norms.
-    if (node.args[site.arg].name != "weight" || graph.tensor_type(weight.as_value()).rank() < 2) continue;
+    if (node.args[site.arg].name != "weight" || table_of_rows(graph, node) ||
+        graph.tensor_type(weight.as_value()).rank() < 2)
+      continue;
     weights.push_back(site);
     quantized.insert(site.node);
   }
   for (const NodeId id : graph.nodes()) {
     const Node& node = graph.node(id);
-    if (!is_lookup(graph, node) || is_ignored(graph, scheme, node)) continue;
-    const TensorScheme rows = weight_scheme(graph, scheme, node);
-    weights.push_back({id, node.arg_index("weight"), rows.per_channel ? 0 : -1, rows});
+    if (!table_of_rows(graph, node) || is_ignored(graph, scheme, node)) continue;
+    weights.push_back(row_site(graph, scheme, id));
     quantized.insert(id);
   }
   if (report != nullptr) {

@@ -1,5 +1,7 @@
 #include "tinyml/remove_fake_quants.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <set>
@@ -110,7 +112,8 @@ class Remover {
       if (call.type.starts_with(kRecurrent)) call.type = "tinyml.rewritten." + call.type.substr(kRecurrent.size());
       if (!call.type.starts_with(kPrefix)) continue;
       const std::string name = call.type.substr(kPrefix.size());
-      call.type = (name == "Linear" ? "torch.nn.modules.linear." : "torch.nn.modules.conv.") + name;
+      const std::string_view room = name == "Linear" ? "linear." : name == "Embedding" ? "sparse." : "conv.";
+      call.type = fmt::format("torch.nn.modules.{}{}", room, name);
     }
   }
 
@@ -127,9 +130,7 @@ class Remover {
       const Binding* own = graph_.find_binding(call.path + ".weight");
       const Binding* table = graph_.binding_of(node.arg("weight").as_value());
       if (own == nullptr || table == nullptr || nodes_in.at(call.key) != 1) continue;
-      const bool same = own->data.storage().data() == table->data.storage().data() &&  // A tied one has another name.
-                        own->data.offset() == table->data.offset() && own->data.shape() == table->data.shape();
-      if (same) call.type = "torch.nn.modules.sparse.Embedding";
+      if (quantization::are_tied(*own, *table)) call.type = "torch.nn.modules.sparse.Embedding";
     }
   }
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "quantize/lookups.h"
 #include "quantize/module_names.h"
 
 namespace tinyml::quantization {
@@ -28,7 +29,6 @@ constexpr const char* kNormalized = "normalization over the input's own statisti
 constexpr const char* kRecurrent =
     "recurrent layers of an unknown number of steps, or of very many, are computed in float";
 constexpr const char* kVolume = "TFLite has no integer kernels for transposed convolutions over three dimensions";
-constexpr const char* kLookup = "table lookup has no arithmetic to quantize";
 
 /// Keyed by the operator's name without namespace and overload.
 Table make_table() {
@@ -117,6 +117,9 @@ Table make_table() {
        "flip",
        "roll",
        "index_select",
+       "index",
+       "gather",
+       "take_along_dim",
        "view_as",
        "reshape_as",
        "pad",
@@ -190,7 +193,7 @@ Table make_table() {
   add(table, stays_float(kRecurrent),
       {"lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"});
   add(table, stays_float(kVolume), {"conv_transpose3d"});
-  add(table, stays_float(kLookup), {"embedding", "index", "gather"});
+  add(table, {.tie = Tie::kLookup, .data_args = 0}, {"embedding", "embedding_bag", "_embedding_bag"});
   return table;
 }
 
@@ -239,6 +242,11 @@ TieRule tie_rule(const Graph& graph, const Node& node) {
     }
   }
   if (base_name(node.op).find("avg_pool") != std::string::npos && is_global_pool(graph, node)) rule.tie = Tie::kCompute;
+  if (table_of_rows(graph, node)) {
+    rule.tie = Tie::kLookup;
+  } else if (rule.tie == Tie::kLookup) {
+    return stays_float("its table is computed, not a matrix of parameters");
+  }
   if (node.op == "aten.batch_norm.default") {
     if (!node.arg("running_mean").is_value()) {
       return stays_float("a batch norm without running statistics has no integer form");

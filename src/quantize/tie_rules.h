@@ -15,6 +15,7 @@ enum class Tie : uint8_t {
   kMove,     ///< The same numbers elsewhere: results have the input's scale.
   kRound,    ///< Results have the input's scale and are rounded to it.
   kConcat,   ///< The inputs, a list, share the result's scale.
+  kLookup,   ///< Rows of a table: rounded as the result is, where integers alone read it, else each by its own scale.
   kFloat,    ///< No integer form.
 };
 

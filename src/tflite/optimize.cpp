@@ -121,7 +121,7 @@ void fold_quantization(Model& model, Target target, const WeightOptions& weights
       changes += remove_dead_code(subgraph);
       if (changes == 0) break;
     }
-    quantize_weights(subgraph, weights, listener);
+    quantize_weights(subgraph, weights, target, listener);
     fold_constants(subgraph, true);
     remove_dead_code(subgraph);
     merge_common_subexpressions(subgraph);

@@ -63,6 +63,31 @@ TEST(Placement, MovingOperatorsShareTheirInputsScale) {
   EXPECT_EQ(sites_of(solve_placement(b.graph, {})), (std::set<ValueId>{x, relu, linear}));
 }
 
+TEST(Placement, ATableHasScalesForItsRowsUnlessIntegersAloneReadThem) {
+  GraphBuilder b;
+  const ValueId ids = b.graph.add_input("ids", TensorType::of(ScalarType::kInt64, {1, 7}));
+  const auto look_up = [&](const std::string& name) {
+    return b.call("aten.embedding.default", {{"weight", b.parameter(name + ".weight", {9, 4})}, {"indices", ids}},
+                  {1, 7, 4}, name, "torch.nn.modules.sparse.Embedding");
+  };
+  const ValueId read_by_integers = look_up("a"), read_by_both = look_up("b"), alone = look_up("c");
+  const ValueId sum = b.add(read_by_integers, b.unary("aten.relu.default", read_by_both));
+  const ValueId other = b.call("aten.cumsum.default", {{"self", read_by_both}, {"dim", 1}}, {1, 7, 4});
+  for (const ValueId value : {sum, other, alone}) b.output(value);
+  QuantizationScheme scheme;
+  scheme.allow_float = true;
+  const Placement placement = solve_placement(b.graph, scheme);
+  std::set<NodeId> with_rows;
+  for (const WeightSite& site : placement.weights) {
+    with_rows.insert(site.node);
+    EXPECT_EQ(site.axis, 0);
+  }
+  EXPECT_EQ(with_rows, (std::set<NodeId>{b.graph.value(read_by_both).producer, b.graph.value(alone).producer}));
+  const std::set<ValueId> sites = sites_of(placement);
+  EXPECT_TRUE(sites.contains(read_by_integers) && sites.contains(read_by_both));
+  EXPECT_FALSE(sites.contains(alone));
+}
+
 TEST(Placement, AveragePoolingRoundsToItsInputsGrid) {
   GraphBuilder b;
   const ValueId x = b.input("x", {1, 3, 8, 8});

@@ -27,6 +27,7 @@ from tinyml.nn.quant_layers import (
     QuantConvTranspose1d,
     QuantConvTranspose2d,
     QuantConvTranspose3d,
+    QuantEmbedding,
     QuantLinear,
 )
 from tinyml.nn.quant_recurrent import QuantGRU, QuantLSTM, QuantRNN
@@ -48,6 +49,7 @@ __all__ = [
     "QuantConvTranspose1d",
     "QuantConvTranspose2d",
     "QuantConvTranspose3d",
+    "QuantEmbedding",
     "QuantGRU",
     "QuantLSTM",
     "QuantLinear",

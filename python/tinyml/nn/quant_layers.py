@@ -183,6 +183,30 @@ class QuantConvTranspose3d(QuantizedWeight, nn.ConvTranspose3d):
         return transposed_conv(self, x, self.quantized_weight(), self.bias)
 
 
+class QuantEmbedding(QuantizedWeight, nn.Embedding):
+    """``per_channel``: a scale for each row of the table."""
+
+    def __init__(
+        self,
+        *args: Any,
+        weight_range: WeightRange | None = DEFAULT_RANGE,
+        per_channel: bool = True,
+        channel_ranges: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._add_weight_fq(weight_range, per_channel, channel_ranges)
+
+    def forward(self, indices: torch.Tensor) -> torch.Tensor:
+        return nn.functional.embedding(
+            indices,
+            self.quantized_weight(),
+            self.padding_idx,
+            scale_grad_by_freq=self.scale_grad_by_freq,
+            sparse=self.sparse and self.weight_fq is None,  # rounding has dense gradients
+        )
+
+
 _TRANSPOSED = {
     1: nn.functional.conv_transpose1d,
     2: nn.functional.conv_transpose2d,

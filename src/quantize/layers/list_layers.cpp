@@ -97,6 +97,9 @@ class Lister {
 std::vector<LayerPrecision> list_layers(const Graph& graph, const QuantizationScheme& scheme, bool weights_only) {
   std::vector<LayerChoice> choices = solve_placement(graph, scheme).layers;
   if (weights_only) {
+    for (LayerChoice& choice : choices) {
+      if (choice.lookup) choice.weight = weight_scheme(graph, scheme, graph.node(choice.node));
+    }
     std::erase_if(choices, [](const LayerChoice& choice) { return !choice.weight || choice.reason != nullptr; });
   }
   return Lister(graph, weights_only).list(choices);

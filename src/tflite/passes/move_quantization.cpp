@@ -128,9 +128,16 @@ class Mover {
     return true;
   }
 
+  // A table with integers of its own is not stored once more for each grid that its rows are rounded to.
+  bool reads_integer_table(int o) const {
+    if (editor_.op(o).op != Op::GATHER) return false;
+    const int made_by = editor_.producer_of_kind(editor_.op(o).inputs[0], Op::DEQUANTIZE);
+    return made_by != kNoProducer && editor_.tensor(editor_.op(made_by).inputs[0]).is_constant();
+  }
+
   bool pull_backward(int o) {
     const bool gathers = is(o, QuantizedForm::kGathering);
-    if (!gathers && !is(o, QuantizedForm::kMovement)) return false;
+    if ((!gathers && !is(o, QuantizedForm::kMovement)) || reads_integer_table(o)) return false;
     const std::vector<int> outputs = editor_.op(o).outputs;
     std::optional<Grid> grid;
     for (int id : outputs) {

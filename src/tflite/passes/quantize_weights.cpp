@@ -12,18 +12,21 @@ namespace {
 
 class WeightQuantizer {
  public:
-  WeightQuantizer(Subgraph& subgraph, const WeightOptions& options, const Note& note)
-      : editor_(subgraph), options_(options), note_(note) {}
+  WeightQuantizer(Subgraph& subgraph, const WeightOptions& options, Target target, const Note& note)
+      : editor_(subgraph), options_(options), target_(target), note_(note) {}
 
   int run() {
+    const bool layers = options_.precision == Precision::kDynamicRange;
     int changes = 0;
     const int count = editor_.count();
     for (int o = 0; o < count; ++o) {
       if (!editor_.is_live(o)) continue;
-      if (has_hybrid_kernel(o)) {
-        changes += quantize_layer(o) ? 1 : 0;
-      } else if (editor_.op(o).op == Op::GATHER) {
+      if (editor_.op(o).op == Op::GATHER) {
         changes += quantize_lookup(o) ? 1 : 0;
+      } else if (!layers) {
+        continue;
+      } else if (has_hybrid_kernel(o)) {
+        changes += quantize_layer(o) ? 1 : 0;
       } else if (editor_.op(o).op == Op::UNIDIRECTIONAL_SEQUENCE_LSTM) {
         changes += quantize_lstm(o) ? 1 : 0;
       }
@@ -83,10 +86,12 @@ class WeightQuantizer {
     const Tensor indices = editor_.tensor(gather.inputs[1]);
     const Tensor out = editor_.tensor(gather.outputs[0]);
     if (options.axis != 0 || options.batch_dims != 0 || table.rank() != 2 || indices.type != Type::INT32) return false;
-    if (out.type != Type::FLOAT32 || !out.shape_signature.empty()) return false;
+    if (out.type != Type::FLOAT32) return false;
     const int quantized = quantized_weights(gather.inputs[0], 0);
     if (quantized == kNoTensor) return false;
-    const int ids = indices.rank() == 1 ? gather.inputs[1] : reshaped(gather.inputs[1], {count_of(indices)});
+    const bool micro = target_ == Target::kTfliteMicro || target_ == Target::kEthosU;
+    if (micro && editor_.tensor(quantized).quantization.per_channel()) return scale_rows(o, quantized);
+    const int ids = indices.rank() == 1 ? gather.inputs[1] : flattened(gather.inputs[1]);
     Operator lookup;
     lookup.op = Op::EMBEDDING_LOOKUP;
     lookup.inputs = {ids, quantized};
@@ -99,6 +104,7 @@ class WeightQuantizer {
     Tensor rows = out;
     rows.name += "_rows";
     rows.shape = {count_of(indices), table.shape[1]};
+    if (is_dynamic(indices)) rows.shape_signature = {-1, table.shape[1]};
     lookup.outputs = {editor_.add_tensor(std::move(rows))};
     const int made = lookup.outputs[0];
     editor_.add_operator(std::move(lookup));
@@ -106,13 +112,62 @@ class WeightQuantizer {
     return true;
   }
 
+  // TFLite Micro's EMBEDDING_LOOKUP takes the first row's scale for all: rows of integers times those of their scales.
+  bool scale_rows(int o, int quantized) {
+    const Operator gather = editor_.op(o);
+    const Tensor out = editor_.tensor(gather.outputs[0]);
+    Tensor table = editor_.tensor(quantized);
+    Tensor scales;
+    scales.name = table.name + "_scales";
+    scales.type = Type::FLOAT32;
+    scales.shape = {table.shape[0], 1};
+    scales.buffer = Buffer::of(std::vector<float>(table.quantization.scale));
+    table.quantization = {{1.0F}, {0}, 0};
+    Tensor integers = out;
+    integers.name += "_int8";
+    integers.type = Type::INT8;
+    integers.quantization = table.quantization;
+    Tensor unscaled = out;
+    unscaled.name += "_unscaled";
+    Tensor factors = out;
+    factors.name += "_scales";
+    factors.shape.back() = 1;
+    if (!factors.shape_signature.empty()) factors.shape_signature.back() = 1;
+    const auto gathered = [&](Tensor rows, Tensor result) {
+      Operator op = gather;
+      op.inputs[0] = editor_.add_tensor(std::move(rows));
+      op.outputs = {editor_.add_tensor(std::move(result))};
+      const int id = op.outputs[0];
+      editor_.add_operator(std::move(op));
+      return id;
+    };
+    editor_.remove(o);
+    Operator dequantize;
+    dequantize.op = Op::DEQUANTIZE;
+    dequantize.inputs = {gathered(std::move(table), std::move(integers))};
+    dequantize.outputs = {editor_.add_tensor(std::move(unscaled))};
+    Operator product;
+    product.op = Op::MUL;
+    product.options = ArithmeticOptions{};
+    product.inputs = {dequantize.outputs[0], gathered(std::move(scales), std::move(factors))};
+    product.outputs = gather.outputs;
+    editor_.add_operator(std::move(dequantize));
+    editor_.add_operator(std::move(product));
+    return true;
+  }
+
+  static bool is_dynamic(const Tensor& tensor) {
+    const Shape& signature = tensor.shape_signature;
+    return std::any_of(signature.begin(), signature.end(), [](int32_t size) { return size < 0; });
+  }
+
   static int32_t count_of(const Tensor& tensor) { return static_cast<int32_t>(element_count(tensor.shape)); }
 
-  int reshaped(int id, const Shape& shape) {
+  int flattened(int id) {
     Tensor flat = editor_.tensor(id);
     flat.name += "_flat";
-    flat.shape = shape;
-    flat.shape_signature.clear();
+    flat.shape = {count_of(flat)};
+    flat.shape_signature = is_dynamic(flat) ? Shape{-1} : Shape();
     if (flat.is_constant()) return editor_.add_tensor(std::move(flat));
     const int result = editor_.add_tensor(std::move(flat));
     add_reshape(id, result);
@@ -120,17 +175,23 @@ class WeightQuantizer {
   }
 
   void add_reshape(int from, int to) {
-    const Shape shape = editor_.tensor(to).shape;
+    Operator op;
+    op.op = Op::RESHAPE;
+    op.inputs = {from};
+    op.outputs = {to};
+    const Shape& signature = editor_.tensor(to).shape_signature;
+    const Shape shape = signature.empty() ? editor_.tensor(to).shape : signature;
+    op.options = ReshapeOptions{.new_shape = shape};
+    if (std::count(shape.begin(), shape.end(), -1) > 1) {  // Its operand is computed once all passes are done.
+      editor_.add_operator(std::move(op));
+      return;
+    }
     Tensor target;
     target.name = editor_.tensor(to).name + "_shape";
     target.type = Type::INT32;
     target.shape = {static_cast<int32_t>(shape.size())};
     target.buffer = Buffer::of(std::vector<int32_t>(shape.begin(), shape.end()));
-    Operator op;
-    op.op = Op::RESHAPE;
-    op.options = ReshapeOptions{.new_shape = shape};
-    op.inputs = {from, editor_.add_tensor(std::move(target))};
-    op.outputs = {to};
+    op.inputs.push_back(editor_.add_tensor(std::move(target)));
     editor_.add_operator(std::move(op));
   }
 
@@ -148,6 +209,7 @@ class WeightQuantizer {
       return is_symmetric(editor_.tensor(source), axis) ? symmetric_twin(source) : kNoTensor;
     }
     const Tensor& weights = editor_.tensor(id);
+    if (options_.precision != Precision::kDynamicRange) return kNoTensor;  // What has no scale stays float.
     if (!weights.is_constant() || weights.type != Type::FLOAT32 || weights.is_variable) return kNoTensor;
     if (element_count(weights.shape) < options_.min_elements) return kNoTensor;
     std::optional<Tensor> quantized = quantize_symmetric(weights, options_.per_channel ? axis : -1);
@@ -173,6 +235,7 @@ class WeightQuantizer {
 
   Editor editor_;
   const WeightOptions& options_;
+  Target target_;
   const Note& note_;
   std::map<int, int> made_;
 };
@@ -208,9 +271,8 @@ std::optional<Tensor> quantize_symmetric(const Tensor& weights, int axis) {
   return result;
 }
 
-int quantize_weights(Subgraph& subgraph, const WeightOptions& options, const Note& note) {
-  if (options.precision != Precision::kDynamicRange) return 0;
-  return WeightQuantizer(subgraph, options, note).run();
+int quantize_weights(Subgraph& subgraph, const WeightOptions& options, Target target, const Note& note) {
+  return WeightQuantizer(subgraph, options, target, note).run();
 }
 
 }  // namespace tinyml::tflite

@@ -7,6 +7,7 @@
 
 #include "tinyml/tflite.h"
 #include "tinyml/tflite_precision.h"
+#include "tinyml/tflite_target.h"
 
 namespace tinyml::tflite {
 
@@ -16,10 +17,12 @@ using Note = std::function<void(const std::string&)>;
 /// `axis`. nullopt when a value is not finite.
 std::optional<Tensor> quantize_symmetric(const Tensor& weights, int axis);
 
-/// kDynamicRange: float CONV_2D, FULLY_CONNECTED and UNIDIRECTIONAL_SEQUENCE_LSTM whose weights are constants read INT8
-/// weights (those that a FakeQuant has put on a symmetric grid keep their integers), and lookups in a table of rows
-/// become EMBEDDING_LOOKUP of INT8 rows. Weights that several operators read become one INT8 tensor.
-int quantize_weights(Subgraph& subgraph, const WeightOptions& options, const Note& note);
+/// Lookups in a table of rows that a FakeQuant has put on a symmetric grid become EMBEDDING_LOOKUP of INT8 rows
+/// (where the target's has one scale for all: GATHER of rows and of their scales, and a product).
+/// kDynamicRange: so do those in other constant tables, and float CONV_2D, FULLY_CONNECTED and
+/// UNIDIRECTIONAL_SEQUENCE_LSTM whose weights are constants read INT8 weights (those of FakeQuants keep their
+/// integers). Weights that several operators read become one INT8 tensor.
+int quantize_weights(Subgraph& subgraph, const WeightOptions& options, Target target, const Note& note);
 
 /// Float constants move behind a DEQUANTIZE where that saves bytes: as FLOAT16 (kFloat16), or as INT8 (kDynamicRange:
 /// weights of operators for which quantize_weights has no integer kernel). A constant that FLOAT16 cannot hold (beyond
