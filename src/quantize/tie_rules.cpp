@@ -28,13 +28,13 @@ constexpr const char* kFloatCore = "attention's products lose more accuracy than
 constexpr const char* kNormalized = "normalization over the input's own statistics magnifies what integers lose";
 constexpr const char* kRecurrent =
     "recurrent layers of an unknown number of steps, or of very many, are computed in float";
-constexpr const char* kVolume = "TFLite has no integer kernels for transposed convolutions over three dimensions";
+constexpr const char* kVolumeGroups = "transposed convolutions of several groups over three dimensions are float only";
 
 /// Keyed by the operator's name without namespace and overload.
 Table make_table() {
   Table table;
   add(table, {.tie = Tie::kLayer, .fuses_activation = true},
-      {"conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "linear"});
+      {"conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "linear"});
   add(table, {.tie = Tie::kCompute, .fuses_activation = true}, {"batch_norm"});
   add(table, {.tie = Tie::kCompute, .data_args = 2, .fuses_activation = true}, {"add", "sub", "mul"});
   add(table, {.tie = Tie::kCompute, .data_args = 2},
@@ -192,7 +192,6 @@ Table make_table() {
        "triu"});
   add(table, stays_float(kRecurrent),
       {"lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"});
-  add(table, stays_float(kVolume), {"conv_transpose3d"});
   add(table, {.tie = Tie::kLookup, .data_args = 0}, {"embedding", "embedding_bag", "_embedding_bag"});
   return table;
 }
@@ -247,6 +246,7 @@ TieRule tie_rule(const Graph& graph, const Node& node) {
   } else if (rule.tie == Tie::kLookup) {
     return stays_float("its table is computed, not a matrix of parameters");
   }
+  if (base_name(node.op) == "conv_transpose3d" && node.arg("groups").as_int() != 1) return stays_float(kVolumeGroups);
   if (node.op == "aten.batch_norm.default") {
     if (!node.arg("running_mean").is_value()) {
       return stays_float("a batch norm without running statistics has no integer form");

@@ -283,6 +283,22 @@ def test_what_needs_a_constant_size_is_named():
     assert error.value.diagnostics[0].module_path == "pool"
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.ConvTranspose3d(4, 6, 2, 2),
+        nn.ConvTranspose3d(4, 6, 3, 2, 1, output_padding=1),
+        nn.ConvTranspose3d(4, 6, 3, padding=1),
+    ],
+)
+@pytest.mark.parametrize("axes", [(0, 2), (2, 3, 4), (0, 2, 3, 4)])
+def test_transposed_volumes(layer, axes):
+    """Their RESHAPEs have several dynamic sizes, products and multiples of the input's."""
+    other = [size + 2 * (axis in axes) for axis, size in enumerate((2, 4, 5, 6, 7))]
+    runs = [(random_input(2, 4, 5, 6, 7),), (random_input(*other),)]
+    check_dynamic(layer, *runs, dynamic_shapes=(dict.fromkeys(axes, Dim.DYNAMIC),))
+
+
 class Mixed(nn.Module):
     """Convolutions, a concatenation, a sum, a resize and fixed scales, around dynamic sizes."""
 

@@ -32,6 +32,22 @@ bool is_prime(int64_t number) {
   return number > 1;
 }
 
+/// Whether the symbol, `last` at the last sample, would be a multiple of another symbol and a constant at all samples.
+bool follows_another(const std::vector<Assignment>& samples, const std::string& name, int64_t last) {
+  const auto rise = [&](const std::string& symbol, size_t k) {
+    const bool open = symbol == name && k + 1 == samples.size();
+    return (open ? last : samples[k].at(symbol)) - samples[0].at(symbol);
+  };
+  for (const auto& [other, value] : samples.back()) {
+    bool follows = true;
+    for (size_t k = 2; k < samples.size(); ++k) {
+      follows = follows && rise(name, k) * rise(other, 1) == rise(other, k) * rise(name, 1);
+    }
+    if (follows) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 bool has_symbols(const Graph& graph) {
@@ -98,7 +114,11 @@ std::vector<Assignment> sample_assignments(const Graph& graph, const Assignment&
       int64_t next = std::max<int64_t>(11, value + 1);
       next += next * place / 3 + attempt * 17 * (place + 1);
       ++place;
-      while (taken.contains(next) || (k == 1 ? next % 2 != 0 : !is_prime(next))) ++next;
+      const auto fits = [&] {
+        if (taken.contains(next) || (k == 1 ? next % 2 != 0 : !is_prime(next))) return false;
+        return k + 1 < kSamples || !follows_another(samples, name, next);
+      };
+      while (!fits()) ++next;
       samples[k][name] = next;
       taken.insert(next);
     }

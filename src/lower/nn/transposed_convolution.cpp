@@ -1,10 +1,12 @@
-// conv_transpose1d, 2d and 3d: TRANSPOSE_CONV or CONV_3D_TRANSPOSE over the full output and a SLICE for the padding.
-// Groups: one convolution a phase, else one transposed convolution a group.
+// conv_transpose1d, 2d and 3d: TRANSPOSE_CONV over the full output and a SLICE for the padding; of volumes, one for
+// each residue of the depth, else CONV_3D_TRANSPOSE. Groups: one convolution a phase, else one transposed convolution a
+// group.
 #include <algorithm>
 
 #include "lower/nn/convolution.h"
 #include "lower/nn/spread_taps.h"
 #include "lower/nn/transposed_phases.h"
+#include "lower/nn/transposed_planes.h"
 #include "lower/nn/weights.h"
 #include "lower/registry.h"
 
@@ -77,10 +79,14 @@ void lower_transposed_convolution(Lowering& at) {
   const int64_t groups = at.integer("groups");
   const TensorId x = at.reshape(at.input("input", Type::FLOAT32), g.in);
   TensorId weights = reshape_weights(at, at.input("weight", Type::FLOAT32), g.kernel);
-  for (size_t i = 0; i < g.taps.size(); ++i) {
+  const TensorId bias = at.has("bias") ? at.input("bias", Type::FLOAT32) : tflite::kNoTensor;
+  for (size_t i = g.taps.size(); i-- > 0;) {
+    if (i == 0 && g.stride.size() == 3 && groups == 1) {
+      const TensorId y = transpose_stacked(at, {x, weights, bias, g.out, g.stride, g.padding, g.full, g.dilation[0]});
+      if (y != tflite::kNoTensor) return at.set_output(at.reshape(y, at.output_sizes()));
+    }
     weights = spread_taps(at, weights, static_cast<int64_t>(i) + 2, g.dilation[i], g.taps[i]);
   }
-  const TensorId bias = at.has("bias") ? at.input("bias", Type::FLOAT32) : tflite::kNoTensor;
   if (groups > 1 && g.stride.size() == 2) {
     const TensorId y = convolve_phases(at, {x, weights, bias, groups, g.out, g.taps, g.stride, g.padding});
     if (y != tflite::kNoTensor) return at.set_output(at.reshape(y, at.output_sizes()));
