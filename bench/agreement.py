@@ -27,7 +27,7 @@ from models import DEPLOYED, ZOO, ZooEntry
 from torch.utils._pytree import tree_leaves
 
 import tinyml
-from tinyml import PostQuantizer, _core
+from tinyml import PostQuantizer, _core, simulate_kernels
 from tinyml.verification import _make_interpreter, measure_error, run_tflite
 
 
@@ -51,6 +51,11 @@ def calibrated(name: str, samples: int, full: bool) -> Calibrated:
     return entry, model, simulation, tinyml.trace(simulation, batches[0])
 
 
+def simulated_by(kernels: str) -> str:
+    """LiteRT's own optimized kernels round as its reference kernels do."""
+    return "xnnpack" if kernels == "xnnpack" else "reference"
+
+
 def measure(
     name: str, samples: int, images: int, full: bool, forms: list[str], kernels: str
 ) -> str:
@@ -59,6 +64,7 @@ def measure(
         graph, quantize_input_output_type="int8", fuse_where_possible=True, forms=forms
     )
     content = result.to_bytes()
+    simulate_kernels(simulation, kernels=simulated_by(kernels), tflite=content, graph=graph)
     steps = output_steps(content)
     equal = near = total = 0
     found: list[list[np.ndarray]] = [[], [], []]
@@ -101,22 +107,24 @@ def measure_between(name: str, samples: int, images: int, full: bool, forms: lis
     near, total = np.zeros(3), 0
     for seed in range(1000, 1000 + images):
         inputs = entry.example_inputs(seed, full)
-        with torch.no_grad():
-            simulated = [leaf.numpy() for leaf in tree_leaves(simulation(*inputs))]
-        reference, xnnpack = (
-            run_tflite(
-                content,
-                [value.numpy() for value in inputs],
-                input_orders=result.input_orders,
-                output_orders=result.output_orders,
-                kernels=kernels,
+        simulated, files = [], []
+        for kernels in ("reference", "xnnpack"):
+            simulate_kernels(simulation, kernels=kernels, tflite=content, graph=graph)
+            with torch.no_grad():
+                simulated.append([leaf.numpy() for leaf in tree_leaves(simulation(*inputs))])
+            files.append(
+                run_tflite(
+                    content,
+                    [value.numpy() for value in inputs],
+                    input_orders=result.input_orders,
+                    output_orders=result.output_orders,
+                    kernels=kernels,
+                )
             )
-            for kernels in ("reference", "xnnpack")
-        )
-        for step, *found in zip(output_steps(content), simulated, reference, xnnpack, strict=True):
+        for step, *found in zip(output_steps(content), *simulated, *files, strict=True):
             if step:
-                a, b, c = (value.astype(np.float64) / step for value in found)
-                near += [(np.abs(x - y) < 1.5).sum() for x, y in ((a, b), (a, c), (b, c))]
+                a, b, c, d = (value.astype(np.float64) / step for value in found)
+                near += [(np.abs(x - y) < 1.5).sum() for x, y in ((a, c), (b, d), (c, d))]
                 total += a.size
     shares = " ".join(f"{100 * share / total:9.3f}" for share in near) if total else "no integers"
     return f"{name:22s} {shares}"
@@ -128,6 +136,7 @@ def measure_layers(
     entry, _, simulation, graph = calibrated(name, samples, full)
     content = _core.convert(graph, fuse_where_possible=True, forms=forms).to_bytes()
     inputs = [entry.example_inputs(seed, full) for seed in range(1000, 1000 + images)]
+    simulate_kernels(simulation, kernels=simulated_by(kernels), tflite=content, graph=graph)
     found = tinyml.explain(content, simulation, inputs, kernels=kernels).layers
     layers = [layer for layer in found if layer.kernel]
     unequal = [layer.unequal for layer in layers]

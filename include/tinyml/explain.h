@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tinyml/graph.h"
+#include "tinyml/kernel_rounding.h"
 #include "tinyml/tflite.h"
 
 namespace tinyml {
@@ -69,10 +70,11 @@ struct Explanation {
 /// Where a quantized file loses accuracy. `graph` is the model with the FakeQuants that the file was converted from;
 /// the float model is the same graph with its FakeQuants left out. `samples`: for each run the graph's inputs. The file
 /// runs in `run`, with every integer tensor that stands for a FakeQuant as an output; the graph in the evaluator. SNR
-/// is energy of the float values over that of the difference, over all samples. Throws Error when there is no sample,
+/// is energy of the float values over that of the difference, over all samples. `roundings`: FakeQuants that round as
+/// the kernels of the runtime do (kernel_roundings); the others to the nearest integer. Throws Error when there is no sample,
 /// when the graph has no FakeQuant, or when the file's inputs and outputs are not the graph's.
 Explanation explain(const tflite::Model& file, const Graph& graph, const std::vector<std::vector<Tensor>>& samples,
-                    const RunTflite& run);
+                    const RunTflite& run, const std::vector<KernelRounding>& roundings = {});
 
 /// A table of the layers, then what to do about the worst.
 std::string to_string(const Explanation& explanation);

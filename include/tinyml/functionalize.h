@@ -48,7 +48,7 @@ Graph unify_operators(Graph graph);
 
 /// Removes what has no effect in a functional graph: assertions, symbolic range constraints, `alias`,
 /// `lift_fresh_copy`, `detach` of what has no gradient, conversions to the type and device a tensor has already,
-/// reshapes to the shape it has. Dead nodes are removed.
+/// reshapes to the shape it has, `+ 0`, `- 0`, `* 1` and `/ 1`. Dead nodes are removed.
 Graph drop_identities(Graph graph);
 
 /// Brings the operators of PyTorch's core ATen set (`run_decompositions()`, `torch.jit.trace`) back to the layers that

@@ -25,7 +25,7 @@ std::vector<std::byte> from_bytes(const nb::bytes& data) {
 
 /// `run(contents of a file, {input: bytes}) -> {output: bytes}`.
 Explanation explain_file(const nb::bytes& contents, const Graph& graph, const nb::list& samples,
-                         const nb::callable& run) {
+                         const nb::callable& run, const std::vector<KernelRounding>& roundings) {
   auto owner = std::make_shared<std::vector<std::byte>>(from_bytes(contents));
   const tflite::Model file = tflite::read_tflite(*owner, owner);
   std::vector<std::vector<Tensor>> runs;
@@ -34,16 +34,19 @@ Explanation explain_file(const nb::bytes& contents, const Graph& graph, const nb
     for (const nb::handle array : nb::cast<nb::sequence>(sample)) inputs.push_back(to_tensor(array));
     runs.push_back(std::move(inputs));
   }
-  return explain(file, graph, runs, [&](const tflite::Model& probed, const NamedBytes& inputs) {
-    nb::dict given;
-    for (const auto& [name, data] : inputs) given[nb::str(name.c_str())] = to_bytes(data);
-    const nb::dict found = nb::cast<nb::dict>(run(to_bytes(tflite::serialize_tflite(probed)), given));
-    NamedBytes results;
-    for (const auto& [name, data] : found) {
-      results.emplace_back(nb::cast<std::string>(name), from_bytes(nb::cast<nb::bytes>(data)));
-    }
-    return results;
-  });
+  return explain(
+      file, graph, runs,
+      [&](const tflite::Model& probed, const NamedBytes& inputs) {
+        nb::dict given;
+        for (const auto& [name, data] : inputs) given[nb::str(name.c_str())] = to_bytes(data);
+        const nb::dict found = nb::cast<nb::dict>(run(to_bytes(tflite::serialize_tflite(probed)), given));
+        NamedBytes results;
+        for (const auto& [name, data] : found) {
+          results.emplace_back(nb::cast<std::string>(name), from_bytes(nb::cast<nb::bytes>(data)));
+        }
+        return results;
+      },
+      roundings);
 }
 
 }  // namespace
@@ -78,7 +81,26 @@ void bind_explain(nb::module_& module) {
           "to_html", [](const Explanation& self, const std::string& title) { return to_html(self, title); },
           nb::arg("title") = "Quantization error", "One self-contained page.")
       .def("__str__", [](const Explanation& self) { return to_string(self); });
+  nb::class_<KernelScaling>(module, "KernelScaling", "How a kernel scales its integers to steps of its result.")
+      .def_prop_ro("kind", [](const KernelScaling& self) { return static_cast<int>(self.kind); })
+      .def_ro("multiplier", &KernelScaling::multiplier)
+      .def_ro("more_bits", &KernelScaling::more_bits)
+      .def_ro("negative", &KernelScaling::negative);
+  nb::class_<KernelRounding>(module, "KernelRounding", "The scaling in front of one FakeQuant.")
+      .def_ro("module_path", &KernelRounding::module_path)
+      .def_ro("scalings", &KernelRounding::scalings, "One, or one for each index of `axis`.")
+      .def_ro("axis", &KernelRounding::axis, "Of the value, counted from its end.");
+  module.def(
+      "kernel_roundings",
+      [](const Graph& graph, const nb::bytes& contents, bool xnnpack) {
+        auto owner = std::make_shared<std::vector<std::byte>>(from_bytes(contents));
+        return kernel_roundings(graph, tflite::read_tflite(*owner, owner),
+                                xnnpack ? KernelSet::kXnnpack : KernelSet::kReference);
+      },
+      nb::arg("graph"), nb::arg("contents"), nb::arg("xnnpack"),
+      "How the kernels come to the integers of a file's FakeQuants.");
   module.def("explain", &explain_file, nb::arg("contents"), nb::arg("graph"), nb::arg("samples"), nb::arg("run"),
+             nb::arg("roundings") = std::vector<KernelRounding>(),
              "Compare a file layer by layer with the graph that it was made from; `run(file, {input: bytes})` gives "
              "{output: bytes}.");
 }

@@ -41,6 +41,7 @@ _LAZY: dict[str, str] = {
     "profile": "tinyml.latency",
     "optimize": "tinyml.tflite",
     "round_biases": "tinyml.biases",
+    "simulate_kernels": "tinyml.simulation",
     "trace": "tinyml.capture",
     "verify": "tinyml.tflite",
 }

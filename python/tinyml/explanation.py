@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from tinyml import _core
 from tinyml._core import Error, Graph
 from tinyml.arguments import tensors_of
 from tinyml.capture import trace
+from tinyml.nn import fake_quantizers
 from tinyml.verification import _make_interpreter
 
 
@@ -29,7 +31,8 @@ def explain(
     file: path or contents. model: the quantized module, its Graph, or the path of its .pt2 archive:
     what the file was converted from; the float model is the same without FakeQuants. inputs:
     examples, each a tensor, or a tuple or dict of the model's arguments. kernels: "xnnpack",
-    "builtin" or "reference". html: where to write a page with all layers.
+    "builtin" or "reference"; after tinyml.simulate_kernels the module rounds as they do, and only
+    what is left counts as the kernels'. html: where to write a page with all layers.
 
     Each entry of the result's ``layers`` has the signal-to-noise ratio of the file's tensor against
     the float model (``snr_db``), the same of this layer alone (``own_snr_db``), and ``findings``:
@@ -52,10 +55,18 @@ def explain(
         }
         return {name: value.tobytes() for name, value in runner(**arrays).items()}
 
-    found = _core.explain(contents, graph, samples, run)
+    found = _core.explain(contents, graph, samples, run, _roundings_of(model))
     if html is not None:
         Path(html).write_text(found.to_html(), encoding="utf-8")
     return found
+
+
+def _roundings_of(model: Any) -> list[_core.KernelRounding]:
+    """What simulate_kernels() set in the module."""
+    if not isinstance(model, nn.Module):
+        return []
+    found = (quantizer.kernel_rounding for _, quantizer in fake_quantizers(model))
+    return [rounding.found for rounding in found if rounding is not None]
 
 
 def _graph_of(model: Any, example: Any) -> Graph:

@@ -65,12 +65,18 @@ std::string_view name_of(ErrorCause cause) {
 }
 
 Explanation explain(const tflite::Model& file, const Graph& graph, const std::vector<std::vector<Tensor>>& samples,
-                    const RunTflite& run) {
+                    const RunTflite& run, const std::vector<KernelRounding>& roundings) {
   if (samples.empty()) throw Error("there is no sample to run", "give representative inputs");
-  const std::vector<explaining::Probe> probes = explaining::find_probes(graph, file);
+  std::vector<explaining::Probe> probes = explaining::find_probes(graph, file);
   if (probes.empty()) {
     throw Error("the model has no FakeQuant to explain the file's integers with",
                 "give the quantized model, from which the file was converted");
+  }
+  std::map<std::string, const KernelRounding*> rounding_of;
+  for (const KernelRounding& rounding : roundings) rounding_of[rounding.module_path] = &rounding;
+  for (explaining::Probe& probe : probes) {
+    const auto found = rounding_of.find(graph.node(probe.node).module_path());
+    if (found != rounding_of.end() && !found->second->scalings.empty()) probe.rounding = *found->second;
   }
   const explaining::Measurements measured = explaining::measure_layers(file, graph, probes, samples, run);
   Explanation result;

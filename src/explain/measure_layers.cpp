@@ -71,8 +71,9 @@ std::vector<float> floats(const Tensor& tensor) {
 double squared(double x) { return x * x; }
 
 // What the FakeQuant makes of a value.
-double rounded(const Probe& probe, double x) {
-  const double level = std::nearbyint(x / probe.scale) + static_cast<double>(probe.zero_point);
+double rounded(const Probe& probe, double x, size_t index) {
+  const std::vector<KernelScaling>& scalings = probe.rounding.scalings;
+  const double level = scalings[index % scalings.size()].level(x / probe.scale, static_cast<double>(probe.zero_point));
   const double clamped = std::clamp(level, static_cast<double>(probe.quant_min), static_cast<double>(probe.quant_max));
   return (clamped - static_cast<double>(probe.zero_point)) * probe.scale;
 }
@@ -103,13 +104,17 @@ void add_errors(LayerSums& sums, const Probe& probe, const Tensor& file, const T
   const std::vector<float> l = floats(local);
   const std::vector<float> r = floats(simulated);
   sums.count += f.size();
+  size_t inner = 1;  // Elements of one index of the rounding's axis.
+  for (int64_t dim = probe.rounding.axis + 1; dim < 0 && probe.rounding.scalings.size() > 1; ++dim) {
+    inner *= static_cast<size_t>(file.size(dim + file.rank()));
+  }
   for (size_t i = 0; i < f.size(); ++i) {
     const auto actual = static_cast<double>(f[i]);
     const auto truth = static_cast<double>(p[i]);
     const auto own = static_cast<double>(l[i]);
     const auto before = static_cast<double>(r[i]);
     if (!std::isfinite(truth) || !std::isfinite(own) || !std::isfinite(before)) continue;
-    const double expected = rounded(probe, before);
+    const double expected = rounded(probe, before, i / inner);
     sums.float_energy += squared(truth);
     sums.total_noise += squared(actual - truth);
     sums.local_energy += squared(own);

@@ -176,10 +176,12 @@ std::vector<ErrorFinding> name_causes(const Graph& graph, const Probe& probe, co
                                     layer_of(graph, probe))});
   }
   if (kernels >= kLargeShare) {
-    findings.push_back({ErrorCause::kKernelRounding, kernels,
-                        fmt::format("{} gives other integers than the FakeQuants for {:.2f} % of the values", kernel,
-                                    100.0 * static_cast<double>(sums.unequal) / static_cast<double>(sums.count)),
-                        "kernels that round products once (XNNPACK) agree; call tinyml.round_biases after training"});
+    findings.push_back(
+        {ErrorCause::kKernelRounding, kernels,
+         fmt::format("{} gives other integers than the FakeQuants for {:.2f} % of the values", kernel,
+                     100.0 * static_cast<double>(sums.unequal) / static_cast<double>(sums.count)),
+         "call tinyml.round_biases after training; kernels that round products once (XNNPACK) agree then, others "
+         "with tinyml.simulate_kernels"});
   }
   if (weights >= kHalf) {
     const Node* layer = layer_behind(graph, probe.self);

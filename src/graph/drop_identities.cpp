@@ -16,6 +16,14 @@ constexpr std::array<std::string_view, 4> kResizes{"aten.slice.Tensor", "aten.vi
 
 bool is_conversion(std::string_view op) { return op.substr(0, 8) == "aten.to." || op == "aten.type_as.default"; }
 
+/// x + 0 (the start of Python's sum()), x - 0, x * 1, x / 1. The sum makes 0 of -0.
+bool is_neutral(const Node& node) {
+  if (!node.has_arg("other") || !node.arg("other").is_number()) return false;
+  const double other = node.arg("other").as_double();
+  if (node.op == "aten.add.Tensor" || node.op == "aten.sub.Tensor") return other == 0;
+  return other == 1 && (node.op == "aten.mul.Tensor" || node.op == "aten.div.Tensor");
+}
+
 /// Whether no gradient can reach the value: a buffer, a constant, or detached already.
 bool has_no_gradient(const Graph& graph, ValueId id) {
   if (const Binding* binding = graph.binding_of(id)) return binding->kind != BindingKind::kParameter;
@@ -36,7 +44,7 @@ bool is_identity(const Graph& graph, const Node& node) {
   // A slice of step one is never longer than its tensor.
   if (std::find(kResizes.begin(), kResizes.end(), node.op) != kResizes.end())
     return from.is_static() && from.shape == to.shape;
-  if (!is_conversion(node.op)) return false;
+  if (!is_conversion(node.op) && !is_neutral(node)) return false;
   return from.type == to.type && from.device == to.device;
 }
 

@@ -74,6 +74,7 @@ Graph rewrite(const Graph& graph, const QuantizationScheme& scheme) {
   Graph result = graph;
   const auto wanted = [&](const Node& node) { return !quantization::is_ignored(result, scheme, node); };
   quantization::rewrite_glu(result, wanted);
+  quantization::rewrite_silu(result, wanted);
   quantization::rewrite_addcmul(result, wanted);
   quantization::rewrite_recurrent(result, wanted);
   rewrite_as_asked(result, scheme);

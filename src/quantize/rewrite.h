@@ -28,6 +28,9 @@ inline constexpr std::string_view kRecurrentOutput = "tinyml.recurrent_output"; 
 /// glu(x) = a * sigmoid(b), with a and b the halves of x. Exact.
 int rewrite_glu(Graph& graph, const Wanted& wanted);
 
+/// silu(x) = x * sigmoid(x). Exact; in 8 bits the sigmoid is rounded to 1/256, as in the file.
+int rewrite_silu(Graph& graph, const Wanted& wanted);
+
 /// addcmul(x, a, b) = x + a * b (`value` 1); lerp(a, b, w) = a + w * (b - a). Exact but for float rounding; in 8 bits
 /// the product (and the difference) is rounded to a scale of its own, half a step at most.
 int rewrite_addcmul(Graph& graph, const Wanted& wanted);

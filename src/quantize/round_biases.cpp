@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "graph/node_notes.h"
+#include "quantize/fake_quant_behind.h"
 #include "quantize/insert_fake_quant.h"
 #include "quantize/tie_rules.h"
 
@@ -12,10 +13,13 @@ namespace tinyml {
 namespace {
 
 using quantization::constant_value;
+using quantization::fake_quant_behind;
 using quantization::Tie;
 using quantization::tie_rule;
 
 using Numbers = std::vector<double>;
+
+constexpr double kBatchNormSteps = 64;  ///< kExactSteps of the converter (tflite/passes/quantization.h).
 
 class BiasRounder {
  public:
@@ -24,6 +28,7 @@ class BiasRounder {
   Graph run() {
     for (const NodeId id : graph_.nodes()) {
       if (const auto grid = grid_of(graph_.node(id))) collect(id, *grid);
+      if (graph_.node(id).op == "aten.batch_norm.default") collect_batch_norm(graph_.node(id));
     }
     for (const auto& [binding, change] : changes_) {
       if (change.amount && graph_.value(binding).users.size() == change.layers) add(binding, *change.amount);
@@ -37,21 +42,6 @@ class BiasRounder {
     size_t layers = 0;              ///< That want it (the steps of a recurrent one).
   };
 
-  /// The FakeQuant whose scale the value has; operators between only move it.
-  const Node* scale_of(ValueId value) const {
-    for (;;) {
-      const NodeId producer = graph_.value(value).producer;
-      if (producer == kNoNode) return nullptr;
-      const Node& node = graph_.node(producer);
-      if (is_fake_quantize(node)) return &node;
-      const Tie tie = tie_rule(graph_, node).tie;
-      if (tie != Tie::kMove) return nullptr;
-      const Argument& moved = node.args.at(0).value;
-      if (!moved.is_value()) return nullptr;
-      value = moved.as_value();
-    }
-  }
-
   Numbers numbers(const Argument& argument) const {
     if (argument.is_number()) return {argument.as_double()};
     return constant_value(graph_, argument.as_value()).to_doubles();
@@ -62,7 +52,7 @@ class BiasRounder {
     if (tie_rule(graph_, node).tie != Tie::kLayer || !node.arg("bias").is_value()) return std::nullopt;
     const NodeId weights = graph_.value(node.arg("weight").as_value()).producer;
     if (weights == kNoNode || !is_fake_quantize(graph_.node(weights))) return std::nullopt;
-    const Node* input = scale_of(node.arg("input").as_value());
+    const Node* input = fake_quant_behind(graph_, node.arg("input").as_value());
     if (input == nullptr) return std::nullopt;
     const Numbers scale = numbers(input->arg("scale"));
     if (scale.size() != 1) return std::nullopt;
@@ -85,14 +75,41 @@ class BiasRounder {
   void collect(NodeId id, const Numbers& grid) {
     const ValueId bias = graph_.node(id).arg("bias").as_value();
     const Binding* binding = adjustable(bias);
-    if (binding == nullptr || binding->data.type() != ScalarType::kFloat32) return;
-    Numbers change = constant_value(graph_, bias).to_doubles();
-    if (static_cast<int64_t>(change.size()) != binding->data.numel()) return;
+    if (binding != nullptr) adjust(*binding, constant_value(graph_, bias).to_doubles(), grid);
+  }
+
+  /// A batch norm that stands alone is a depthwise convolution: x * factor + shift, with weights of 64 steps.
+  void collect_batch_norm(const Node& node) {
+    const Node* input = fake_quant_behind(graph_, node.arg("input").as_value());
+    if (input == nullptr) return;
+    std::map<std::string, Numbers> parts;
+    for (const char* name : {"running_mean", "running_var", "weight", "bias"}) {
+      const Binding* data = node.arg(name).is_value() ? graph_.binding_of(node.arg(name).as_value()) : nullptr;
+      if (data == nullptr) return;
+      parts[name] = data->data.to_doubles();
+      if (parts[name].size() != parts["running_mean"].size()) return;
+    }
+    const Numbers scale = numbers(input->arg("scale"));
+    if (scale.size() != 1) return;
+    Numbers shift = parts["bias"];
+    Numbers grid;
+    for (size_t i = 0; i < shift.size(); ++i) {
+      const double factor = parts["weight"][i] / std::sqrt(parts["running_var"][i] + node.arg("eps").as_double());
+      shift[i] -= parts["running_mean"][i] * factor;
+      grid.push_back(scale[0] * std::abs(factor) / kBatchNormSteps);
+    }
+    adjust(*graph_.binding_of(node.arg("bias").as_value()), std::move(shift), grid);
+  }
+
+  /// Moves the binding so that the sums `change`, which it is a term of, come to lie on the grid.
+  void adjust(const Binding& binding, Numbers change, const Numbers& grid) {
+    if (binding.data.type() != ScalarType::kFloat32) return;
+    if (static_cast<int64_t>(change.size()) != binding.data.numel()) return;
     for (size_t i = 0; i < change.size(); ++i) {
       const double step = grid[grid.size() == 1 ? 0 : i];
-      change[i] = std::isfinite(change[i]) ? std::nearbyint(change[i] / step) * step - change[i] : 0.0;
+      change[i] = std::isfinite(change[i]) && step > 0 ? std::nearbyint(change[i] / step) * step - change[i] : 0.0;
     }
-    const auto [entry, inserted] = changes_.try_emplace(binding->value, Change{change, 0});
+    const auto [entry, inserted] = changes_.try_emplace(binding.value, Change{change, 0});
     if (!inserted && entry->second.amount != change) entry->second.amount = std::nullopt;
     ++entry->second.layers;
   }

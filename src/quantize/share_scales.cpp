@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "graph/node_notes.h"
+#include "quantize/fake_quant_behind.h"
 #include "quantize/observer_settings.h"
 #include "quantize/tie_rules.h"
 #include "tinyml/quantize.h"
@@ -70,18 +71,6 @@ class Sharing {
                        size * (static_cast<double>(scheme.quant_max) - at), scales_.size()});
   }
 
-  /// The scale of a value: of its FakeQuant, or that behind operators that only move it.
-  std::optional<size_t> scale_behind(ValueId value) const {
-    for (;;) {
-      const NodeId producer = graph_.value(value).producer;
-      if (producer == kNoNode) return std::nullopt;
-      const Node& node = graph_.node(producer);
-      if (is_fake_quantize(node)) return scale_of(node);
-      if (tie_rule(graph_, node).tie != Tie::kMove || !node.args.at(0).value.is_value()) return std::nullopt;
-      value = node.args[0].value.as_value();
-    }
-  }
-
   std::vector<Link> find_links() const {
     std::vector<Link> links;
     for (const NodeId id : graph_.nodes()) {
@@ -92,7 +81,8 @@ class Sharing {
       const std::optional<size_t> whole = scale_of(graph_.node(readers[0]));
       if (!whole) continue;
       node.args.at(0).value.for_each_value([&](ValueId part) {
-        const std::optional<size_t> own = scale_behind(part);
+        const Node* behind = quantization::fake_quant_behind(graph_, part);
+        const std::optional<size_t> own = behind == nullptr ? std::nullopt : scale_of(*behind);
         if (own && *own != *whole) links.push_back({*own, *whole, coarsening(*own, *whole)});
       });
     }

@@ -190,5 +190,19 @@ TEST(DropIdentities, AssertionsAndConversionsToTheSameTypeVanish) {
   EXPECT_EQ(operators(graph), Names{"aten.relu.default"});
 }
 
+TEST(DropIdentities, NeutralNumbersVanish) {
+  Builder b({3});
+  ValueId y = b.x;
+  y = b.add("aten.add.Tensor", {{"self", y}, {"other", 0}}, {3});
+  y = b.add("aten.mul.Tensor", {{"self", y}, {"other", 1.0}}, {3});
+  y = b.add("aten.sub.Tensor", {{"self", y}, {"other", 0.0}}, {3});
+  y = b.add("aten.div.Tensor", {{"self", y}, {"other", 1}}, {3});
+  y = b.add("aten.add.Tensor", {{"self", y}, {"other", 1}}, {3});
+  b.output(b.add("aten.mul.Tensor", {{"self", y}, {"other", 0}}, {3}));
+  const Graph graph = drop_identities(b.graph);
+  verify(graph);
+  EXPECT_EQ(operators(graph), (Names{"aten.add.Tensor", "aten.mul.Tensor"}));
+}
+
 }  // namespace
 }  // namespace tinyml

@@ -27,6 +27,7 @@ class Between(nn.Module):
 
 FUNCTIONS = {
     "glu": nn.GLU(1),
+    "silu": nn.SiLU(),
     "glu_negative": lambda x: F.glu(x, -3),
     "addcmul": lambda x: torch.addcmul(x, x, x.sigmoid()),
     "lerp": lambda x: torch.lerp(x, x.sigmoid(), 0.3),

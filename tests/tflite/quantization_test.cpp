@@ -77,7 +77,7 @@ TEST(Quantization, AnAffineMapThatStandsAloneRunsInInt8Exactly) {
   const Tensor& weights = operand(result, result.subgraphs[0].operators[2], 1);
   ASSERT_EQ(weights.type, Type::INT8);
   EXPECT_EQ(weights.quantization.scale.size(), 4U);
-  for (const int8_t q : weights.buffer.as<int8_t>()) EXPECT_EQ(std::abs(q), 127);
+  for (const int8_t q : weights.buffer.as<int8_t>()) EXPECT_EQ(std::abs(q), 64);
 }
 
 TEST(Quantization, MovementsCarryTheScale) {

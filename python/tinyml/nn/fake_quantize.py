@@ -12,6 +12,7 @@ import torch
 
 from tinyml import _core
 from tinyml.nn.learned_scale import _SMALLEST_SCALE, LearnedScale
+from tinyml.nn.kernel_rounding import KernelRounding
 from tinyml.nn.rounding import along_axis, fake_quantize
 
 OBSERVERS = ("moving_average", "min_max", "mse", "percentile", "kl")
@@ -32,6 +33,9 @@ class _Switched(LearnedScale):
         self._observing = observing
         self._quantizing = True
         self.calibrating = False
+        self.kernel_rounding: KernelRounding | None = None
+        """Of inference, where it follows kernels: set by tinyml.simulate_kernels; what is exported
+        or trained gives the nearest integers."""
 
     @property
     def observing(self) -> bool:
@@ -72,6 +76,13 @@ class _Switched(LearnedScale):
 
     def _end_calibration(self) -> None:
         pass
+
+    def _round_as_kernels(
+        self, x: torch.Tensor, scale: torch.Tensor | float, zero_point: torch.Tensor | int
+    ) -> torch.Tensor:
+        if self.kernel_rounding is None or self.training or torch.compiler.is_exporting():
+            return x
+        return self.kernel_rounding(x, scale, zero_point)
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
         # The switches may be absent (weights from an exported graph): they keep their setting.
@@ -146,7 +157,10 @@ class FakeQuantize(_Switched):
         if self.fixed is not None:
             scale, zero_point = self.fixed
             limits = (self.quant_min, self.quant_max)
-            return fake_quantize(x, scale, zero_point, *limits) if self.quantizing else x
+            if not self.quantizing:
+                return x
+            x = self._round_as_kernels(x, scale, zero_point)
+            return fake_quantize(x, scale, zero_point, *limits)
         if self.calibrating:
             if torch.compiler.is_exporting():
                 raise RuntimeError("the module's ranges are still being collected")
@@ -161,6 +175,7 @@ class FakeQuantize(_Switched):
             self.update_scale()
         if not self.quantizing:
             return x
+        x = self._round_as_kernels(x, self.scale, self.zero_point)
         return fake_quantize(x, self.scale, self.zero_point, self.quant_min, self.quant_max)
 
     def _observes_in_one_operator(self, x: torch.Tensor) -> bool:
@@ -375,4 +390,5 @@ class Requantize(_Switched):
             scale, zero_point = self.fixed
         assert scale is not None
         assert zero_point is not None
+        x = self._round_as_kernels(x, scale, zero_point)
         return fake_quantize(x, scale, zero_point, self.quant_min, self.quant_max)

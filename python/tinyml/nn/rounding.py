@@ -33,7 +33,8 @@ def fake_quantize(
     """
     if x.device.type == "cpu" and x.dtype in (torch.bfloat16, torch.float16):  # under autocast
         return fake_quantize(x.float(), scale, zero_point, quant_min, quant_max, axis).to(x.dtype)
-    if torch.compiler.is_compiling() or x.device.type != "cpu" or x.dtype != torch.float32:
+    on_host = x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
+    if torch.compiler.is_compiling() or not on_host:
         if axis is None:
             return torch.fake_quantize_per_tensor_affine(x, scale, zero_point, quant_min, quant_max)
         return torch.fake_quantize_per_channel_affine(

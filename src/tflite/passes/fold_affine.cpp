@@ -159,8 +159,8 @@ int fold_affine(Subgraph& subgraph) {
 
 namespace {
 
-// The factors of an integer value as INT8 weights: one for each channel, so 127 steps of its own size hold it exactly.
-// A factor that is tiny beside its shift gets a larger step, so that the shift fits into the INT32 bias.
+// The factors of an integer value as INT8 weights: one for each channel, so kExactSteps of its own size hold it
+// exactly. A factor that is tiny beside its shift gets a larger step, so that the shift fits into the INT32 bias.
 int exact_weights(Editor& editor, Tensor weights, const std::vector<float>& factors, const std::vector<float>& shifts,
                   float input_scale) {
   Quantization quantization;
@@ -169,10 +169,10 @@ int exact_weights(Editor& editor, Tensor weights, const std::vector<float>& fact
   const auto magnitude = [](float a, float b) { return std::abs(a) < std::abs(b); };
   const float largest = std::abs(*std::max_element(factors.begin(), factors.end(), magnitude));
   for (size_t c = 0; c < factors.size(); ++c) {
-    const float own = std::abs(factors[c]) / 127.0F;
+    const float own = std::abs(factors[c]) / kExactSteps;
     const float for_shift = std::abs(shifts[c]) / input_scale * 0x1p-30F;
     float step = std::max(own, for_shift);
-    if (!(step > 0)) step = largest > 0 ? largest / 127.0F : 1.0F;
+    if (!(step > 0)) step = largest > 0 ? largest / kExactSteps : 1.0F;
     quantization.scale.push_back(step);
     quantization.zero_point.push_back(0);
     integers.push_back(static_cast<int8_t>(std::clamp(std::nearbyint(factors[c] / step), -127.0F, 127.0F)));

@@ -8,6 +8,10 @@
 
 namespace tinyml::tflite {
 
+/// The INT8 weight that stands for a factor of its own channel: a power of two, so that 64 * scale is the factor
+/// exactly and what is halfway between two integers (a mean of four) stays so. round_biases() reckons with it.
+inline constexpr float kExactSteps = 64.0F;
+
 /// The integer tensor behind a quantized value; kNoTensor when `id` is none. Constants count where `constants` says so.
 int quantized_source(const Editor& editor, int id, bool constants);
 

@@ -192,7 +192,8 @@ class OperatorQuantizer {
     return true;
   }
 
-  // Float weights of one tap a channel (a batch norm that stands alone) in INT8: each is 127 steps of its own scale.
+  // Float weights of one tap a channel (a batch norm that stands alone) in INT8: each is kExactSteps of its own
+  // scale.
   int exact_integers(int id, const Operands& operands) {
     const Tensor weights = editor_.tensor(id);
     const auto axis = static_cast<size_t>(operands.channel_axis);
@@ -205,13 +206,13 @@ class OperatorQuantizer {
     constant.quantization = {{}, std::vector<int64_t>(values.size(), 0), operands.channel_axis};
     std::vector<int8_t> integers;
     float largest = 0;
-    for (const float value : values) largest = std::max(largest, std::abs(value) / 127);
+    for (const float value : values) largest = std::max(largest, std::abs(value) / kExactSteps);
     if (!std::isnormal(largest)) return kNoTensor;
     for (const float value : values) {
-      const float scale = std::abs(value) / 127;
+      const float scale = std::abs(value) / kExactSteps;
       if (!std::isfinite(value) || (value != 0 && !std::isnormal(scale))) return kNoTensor;
       constant.quantization.scale.push_back(value == 0 ? largest : scale);
-      integers.push_back(static_cast<int8_t>(value == 0 ? 0 : std::copysign(127.0F, value)));
+      integers.push_back(static_cast<int8_t>(value == 0 ? 0 : std::copysign(kExactSteps, value)));
     }
     constant.buffer = Buffer::of(std::move(integers));
     return editor_.add_tensor(std::move(constant));

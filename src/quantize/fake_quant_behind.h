@@ -1,0 +1,12 @@
+// Which FakeQuant gave a value its scale.
+#pragma once
+
+#include "tinyml/graph.h"
+
+namespace tinyml::quantization {
+
+/// The FakeQuant whose scale the value has: its own, or that in front of operators that only move its numbers. nullptr
+/// when there is none.
+const Node* fake_quant_behind(const Graph& graph, ValueId value);
+
+}  // namespace tinyml::quantization
