@@ -1,9 +1,11 @@
 #include <nanobind/stl/function.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <cstring>
 #include <memory>
+#include <tuple>
 
 #include "arrays.h"
 #include "bindings.h"
@@ -49,6 +51,25 @@ Explanation explain_file(const nb::bytes& contents, const Graph& graph, const nb
       roundings);
 }
 
+/// For copies of modules that hold one.
+using ScalingState = std::tuple<int, double, int64_t, double>;
+using RoundingState = std::tuple<std::string, std::vector<ScalingState>, int64_t>;
+
+RoundingState rounding_state(const KernelRounding& rounding) {
+  std::vector<ScalingState> scalings;
+  for (const KernelScaling& s : rounding.scalings) {
+    scalings.emplace_back(static_cast<int>(s.kind), s.multiplier, s.more_bits, s.negative);
+  }
+  return {rounding.module_path, std::move(scalings), rounding.axis};
+}
+
+void set_rounding_state(KernelRounding& rounding, const RoundingState& state) {
+  new (&rounding) KernelRounding{std::get<0>(state), {}, std::get<2>(state)};
+  for (const auto& [kind, multiplier, more_bits, negative] : std::get<1>(state)) {
+    rounding.scalings.push_back({static_cast<KernelScaling::Kind>(kind), multiplier, more_bits, negative});
+  }
+}
+
 }  // namespace
 
 void bind_explain(nb::module_& module) {
@@ -87,6 +108,8 @@ void bind_explain(nb::module_& module) {
       .def_ro("more_bits", &KernelScaling::more_bits)
       .def_ro("negative", &KernelScaling::negative);
   nb::class_<KernelRounding>(module, "KernelRounding", "The scaling in front of one FakeQuant.")
+      .def("__getstate__", &rounding_state)
+      .def("__setstate__", &set_rounding_state)
       .def_ro("module_path", &KernelRounding::module_path)
       .def_ro("scalings", &KernelRounding::scalings, "One, or one for each index of `axis`.")
       .def_ro("axis", &KernelRounding::axis, "Of the value, counted from its end.");

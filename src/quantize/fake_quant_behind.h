@@ -5,8 +5,8 @@
 
 namespace tinyml::quantization {
 
-/// The FakeQuant whose scale the value has: its own, or that in front of operators that only move its numbers. nullptr
-/// when there is none.
+/// The FakeQuant whose scale the value has: its own, or that in front of operators that only move its numbers, or that
+/// of all parts of a concatenation. nullptr when there is none.
 const Node* fake_quant_behind(const Graph& graph, ValueId value);
 
 }  // namespace tinyml::quantization

@@ -1,5 +1,7 @@
 """What the file computes is what the fake-quantized module computes."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -136,6 +138,7 @@ def test_simulated_kernels_leave_training_and_files_alone(tmp_path):
     assert not torch.equal(model(images[0]), plain)
     assert convert_module(model, images[0]).to_bytes() == file
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+    assert torch.equal(copy.deepcopy(model)(images[0]), model(images[0]))
     tinyml.simulate_kernels(model, kernels=None)
     assert torch.equal(model(images[0]), plain)
     with pytest.raises(tinyml.Error, match="use 'xnnpack' or 'reference'"):

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from tinyml import _core
-from tinyml.nn.learned_scale import _SMALLEST_SCALE, LearnedScale
 from tinyml.nn.kernel_rounding import KernelRounding
+from tinyml.nn.learned_scale import _SMALLEST_SCALE, LearnedScale
 from tinyml.nn.rounding import along_axis, fake_quantize
 
 OBSERVERS = ("moving_average", "min_max", "mse", "percentile", "kl")
