@@ -83,9 +83,14 @@ void lower_convolution(Lowering& at) {
     window.before.insert(window.before.begin(), 0);
     window.after.insert(window.after.begin(), 0);
   }
+  const bool stacked = spatial == 3 && has_rounded_weights(at);
+  if (stacked && !at.is_dynamic("input", at.sizes("input").size() - 3)) {  // To a multiple of the stride.
+    const int64_t depth = in[2] + window.before[0] + window.after[0];
+    window.after[0] += (window.stride[0] - depth % window.stride[0]) % window.stride[0];
+  }
   x = pad_spatial(at, at.reshape(x, in), window);
   const TensorId bias = at.has("bias") ? at.input("bias", Type::FLOAT32) : tflite::kNoTensor;
-  if (spatial == 3 && has_rounded_weights(at)) {
+  if (stacked) {
     const TensorId y = convolve_stacked(at, x, weights, bias, window, at.integer("groups"), out);
     return at.set_output(at.reshape(y, at.output_sizes()));
   }

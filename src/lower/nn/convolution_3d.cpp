@@ -27,6 +27,30 @@ TensorId convolve_planes(Lowering& at, TensorId x, TensorId weights, TensorId bi
   return at.transpose(at.reshape(sum, {out[0], out[2], out[1], out[3], out[4]}), order);
 }
 
+namespace {
+
+// Planes `first`, first + stride, ... of x [N, D, C, H, W], `count` for each N, as images. Where the depth is a
+// multiple of the stride by RESHAPE and SLICE: STRIDED_SLICE takes several times as long.
+TensorId every_plane(Lowering& at, TensorId x, int64_t first, int64_t stride, int64_t count) {
+  const Sizes in = at.shape(x);
+  TensorId planes = x;
+  if (stride > 1 && in[1] % stride != 0) {
+    const Sizes end = {in[0], first + (count - 1) * stride + 1, in[2], in[3], in[4]};
+    planes = at.strided_slice(x, {0, first, 0, 0, 0}, end, {1, stride, 1, 1, 1});
+  } else {
+    if (stride > 1) {
+      const int64_t steps = in[1] / stride;
+      const TensorId rows = at.reshape(x, {in[0] * steps, stride, in[2], in[3], in[4]});
+      planes = at.slice(rows, {0, first % stride, 0, 0, 0}, {in[0] * steps, 1, in[2], in[3], in[4]});
+      planes = at.reshape(planes, {in[0], steps, in[2], in[3], in[4]});
+    }
+    planes = at.slice(planes, {0, first / stride, 0, 0, 0}, {in[0], count, in[2], in[3], in[4]});
+  }
+  return at.reshape(planes, {in[0] * count, in[2], in[3], in[4]});
+}
+
+}  // namespace
+
 TensorId convolve_stacked(Lowering& at, TensorId x, TensorId weights, TensorId bias, const Window& window,
                           int64_t groups, const Sizes& out) {
   const Sizes order = {0, 2, 1, 3, 4};
@@ -36,12 +60,7 @@ TensorId convolve_stacked(Lowering& at, TensorId x, TensorId weights, TensorId b
   const int64_t images = in[0] * out[2];
   std::vector<TensorId> planes;
   for (int64_t tap = 0; tap < kernel[2]; ++tap) {
-    Sizes begin = {0, tap * window.dilation[0], 0, 0, 0};
-    Sizes size = {in[0], (out[2] - 1) * window.stride[0] + 1, in[2], in[3], in[4]};
-    const TensorId tap_planes = window.stride[0] == 1
-                                    ? at.slice(x, begin, size)
-                                    : at.strided_slice(x, begin, {in[0], begin[1] + size[1], in[2], in[3], in[4]},
-                                                       {1, window.stride[0], 1, 1, 1});
+    const TensorId tap_planes = every_plane(at, x, tap * window.dilation[0], window.stride[0], out[2]);
     planes.push_back(at.reshape(tap_planes, {images, groups, in[2] / groups, in[3], in[4]}));
   }
   const TensorId stacked = at.reshape(at.concatenate(planes, 2), {images, kernel[2] * in[2], in[3], in[4]});
