@@ -66,6 +66,23 @@ def test_convolution(name, dims):
     check_conversion(_weights(model), random_input(2, 4, *SIZES[:dims]))
 
 
+@pytest.mark.parametrize("target", ["litert", "litert-builtin"])
+@pytest.mark.parametrize(
+    ("options", "faster"),
+    [
+        ({"kernel_size": 3, "padding": 1}, True),
+        ({"kernel_size": 2, "stride": 2}, True),
+        ({"kernel_size": 3, "stride": (3, 1, 2), "dilation": (2, 1, 1)}, True),
+        ({"kernel_size": 3, "stride": 2, "padding": 1}, False),
+    ],
+)
+def test_stacked_planes_where_xnnpack_is_faster(options, faster, target):
+    model = _weights(nn.Conv3d(4, 8, **options))
+    result = check_conversion(model, random_input(2, 4, 7, 8, 6), target=target)
+    assert ("CONV_3D" in result.operators) != (faster and target == "litert")
+    assert "STRIDED_SLICE" not in result.operators
+
+
 TRANSPOSED_CONVOLUTIONS = {
     "plain": lambda d: {"kernel_size": 3},
     "uneven": lambda d: {

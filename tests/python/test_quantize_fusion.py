@@ -128,6 +128,7 @@ MOVES = {
     "PAD",
     "PADV2",
     "SLICE",
+    "SPLIT",
     "CONCATENATION",
     "STRIDED_SLICE",
 }

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.export import Dim
 
+import tinyml
 from conversion import convert_module, run_all
 from test_convert_dynamic import check_dynamic
 from tinyml import DeQuantizer, PostQuantizer, QATQuantizer
@@ -65,6 +66,24 @@ def test_every_geometry(name, folded, tmp_path):
         y, rounded = model(volume(1)), module(volume(1))
         assert (y - rounded).square().mean() < 1e-3 * y.square().mean()
     check_on_integers(module, volume(1), step)
+
+
+@pytest.mark.parametrize("stride", [2, (3, 1, 2)])
+@pytest.mark.parametrize("size", [6, 7])
+def test_convolutions_that_skip_planes(stride, size, tmp_path):
+    """By RESHAPE and SLICE, whatever the depth; a dynamic one must be a multiple of the stride."""
+    torch.manual_seed(0)
+    model, shape = nn.Sequential(nn.Conv3d(4, 6, 3, stride, 1)).eval(), (2, 4, size, 6, 7)
+    module = PostQuantizer(model, volume(0, shape), tmp_path).calibrate([volume(0, shape)])
+    step = [m for m in module.modules() if isinstance(m, qnn.FakeQuantize)][-1].scale.item()
+    result = check_on_integers(module, volume(1, shape), step)
+    assert "STRIDED_SLICE" not in result.operators
+    every = stride if isinstance(stride, int) else stride[0]
+    runs = [(volume(depth, (2, 4, depth * every, 6, 7)),) for depth in (3, 5, 4)]
+    dims = {2: every * Dim("steps", min=2, max=50)}
+    check_dynamic(module, *runs, dynamic_shapes=(dims,), tolerance=0.06)
+    with pytest.raises(tinyml.Error, match="keep that dimension constant"):
+        check_dynamic(module, *runs, dynamic_shapes=({2: Dim.DYNAMIC},))
 
 
 def test_several_groups_are_float_and_listed(tmp_path):

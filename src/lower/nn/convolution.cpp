@@ -56,6 +56,19 @@ bool has_rounded_weights(const Lowering& at) {
   return producer != kNoNode && is_fake_quantize(at.graph().node(producer));
 }
 
+// CONV_3D's kernel is the builtin one; XNNPACK convolves the stacked planes in less time, but for many channels and for
+// windows that overlap less than they step.
+bool is_faster_stacked(const Lowering& at, const Sizes& kernel, const Window& window) {
+  constexpr int64_t kMostChannels = 64;
+  if (at.target != tflite::Target::kLitert || at.constant_data("weight") == nullptr || at.integer("groups") != 1) {
+    return false;
+  }
+  for (size_t axis = 0; axis < at.sizes("input").size(); ++axis) {
+    if (at.is_dynamic("input", axis)) return false;
+  }
+  return at.sizes("weight")[1] <= kMostChannels && (window.stride[0] == 1 || kernel[0] <= window.stride[0]);
+}
+
 void lower_convolution(Lowering& at) {
   if (at.node().has_arg("transposed") && at.flag("transposed")) return lower_transposed_convolution(at);
   TensorId x = at.input("input", Type::FLOAT32);
@@ -83,8 +96,8 @@ void lower_convolution(Lowering& at) {
     window.before.insert(window.before.begin(), 0);
     window.after.insert(window.after.begin(), 0);
   }
-  const bool stacked = spatial == 3 && has_rounded_weights(at);
-  if (stacked && !at.is_dynamic("input", at.sizes("input").size() - 3)) {  // To a multiple of the stride.
+  const bool stacked = spatial == 3 && (has_rounded_weights(at) || is_faster_stacked(at, kernel, window));
+  if (stacked) {  // To a multiple of the stride.
     const int64_t depth = in[2] + window.before[0] + window.after[0];
     window.after[0] += (window.stride[0] - depth % window.stride[0]) % window.stride[0];
   }

@@ -14,8 +14,9 @@ struct Window {
 TensorId convolve_planes(Lowering& at, TensorId x, TensorId weights, TensorId bias, const Window& window,
                          const Sizes& out);
 
-/// The same (groups 1 or more) as a single CONV_2D, whose channels are those of all planes that a plane of the kernel
-/// touches: its integers are added up once and rounded once, as an integer layer's must be. CONV_3D is float only.
+/// The same (groups 1 or more; the padded depth a multiple of its stride) as a single CONV_2D, whose channels are those
+/// of all planes that a plane of the kernel touches: its integers are added up once and rounded once, as an integer
+/// layer's must be. CONV_3D is float only.
 TensorId convolve_stacked(Lowering& at, TensorId x, TensorId weights, TensorId bias, const Window& window,
                           int64_t groups, const Sizes& out);
 

@@ -29,23 +29,19 @@ TensorId convolve_planes(Lowering& at, TensorId x, TensorId weights, TensorId bi
 
 namespace {
 
-// Planes `first`, first + stride, ... of x [N, D, C, H, W], `count` for each N, as images. Where the depth is a
-// multiple of the stride by RESHAPE and SLICE: STRIDED_SLICE takes several times as long.
+// Planes `first`, first + stride, ... of x [N, D, C, H, W], `count` for each N, as images. By RESHAPE and SLICE of a
+// depth that is a multiple of the stride: STRIDED_SLICE takes several times as long.
 TensorId every_plane(Lowering& at, TensorId x, int64_t first, int64_t stride, int64_t count) {
   const Sizes in = at.shape(x);
   TensorId planes = x;
-  if (stride > 1 && in[1] % stride != 0) {
-    const Sizes end = {in[0], first + (count - 1) * stride + 1, in[2], in[3], in[4]};
-    planes = at.strided_slice(x, {0, first, 0, 0, 0}, end, {1, stride, 1, 1, 1});
-  } else {
-    if (stride > 1) {
-      const int64_t steps = in[1] / stride;
-      const TensorId rows = at.reshape(x, {in[0] * steps, stride, in[2], in[3], in[4]});
-      planes = at.slice(rows, {0, first % stride, 0, 0, 0}, {in[0] * steps, 1, in[2], in[3], in[4]});
-      planes = at.reshape(planes, {in[0], steps, in[2], in[3], in[4]});
-    }
-    planes = at.slice(planes, {0, first / stride, 0, 0, 0}, {in[0], count, in[2], in[3], in[4]});
+  if (stride > 1) {
+    TINYML_CHECK(in[1] % stride == 0);
+    const int64_t steps = in[1] / stride;
+    const TensorId rows = at.reshape(x, {in[0] * steps, stride, in[2], in[3], in[4]});
+    planes = at.slice(rows, {0, first % stride, 0, 0, 0}, {in[0] * steps, 1, in[2], in[3], in[4]});
+    planes = at.reshape(planes, {in[0], steps, in[2], in[3], in[4]});
   }
+  planes = at.slice(planes, {0, first / stride, 0, 0, 0}, {in[0], count, in[2], in[3], in[4]});
   return at.reshape(planes, {in[0] * count, in[2], in[3], in[4]});
 }
 
