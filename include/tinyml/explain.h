@@ -71,8 +71,8 @@ struct Explanation {
 /// the float model is the same graph with its FakeQuants left out. `samples`: for each run the graph's inputs. The file
 /// runs in `run`, with every integer tensor that stands for a FakeQuant as an output; the graph in the evaluator. SNR
 /// is energy of the float values over that of the difference, over all samples. `roundings`: FakeQuants that round as
-/// the kernels of the runtime do (kernel_roundings); the others to the nearest integer. Throws Error when there is no sample,
-/// when the graph has no FakeQuant, or when the file's inputs and outputs are not the graph's.
+/// the kernels of the runtime do (kernel_roundings); the others to the nearest integer. Throws Error when there is no
+/// sample, when the graph has no FakeQuant, or when the file's inputs and outputs are not the graph's.
 Explanation explain(const tflite::Model& file, const Graph& graph, const std::vector<std::vector<Tensor>>& samples,
                     const RunTflite& run, const std::vector<KernelRounding>& roundings = {});
 

@@ -17,7 +17,7 @@ struct Probe {
   int64_t zero_point = 0;
   int64_t quant_min = -128, quant_max = 127;
   int tensor = tflite::kNoTensor;  ///< Of the file's main subgraph.
-  KernelRounding rounding;  ///< How the kernel comes to the integers.
+  KernelRounding rounding;         ///< How the kernel comes to the integers.
 
   double low() const { return scale * static_cast<double>(quant_min - zero_point); }
   double high() const { return scale * static_cast<double>(quant_max - zero_point); }
