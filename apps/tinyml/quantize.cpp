@@ -98,7 +98,7 @@ void run(const Options& options, const Common& common) {
   if (scheme.adaptive_rounding || scheme.bias_correction) {
     const Tensor& first = samples.at(0).at(0);
     const int64_t examples = first.rank() > 0 ? first.size(0) : 1;
-    const size_t most = scheme.adaptive_rounding ? kRoundingSamples : runs_to_correct_biases(report.macs, examples);
+    const size_t most = scheme.adaptive_rounding ? kRoundingSamples : runs_to_correct_biases(graph, examples);
     const auto end = samples.begin() + static_cast<std::ptrdiff_t>(std::min(most, samples.size()));
     graph = refine(graph, {samples.begin(), end}, {scheme.adaptive_rounding, scheme.bias_correction});
     progress.done("refined the layers");

@@ -120,7 +120,7 @@ void bind_quantize(nb::module_& module) {
         return nb::make_tuple(std::move(result), std::move(changed), absorbed);
       },
       nb::arg("graph"), "High bias absorption: (graph, new data by parameter name, number of channels).");
-  module.def("runs_to_correct_biases", &runs_to_correct_biases, nb::arg("macs"), nb::arg("examples"));
+  module.def("runs_to_correct_biases", &runs_to_correct_biases, nb::arg("graph"), nb::arg("examples"));
   module.def("refine", &refine_graph, nb::arg("graph"), nb::arg("samples"), nb::arg("round_weights"),
              nb::arg("correct_bias"),
              "(new data by parameter name, list of RefinedLayer) of a calibrated graph; a sample is a list of arrays.");

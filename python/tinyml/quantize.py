@@ -69,6 +69,7 @@ class _Quantizer:
         """The pairs of layers that ``cross_layer_equalization`` changed; set by quantize()."""
         self.absorbed = 0
         """The number of channels that ``high_bias_absorption`` changed; set by quantize()."""
+        self._planned: _core.Graph | None = None
         self._graph: _core.Graph | None = None
 
     def float_graph(self) -> _core.Graph:
@@ -90,6 +91,7 @@ class _Quantizer:
         module, written = make_module(
             graph, self.py_path, self.weights_path, self.class_name, self.force_overwrite
         )
+        self._planned = graph
         self._graph = graph if written else None  # the code may have been edited
         if self.remove_weights_after_load:
             self.weights_path.unlink(missing_ok=True)
@@ -192,8 +194,7 @@ class PostQuantizer(_Quantizer):
             return 0
         tensors = leaves(self.dummy_input)
         in_a_batch = tensors[0].shape[0] if tensors and tensors[0].dim() > 0 else 1
-        macs = 0 if self.report is None else self.report.macs
-        return _core.runs_to_correct_biases(macs, in_a_batch)
+        return _core.runs_to_correct_biases(self._planned, in_a_batch)
 
     def _refine(self, module: nn.Module, samples: list[list[torch.Tensor]]) -> None:
         if not samples:

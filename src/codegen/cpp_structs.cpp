@@ -139,8 +139,12 @@ bool CppStructBuilder::build_body(const std::string& path, const std::vector<Cal
   const bool library = types_.at(path).starts_with("torch.nn.modules.");
   // A library module with nothing to keep is better written where it is used.
   if (library && info.children.empty() && info.tensors.empty()) return false;
-  const bool sequential = is_sequential(path, ids);
-  if (types_.at(path) == kSequentialType && !sequential) return false;
+  const bool chain = is_sequential(path, ids);
+  if (types_.at(path) == kSequentialType && !chain) return false;
+  // The library's Sequential holds no Sequential: its forward is a template.
+  const bool sequential = chain && std::none_of(info.children.begin(), info.children.end(), [&](const auto& name) {
+                            return written_.at(child_of(path, name)).kind == CppLayer::Kind::kSequential;
+                          });
   CppForwardWriter writer(graph_, aliases_, calls_, modules_, shapes_, written_);
   std::vector<CppBody> bodies;
   for (const CallId id : ids) bodies.push_back(writer.write_body(id, ids.size() == 1));

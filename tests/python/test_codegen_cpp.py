@@ -93,7 +93,11 @@ def test_compiles_and_agrees(tmp_path: Path) -> None:
     quantizer = tinyml.PostQuantizer(nn.Sequential(Block(3, 4)), (image,), tmp_path / "out")
     quantizer.quantize()
     quantized = quantizer.calibrate([(image,)])
+    nested = nn.Sequential(
+        nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU()), nn.Sequential(nn.Conv2d(4, 2, 1)), nn.Tanh()
+    )
     cases = [
+        Case("nested", nn.Sequential(nested, nn.Flatten()), (image,), tmp_path, train=True),
         Case("residual", residual, (image,), tmp_path, train=True),
         Case("attention", Attention(), (tokens,), tmp_path, train=False),
         Case("quantized", quantized.eval(), (image,), tmp_path, train=False),
@@ -102,7 +106,7 @@ def test_compiles_and_agrees(tmp_path: Path) -> None:
             "others", Branches().requires_grad_(False), (-torch.rand(3, 4),), tmp_path, train=False
         ),
     ]
-    source = cases[0].source()
+    source = cases[1].source()
     assert "struct Block : torch::nn::Module" in source
     assert source.count("struct ") == 2  # both blocks share one
     assert "Conv2dOptions(in_channels, out_channels, 3).padding(1)" in " ".join(source.split())

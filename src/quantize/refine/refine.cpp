@@ -7,6 +7,7 @@
 #include "quantize/refine/mean_error.h"
 #include "quantize/refine/round_weights.h"
 #include "quantize/refine/unfold.h"
+#include "tinyml/analysis.h"
 #include "tinyml/evaluate.h"
 #include "tinyml/round_biases.h"
 
@@ -18,7 +19,8 @@ using namespace quantization;
 constexpr int64_t kBlock = 768;       // columns of a weight that are rounded together
 constexpr int64_t kPositions = 4096;  // output positions looked at
 constexpr int64_t kLeastExamples = 8, kMostExamples = 32;
-constexpr int64_t kCorrectionMacs = 60'000'000'000;  // each example is evaluated twice
+constexpr int64_t kCorrectionMacs = 60'000'000'000;     // each example is evaluated twice
+constexpr int64_t kCorrectionBytes = int64_t{2} << 30;  // and has both values in memory
 
 class Refiner {
  public:
@@ -174,11 +176,14 @@ Graph refine(const Graph& graph, const std::vector<std::vector<Tensor>>& samples
   return round_biases(Refiner(graph, samples, options).run(layers));
 }
 
-size_t runs_to_correct_biases(int64_t macs, int64_t examples) {
+size_t runs_to_correct_biases(const Graph& graph, int64_t examples) {
+  const ModelCost cost = count_cost(graph);
+  const int64_t macs = cost.total.macs;
   examples = std::max<int64_t>(1, examples);
   const int64_t affordable = macs > 0 ? kCorrectionMacs / 2 / macs * examples : kLeastExamples;
   const int64_t wanted = std::clamp(affordable, kLeastExamples, kMostExamples);
-  return static_cast<size_t>(std::max<int64_t>(1, wanted / examples));
+  const int64_t fitting = kCorrectionBytes / 2 / std::max<int64_t>(1, cost.peak_activation_bytes);
+  return static_cast<size_t>(std::max<int64_t>(1, std::min(wanted / examples, fitting)));
 }
 
 }  // namespace tinyml

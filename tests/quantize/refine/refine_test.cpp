@@ -9,6 +9,7 @@
 #include "quantize/refine/unfold.h"
 #include "tinyml/calibration.h"
 #include "tinyml/evaluate.h"
+#include "tinyml/schema.h"
 
 namespace tinyml {
 namespace {
@@ -108,13 +109,30 @@ TEST(Refine, LeavesTheGivenGraphAloneAndRefusesNothing) {
   EXPECT_THROW(refine(c.quantized, {}), Error);
 }
 
+/// A linear layer without data: rows * size * size multiply-accumulates.
+Graph linear_layer(int64_t rows, int64_t size) {
+  Graph graph;
+  const auto type = [](int64_t a, int64_t b) { return TensorType::of(ScalarType::kFloat32, {a, b}); };
+  const ValueId x = graph.add_input("x", type(rows, size));
+  const ValueId weight = graph.add_input("weight", type(size, size));
+  const char* op = "aten.linear.default";
+  const ValueId y = graph.add_operator(op, make_args(op, {{"input", x}, {"weight", weight}}), type(rows, size));
+  graph.add_output({Argument(y), OutputKind::kUser, "y"});
+  return graph;
+}
+
 TEST(Refine, CorrectsBiasesWithWhatIsAffordable) {
-  EXPECT_EQ(runs_to_correct_biases(300'000'000), 32U);       // MobileNetV2
-  EXPECT_EQ(runs_to_correct_biases(1'800'000'000), 16U);     // ResNet18
-  EXPECT_EQ(runs_to_correct_biases(55'000'000'000), 8U);     // U-Net
-  EXPECT_EQ(runs_to_correct_biases(0), 8U);                  // not known
-  EXPECT_EQ(runs_to_correct_biases(4'800'000'000, 16), 2U);  // examples come in batches
-  EXPECT_EQ(runs_to_correct_biases(64, 64), 1U);
+  EXPECT_EQ(runs_to_correct_biases(linear_layer(300, 1000)), 32U);   // as MobileNetV2
+  EXPECT_EQ(runs_to_correct_biases(linear_layer(1800, 1000)), 16U);  // as ResNet18
+  EXPECT_EQ(runs_to_correct_biases(linear_layer(3000, 3000)), 8U);   // at least
+  EXPECT_EQ(runs_to_correct_biases(Graph()), 8U);
+  EXPECT_EQ(runs_to_correct_biases(linear_layer(4800, 1000), 16), 2U);  // examples come in batches
+  EXPECT_EQ(runs_to_correct_biases(linear_layer(64, 1), 64), 1U);
+}
+
+TEST(Refine, CorrectsBiasesWithWhatFitsIntoMemory) {
+  EXPECT_EQ(runs_to_correct_biases(linear_layer(50'000'000, 1)), 2U);  // 400 MB of values, twice
+  EXPECT_EQ(runs_to_correct_biases(linear_layer(1'000'000'000, 1)), 1U);
 }
 
 TEST(RoundRows, IsNearTheBestOfAllRoundings) {
