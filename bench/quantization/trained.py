@@ -6,8 +6,9 @@
 
 Every figure but the float one is the accuracy of the .tflite file on the whole test set, in LiteRT
 on the kernels named; then the share of its integer outputs that are the fake-quantized module's,
-and of those at most one step away. CIFAR-10: ResNet8, whose float weights are trained first where
---weights has none. Both trainings have a budget of CPU seconds.
+and of those at most one step away, without and with simulate_kernels(). CIFAR-10: ResNet8, whose
+float weights are trained first where --weights has none. Both trainings have a budget of CPU
+seconds.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pruning"))
 from models import ResNet8
 
 import tinyml
-from tinyml import PostQuantizer, QATQuantizer, _core
+from tinyml import PostQuantizer, QATQuantizer, _core, simulate_kernels
 from tinyml.nn import QATSchedule
 from tinyml.verification import _dequantize, _make_interpreter, _quantize
 
@@ -135,12 +136,18 @@ def float_accuracy(model: nn.Module, task: Task) -> float:
     return 100 * float((found == task.labels).float().mean())
 
 
-def measure_file(module: nn.Module, task: Task, kernels: str) -> tuple[float, float, float]:
-    """In percent: the written file's accuracy; its outputs that are the module's; those that are at
-    most one step away."""
+def measure_file(
+    module: nn.Module, task: Task, kernels: str, simulated: bool
+) -> tuple[float, float, float]:
+    """In percent: the written file's accuracy; its outputs that are the module's, which simulates
+    the kernels or not; those that are at most one step away."""
     batch = next(size for size in (100, 71, 7, 1) if len(task.test) % size == 0)
     sample = task.test[:batch]
-    file = _core.convert(tinyml.trace(module, sample), quantize_input_output_type="int8")
+    graph = tinyml.trace(module, sample)
+    file = _core.convert(graph, quantize_input_output_type="int8")
+    simulate_kernels(
+        module, None, kernels if simulated else None, graph=graph, tflite=file.to_bytes()
+    )
     interpreter = _make_interpreter(file.to_bytes(), kernels)
     interpreter.allocate_tensors()
     (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
@@ -182,10 +189,13 @@ def main() -> None:
 
     def show(what: str, module: nn.Module) -> None:
         for kernels in arguments.kernels:
-            found, equal, near = measure_file(module, task, kernels)
+            found, equal, near = measure_file(module, task, kernels, simulated=False)
+            _, same, next_to = measure_file(module, task, kernels, simulated=True)
+            simulate_kernels(module, kernels=None)
             print(
                 f"{what}, {kernels}: {found:.2f} % ({found - reference:+.2f}); outputs equal to the"
-                f" module's {equal:.2f} %, within a step {near:.2f} %",
+                f" module's {equal:.2f} %, within a step {near:.2f} %; to the module's that"
+                f" simulates the kernels {same:.2f} %, {next_to:.2f} %",
                 flush=True,
             )
 
