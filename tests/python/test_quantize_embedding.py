@@ -336,3 +336,16 @@ def test_explain_names_what_coarse_rows_cost(tmp_path):
     found = tinyml.explain(content, module, [ids(seed) for seed in range(3)])
     [first] = [layer for layer in found.layers if layer.name == "norm/layer_norm"]
     assert "weight rounding" in [str(finding.cause) for finding in first.findings]
+
+
+def test_a_search_gives_a_table_up_last(tmp_path):
+    """A float table would cost nothing if only its operations counted."""
+    batches = [ids(seed) for seed in range(4)]
+    search = tinyml.MixedPrecisionSearch(
+        build("tied"), ids(), batches, tmp_path, FLOAT_READERS, target={"snr": 38}
+    )
+    module = search.search()
+    assert {kind for _, kind in tables(convert(module))} == {"int8"}
+    chosen = {layer.name: layer.precision for layer in search.result.layers}
+    assert chosen["embed"] == "int8"
+    assert "int16" in chosen.values()

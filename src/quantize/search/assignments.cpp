@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "quantize/lookups.h"
 #include "tinyml/analysis.h"
 #include "tinyml/evaluate.h"
 
@@ -99,19 +100,22 @@ double Assignments::loss(const Graph& quantized) const {
 }
 
 std::vector<std::array<double, kPrecisions>> Assignments::bit_operations() const {
-  std::map<std::string, Cost> by_result;
-  for (const NodeCost& cost : count_cost(graph_).nodes) {
-    for (const ValueId output : graph_.node(cost.node).outputs) {
-      if (output != kNoValue) by_result[graph_.value(output).name] = cost.cost;
+  std::map<std::string, double> by_result;
+  for (const NodeCost& item : count_cost(graph_).nodes) {
+    const Node& node = graph_.node(item.node);
+    int64_t operations = item.cost.macs > 0 ? item.cost.macs : item.cost.flops;
+    // A table computes nothing: what it costs is its place, one operation for each element.
+    if (const auto table = table_of_rows(graph_, node)) {
+      operations = graph_.binding_of(node.args[*table].value.as_value())->data.numel();
+    }
+    for (const ValueId output : node.outputs) {
+      if (output != kNoValue) by_result[graph_.value(output).name] = static_cast<double>(operations);
     }
   }
   std::vector<std::array<double, kPrecisions>> costs;
   for (const LayerPrecision& layer : layers_) {
     double operations = 0.0;
-    for (const std::string& result : layer.results) {
-      const Cost& cost = by_result[result];
-      operations += static_cast<double>(cost.macs > 0 ? cost.macs : cost.flops);
-    }
+    for (const std::string& result : layer.results) operations += by_result[result];
     const double wide = layer.weight.empty() ? 16.0 * 16.0 : 16.0 * 8.0;
     costs.push_back({operations * 64.0, operations * wide, operations * 1024.0});
   }
