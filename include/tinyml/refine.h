@@ -39,8 +39,8 @@ Graph refine(const Graph& graph, const std::vector<std::vector<Tensor>>& samples
              std::vector<RefinedLayer>* layers = nullptr);
 
 /// How many runs of the model to correct biases with: more examples leave less to chance, up to 32 of them, as far as
-/// 60 thousand million multiply-accumulates allow (about ten CPU seconds), 8 at least; fewer where the values of so many
-/// would take more than 2 GB. `examples`: in one run.
+/// 60 thousand million multiply-accumulates allow (about ten CPU seconds), 8 at least; fewer where the values of so
+/// many would take more than 2 GB. `examples`: in one run.
 size_t runs_to_correct_biases(const Graph& graph, int64_t examples = 1);
 
 }  // namespace tinyml
