@@ -35,7 +35,15 @@ struct Extremes {
   float high = -std::numeric_limits<float>::infinity();
 };
 
-Extremes find_extremes(std::span<const float> values) {
+// Memory is read as fast as it comes with wider registers than every x86-64 has.
+#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__) && \
+    !defined(__SANITIZE_ADDRESS__)
+#define TINYML_WIDE_REGISTERS __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define TINYML_WIDE_REGISTERS
+#endif
+
+TINYML_WIDE_REGISTERS Extremes find_extremes(std::span<const float> values) {
   constexpr size_t kLanes = 16;  // Independent extremes, which the compiler keeps in vector registers.
   constexpr float kLargest = std::numeric_limits<float>::max();
   std::array<float, kLanes> low;
