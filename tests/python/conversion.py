@@ -175,3 +175,8 @@ def check_steps(
     """No output is farther than one quantization step (`step`) from PyTorch's."""
     for error in run_all(result, inputs, expected, kernels):
         assert error.max_abs <= 1.01 * step, error
+
+
+def snr(actual: torch.Tensor, expected: torch.Tensor) -> float:
+    error = (actual - expected).square().mean().clamp(min=1e-20)
+    return (10 * torch.log10(expected.square().mean() / error)).item()
