@@ -13,6 +13,7 @@
 #include "quantize/insert_fake_quant.h"
 #include "quantize/module_names.h"
 #include "quantize/tie_rules.h"
+#include "tinyml/evaluate.h"
 
 namespace tinyml {
 namespace {
@@ -102,6 +103,8 @@ class RoundingFinder {
       describe_layer(node, step, is_matrix, rounding);
     } else if (tie == Tie::kConcat) {
       describe_concatenation(node, step, maker, rounding);
+    } else if (tie == Tie::kMove) {
+      describe_moved(value, step, rounding);
     } else if (maker != nullptr) {
       describe_operator(*maker, step, rounding);
     } else if (base_name(node.op) == "mul") {
@@ -125,6 +128,46 @@ class RoundingFinder {
     }
   }
 
+  /// A layer's channels may have become any elements (the heads of a detector).
+  void describe_moved(ValueId value, double step, KernelRounding& rounding) const {
+    std::vector<NodeId> moves;
+    for (;;) {
+      const NodeId producer = graph_.value(value).producer;
+      if (producer == kNoNode || tie_rule(graph_, graph_.node(producer)).tie != Tie::kMove) break;
+      const Node& node = graph_.node(producer);
+      int values = 0;
+      for (const NamedArgument& arg : node.args) arg.value.for_each_value([&](ValueId) { ++values; });
+      if (base_name(node.op).starts_with("am")) return;  // extremes of several channels
+      if (values != 1 || node.outputs.size() != 1 || !node.args[0].value.is_value()) return;
+      moves.push_back(producer);
+      value = node.args[0].value.as_value();
+    }
+    const KernelRounding own = describe(value, step, nullptr);
+    if (own.scalings.size() == 1) {
+      rounding.scalings = own.scalings;
+      return;
+    }
+    const std::vector<int64_t> sizes = graph_.tensor_type(value).sizes();
+    if (own.axis == 0 || !graph_.tensor_type(value).is_static() || sizes.empty() || sizes[0] != 1) return;
+    Tensor origin(ScalarType::kInt64, sizes);
+    size_t inner = 1;
+    for (int64_t dim = own.axis + 1; dim < 0; ++dim) {
+      inner *= static_cast<size_t>(sizes[sizes.size() - static_cast<size_t>(-dim)]);
+    }
+    int64_t* channels = origin.mutable_data<int64_t>();
+    for (size_t i = 0; i < static_cast<size_t>(origin.numel()); ++i) {
+      channels[i] = static_cast<int64_t>(i / inner % own.scalings.size());
+    }
+    for (auto move = moves.rbegin(); move != moves.rend(); ++move) {
+      origin = evaluate_node(graph_, *move, {origin}).at(0).contiguous();
+    }
+    rounding.axis = 0;
+    rounding.scalings.clear();
+    for (const int64_t channel : origin.data<int64_t>()) {
+      rounding.scalings.push_back(own.scalings[static_cast<size_t>(channel)]);
+    }
+  }
+
   /// Parts of another scale are requantized, those without one have the whole's.
   void describe_concatenation(const Node& node, double step, const tflite::Operator* maker,
                               KernelRounding& rounding) const {
@@ -134,23 +177,29 @@ class RoundingFinder {
     const auto rank = static_cast<int64_t>(graph_.tensor_type(node.output()).sizes().size());
     const int64_t dim = node.arg("dim").as_int();
     const int64_t axis = dim < 0 ? dim : dim - rank;
+    std::vector<KernelRounding> found;
+    for (size_t i = 0; i < parts.size(); ++i) {
+      const TensorType& type = graph_.tensor_type(parts[i].as_value());
+      if (!type.is_static() || static_cast<int64_t>(type.shape.size()) != rank) return;
+      found.push_back(describe(parts[i].as_value(), step, known ? maker_of(maker->inputs[i]) : nullptr));
+    }
+    const bool of_elements = std::ranges::any_of(found, [](const KernelRounding& own) { return own.axis == 0; });
+    if (of_elements && axis != 1 - rank) return;
     std::vector<KernelScaling> scalings;
     for (size_t i = 0; i < parts.size(); ++i) {
-      const ValueId part = parts[i].as_value();
-      const KernelRounding own = describe(part, step, known ? maker_of(maker->inputs[i]) : nullptr);
-      const std::vector<int64_t> sizes = graph_.tensor_type(part).sizes();
-      if (static_cast<int64_t>(sizes.size()) != rank) return;
-      const int64_t size = sizes[static_cast<size_t>(axis + rank)];
-      if (size < 0) return;
+      const KernelRounding& own = found[i];
+      const TensorType& type = graph_.tensor_type(parts[i].as_value());
+      const int64_t size = of_elements ? elements(type.sizes()) : type.sizes()[static_cast<size_t>(axis + rank)];
       if (own.scalings.size() == 1) {
         scalings.insert(scalings.end(), static_cast<size_t>(size), own.scalings[0]);
-      } else if (own.axis == axis && static_cast<int64_t>(own.scalings.size()) == size) {
+      } else if ((of_elements ? own.axis == 0 : own.axis == axis) &&
+                 static_cast<int64_t>(own.scalings.size()) == size) {
         scalings.insert(scalings.end(), own.scalings.begin(), own.scalings.end());
       } else {
         return;
       }
     }
-    rounding.axis = axis;
+    rounding.axis = of_elements ? 0 : axis;
     rounding.scalings = std::move(scalings);
   }
 
@@ -170,7 +219,8 @@ class RoundingFinder {
         }
         break;
       case Op::MEAN: {
-        const double count = static_cast<double>(elements(input)) / static_cast<double>(elements(op.outputs.at(0)));
+        const double count = static_cast<double>(elements(tensor(input).shape)) /
+                             static_cast<double>(std::max<int64_t>(1, elements(tensor(op.outputs.at(0)).shape)));
         rounding.scalings = {product(scale, 1.0 / count, step)};
         // QuantizedMeanOrSum of reduce.h divides the multiplier of scale / step by the count.
         rounding.scalings[0].more_bits = static_cast<int64_t>(std::floor(std::log2(count))) - exponent(scale / step) +
@@ -202,10 +252,11 @@ class RoundingFinder {
     return result;
   }
 
-  int64_t elements(int id) const {
+  template <typename Sizes>
+  static int64_t elements(const Sizes& sizes) {
     int64_t count = 1;
-    for (const auto size : tensor(id).shape) count *= size;
-    return std::max<int64_t>(count, 1);
+    for (const auto size : sizes) count *= size;
+    return count;
   }
 
   const Graph& graph_;
@@ -219,7 +270,10 @@ class RoundingFinder {
 double KernelScaling::level(double steps, double zero_point) const {
   const double m = steps < 0 ? multiplier * negative : multiplier;
   if (kind == Kind::kUnknown || m == 0) return std::nearbyint(steps) + zero_point;
-  const double n = std::nearbyint(steps / m);
+  // What a clamp has cut off is no multiple of m. Sums in float32 are within 2^-19 of one.
+  const double exact = steps / m;
+  const bool whole = std::abs(exact - std::nearbyint(exact)) <= 0.05 + 0x1p-19 * std::abs(exact);
+  const double n = whole ? std::nearbyint(exact) : exact;
   switch (kind) {
     case Kind::kTwice: {
       int exponent = 0;

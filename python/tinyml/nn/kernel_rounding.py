@@ -35,7 +35,10 @@ class KernelRounding:
         if self._negative != 1:
             multipliers = torch.where(steps < 0, multipliers * self._negative, multipliers)
         known = (kinds != _UNKNOWN) & (multipliers != 0)
-        n = torch.where(known, (steps / multipliers).round(), 0)
+        # What a clamp has cut off is no multiple; sums in float32 are within 2^-19 of one.
+        exact = torch.where(known, steps / multipliers, 0)
+        whole = (exact - exact.round()).abs() <= 0.05 + 2.0**-19 * exact.abs()
+        n = torch.where(whole, exact.round(), exact)
         levels = steps.round()
         for kind in self._kinds.unique().tolist():
             if kind != _UNKNOWN:
@@ -44,7 +47,11 @@ class KernelRounding:
         return (levels * scale).to(device, x.dtype)
 
     def _along(self, values: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        return values if values.numel() == 1 else along_axis(values, x.dim(), self.found.axis)
+        if values.numel() == 1:
+            return values
+        if self.found.axis == 0:
+            return values.reshape(1, *x.shape[1:])
+        return along_axis(values, x.dim(), self.found.axis)
 
 
 def _scale(
