@@ -200,11 +200,12 @@ std::string cpp_node_text(const Node& node, const ValueText& value_text) {
                   : "Write it with torch's own operators, or run the model as a tinyml::train::GraphModule.");
   }
   const auto short_form = short_forms().find(node.op);
-  const bool is_short = short_form != short_forms().end();
-  size_t count = node.args.size();
-  if (is_short) {
-    while (count > 1 && is_default(schema->arguments[count - 1], node.args[count - 1].value)) --count;
-  }
+  size_t needed = node.args.size();
+  while (needed > 1 && is_default(schema->arguments[needed - 1], node.args[needed - 1].value)) --needed;
+  // Functions take the type and device of what they make in one argument.
+  const bool has_options = parts[1].ends_with("_like") && needed > 1;
+  const bool is_short = short_form != short_forms().end() && !has_options;
+  const size_t count = is_short ? needed : node.args.size();
   std::vector<std::string> arguments;
   for (size_t i = 0; i < count; ++i) {
     const SchemaType& type = schema->arguments[i].type;
