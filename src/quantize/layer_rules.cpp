@@ -26,6 +26,11 @@ bool rule_matches(const LayerRule& rule, const Node& node) {
   if (const std::string* original = note_of(node, kRewrittenFrom)) {
     if (matches_glob(rule.pattern, *original) || matches_glob(rule.pattern, base_name(*original))) return true;
   }
+  if (const std::string* path = note_of(node, kRewrittenModule)) {
+    const std::string* type = note_of(node, kRewrittenClass);
+    if (matches_glob(rule.pattern, *path)) return true;
+    if (type != nullptr && matches_glob(rule.pattern, original_class(*type))) return true;
+  }
   for (const ModuleCall& call : node.metadata.module_stack) {
     if (call.path.empty()) continue;
     if (matches_glob(rule.pattern, call.path) || matches_glob(rule.pattern, original_class(call.type))) return true;

@@ -10,6 +10,7 @@
 #include "quantize/module_names.h"
 #include "quantize/restore_cells.h"
 #include "quantize/restore_recurrent.h"
+#include "quantize/restore_silu.h"
 #include "quantize/unfold_batch_norms.h"
 
 namespace tinyml {
@@ -44,6 +45,7 @@ class Remover {
     erase_tensors();
     quantization::restore_recurrent(graph_, modules_.dropout);
     quantization::restore_cells(graph_);
+    quantization::restore_silu(graph_);
     for (const NodeId id : graph_.nodes()) restore_classes(id);
     restore_embeddings();
     quantization::unfold_batch_norms(graph_, modules_.momentum, modules_.norms);

@@ -15,6 +15,11 @@ Metadata metadata_inside(const Node& replaced) {
   metadata.stack_trace = replaced.metadata.stack_trace;
   metadata.module_stack = enclosing_calls(replaced);
   metadata.other[std::string(kRewrittenFrom)] = replaced.op;
+  if (const size_t inside = metadata.module_stack.size(); inside < replaced.metadata.module_stack.size()) {
+    const ModuleCall& layer = replaced.metadata.module_stack[inside];
+    metadata.other[std::string(kRewrittenModule)] = layer.path;
+    metadata.other[std::string(kRewrittenClass)] = layer.type;
+  }
   return metadata;
 }
 

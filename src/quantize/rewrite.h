@@ -13,8 +13,10 @@ namespace tinyml::quantization {
 using Wanted = std::function<bool(const Node&)>;
 
 // Notes of rewrites in Metadata::other of the nodes they make, for the placement of FakeQuants.
-inline constexpr std::string_view kRewrittenFrom = "tinyml.rewritten_from";  ///< The operator that was replaced.
-inline constexpr std::string_view kKeptFloat = "tinyml.kept_float";          ///< Stays float; the value says why.
+inline constexpr std::string_view kRewrittenFrom = "tinyml.rewritten_from";      ///< The operator that was replaced.
+inline constexpr std::string_view kRewrittenModule = "tinyml.rewritten_module";  ///< The path of its layer of torch.nn.
+inline constexpr std::string_view kRewrittenClass = "tinyml.rewritten_class";    ///< The class of that.
+inline constexpr std::string_view kKeptFloat = "tinyml.kept_float";              ///< Stays float; the value says why.
 /// The FakeQuant of the result has this name in the node's module. Results of one module and name share a scale.
 inline constexpr std::string_view kQuantizer = "tinyml.quantizer";
 inline constexpr std::string_view kWeightQuantizer = "tinyml.weight_quantizer";  ///< The same of the weight.

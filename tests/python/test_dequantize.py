@@ -43,7 +43,7 @@ def with_statistics(model):
     return model.eval()
 
 
-@pytest.mark.parametrize("network", ["resnet8", "densenet_small", "ds_cnn"])
+@pytest.mark.parametrize("network", ["resnet8", "densenet_small", "ds_cnn", "efficientnet_b0"])
 def test_networks_are_as_they_were(network, tmp_path):
     entry = ZOO[network]
     model, x = with_statistics(entry.small()), entry.example_input()

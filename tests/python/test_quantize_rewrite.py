@@ -279,3 +279,17 @@ def test_masks_of_minus_infinity_become_fills(residual, biased, tmp_path):
         tinyml.nn.set_fake_quant(module, True)
     for error in run_all(convert_module(module, x), [x], [expected]):
         assert error.snr_db > 25, error
+
+
+@pytest.mark.parametrize("layer", [nn.SiLU(), nn.GLU(1)])
+def test_settings_find_layers_that_are_rewritten(layer, tmp_path):
+    for pattern in ("function", type(layer).__name__, type(layer).__name__.lower()):
+        model = Between(layer)
+        x = torch.randn(1, 3, 8, 8)
+        model(x)
+        settings = {pattern: {"bits": {"activation": 16}}}
+        module = PostQuantizer(model.eval(), x, tmp_path, {"layers": settings}).quantize()
+        wide = [m for m in module.modules() if isinstance(m, FakeQuantize) and m.quant_max > 127]
+        assert len(wide) >= 3, pattern  # what is read, the gate and the product
+        report = PostQuantizer(model, x, tmp_path, {"ignore": [pattern], "allow_float": True})
+        assert "sigmoid" not in str(report.quantize())
