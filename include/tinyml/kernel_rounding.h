@@ -33,7 +33,7 @@ struct KernelScaling {
 
 /// The scaling in front of one FakeQuant.
 struct KernelRounding {
-  std::string module_path = {};                ///< Of the FakeQuant.
+  std::string module_path = {};  ///< Of the FakeQuant.
   /// One, one for each index of `axis`, or one for each element of an example.
   std::vector<KernelScaling> scalings = {{}};
   int64_t axis = -1;  ///< Of the value, counted from its end; 0: the scalings are of elements.

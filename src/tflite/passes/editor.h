@@ -59,6 +59,19 @@ class Editor {
   std::vector<bool> live_, is_input_;
 };
 
+/// Calls rewrite(editor, op) for every operator that was there at the start and still is; how often it says true.
+template <typename Rewrite>
+int rewrite_each(Subgraph& subgraph, const Rewrite& rewrite) {
+  Editor editor(subgraph);
+  const int count = editor.count();
+  int changes = 0;
+  for (int o = 0; o < count; ++o) {
+    if (editor.is_live(o) && rewrite(editor, o)) ++changes;
+  }
+  editor.finish();
+  return changes;
+}
+
 /// Whether values of one tensor can stand in for the other's: same type, shape, signature and quantization. Variables
 /// are like nothing else: they change between two reads.
 bool same_kind(const Tensor& a, const Tensor& b);

@@ -217,13 +217,6 @@ bool rewrite(Editor& editor, int first) {
 
 }  // namespace
 
-int merge_reshape_pairs(Subgraph& subgraph) {
-  Editor editor(subgraph);
-  int changes = 0;
-  const int count = editor.count();
-  for (int o = 0; o < count; ++o) changes += rewrite(editor, o) ? 1 : 0;
-  editor.finish();
-  return changes;
-}
+int merge_reshape_pairs(Subgraph& subgraph) { return rewrite_each(subgraph, rewrite); }
 
 }  // namespace tinyml::tflite

@@ -66,12 +66,7 @@ bool rewrite(Editor& editor, int o, const FormPolicy& policy) {
 }  // namespace
 
 int fold_width(Subgraph& subgraph, const FormPolicy& policy) {
-  Editor editor(subgraph);
-  int changes = 0;
-  const int count = editor.count();
-  for (int o = 0; o < count; ++o) changes += rewrite(editor, o, policy) ? 1 : 0;
-  editor.finish();
-  return changes;
+  return rewrite_each(subgraph, [&](Editor& editor, int o) { return rewrite(editor, o, policy); });
 }
 
 }  // namespace tinyml::tflite

@@ -60,12 +60,7 @@ bool rewrite(Editor& editor, int o) {
 
 int pad_by_concatenation(Subgraph& subgraph, const FormPolicy& policy) {
   if (!policy.uses(Form::kMaxPool, true)) return 0;
-  Editor editor(subgraph);
-  int changes = 0;
-  const int count = editor.count();
-  for (int o = 0; o < count; ++o) changes += rewrite(editor, o) ? 1 : 0;
-  editor.finish();
-  return changes;
+  return rewrite_each(subgraph, rewrite);
 }
 
 }  // namespace tinyml::tflite

@@ -84,12 +84,7 @@ bool rewrite(Editor& editor, int o, const FormPolicy& policy) {
 }  // namespace
 
 int split_multipliers(Subgraph& subgraph, const FormPolicy& policy) {
-  Editor editor(subgraph);
-  int changes = 0;
-  const int count = editor.count();
-  for (int o = 0; o < count; ++o) changes += editor.is_live(o) && rewrite(editor, o, policy) ? 1 : 0;
-  editor.finish();
-  return changes;
+  return rewrite_each(subgraph, [&](Editor& editor, int o) { return rewrite(editor, o, policy); });
 }
 
 }  // namespace tinyml::tflite

@@ -55,12 +55,7 @@ bool rewrite(Editor& editor, int o) {
 
 int write_average_depthwise(Subgraph& subgraph, const FormPolicy& policy) {
   if (!policy.uses(Form::kAveragePool, true)) return 0;
-  Editor editor(subgraph);
-  int changes = 0;
-  const int count = editor.count();
-  for (int o = 0; o < count; ++o) changes += rewrite(editor, o) ? 1 : 0;
-  editor.finish();
-  return changes;
+  return rewrite_each(subgraph, rewrite);
 }
 
 }  // namespace tinyml::tflite
