@@ -35,15 +35,16 @@ class KernelRounding:
         if self._negative != 1:
             multipliers = torch.where(steps < 0, multipliers * self._negative, multipliers)
         known = (kinds != _UNKNOWN) & (multipliers != 0)
-        # What a clamp has cut off is no multiple; sums in float32 are within 2^-19 of one.
-        exact = torch.where(known, steps / multipliers, 0)
-        whole = (exact - exact.round()).abs() <= 0.05 + 2.0**-19 * exact.abs()
-        n = torch.where(whole, exact.round(), exact)
-        levels = steps.round()
-        for kind in self._kinds.unique().tolist():
-            if kind != _UNKNOWN:
-                scaled = _scale(kind, n, multipliers, more_bits, zero_point)
-                levels = torch.where(known & (kinds == kind), scaled, levels)
+        n = _integers(steps / torch.where(known, multipliers, 1))
+        found = self._kinds.unique().tolist()
+        if len(found) == 1 and bool(known.all()):
+            levels = _scale(found[0], n, multipliers, more_bits, zero_point)
+        else:
+            levels = steps.round()
+            for kind in found:
+                if kind != _UNKNOWN:
+                    scaled = _scale(kind, n, multipliers, more_bits, zero_point)
+                    levels = torch.where(known & (kinds == kind), scaled, levels)
         return (levels * scale).to(device, x.dtype)
 
     def _along(self, values: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
@@ -52,6 +53,13 @@ class KernelRounding:
         if self.found.axis == 0:
             return values.reshape(1, *x.shape[1:])
         return along_axis(values, x.dim(), self.found.axis)
+
+
+def _integers(exact: torch.Tensor) -> torch.Tensor:
+    """The integers that the kernel has. What a clamp has cut off is none; sums in float32 are
+    within 2^-19 of one."""
+    nearest = exact.round()
+    return torch.where((exact - nearest).abs() <= 2.0**-19 * nearest.abs() + 0.05, nearest, exact)
 
 
 def _scale(
