@@ -1,7 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdio>
-#include <cstring>
 #include <fstream>
 
 #include "tinyml/error.h"
@@ -56,7 +57,8 @@ TEST(Reader, ReturnsWhatWasWritten) {
     EXPECT_EQ(b.tensors[i].type, a.tensors[i].type);
     EXPECT_EQ(b.tensors[i].quantization, a.tensors[i].quantization);
     ASSERT_EQ(b.tensors[i].buffer.size(), a.tensors[i].buffer.size());
-    EXPECT_EQ(std::memcmp(b.tensors[i].buffer.data(), a.tensors[i].buffer.data(), a.tensors[i].buffer.size()), 0);
+    const auto written = a.tensors[i].buffer.as<std::byte>(), read = b.tensors[i].buffer.as<std::byte>();
+    EXPECT_TRUE(std::equal(written.begin(), written.end(), read.begin(), read.end()));
   }
   ASSERT_EQ(b.operators.size(), a.operators.size());
   for (size_t i = 0; i < a.operators.size(); ++i) {
