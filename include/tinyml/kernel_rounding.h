@@ -46,6 +46,7 @@ enum class KernelSet : uint8_t { kReference, kXnnpack };
 /// How the kernels of LiteRT 2.3 come to the integers of the FakeQuants that round to 8 bits, in `file`, which was
 /// converted from `graph`. A FakeQuant that is called in several places which differ, and what is computed in float in
 /// the file or by kernels that are not listed here, is left out. To be called once the scales are final.
+/// Throws Error for the file of another model.
 std::vector<KernelRounding> kernel_roundings(const Graph& graph, const tflite::Model& file, KernelSet kernels);
 
 }  // namespace tinyml

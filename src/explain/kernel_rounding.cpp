@@ -296,7 +296,13 @@ double KernelScaling::level(double steps, double zero_point) const {
 std::vector<KernelRounding> kernel_roundings(const Graph& graph, const tflite::Model& file, KernelSet kernels) {
   std::map<std::string, KernelRounding> found;
   const RoundingFinder finder(graph, file.subgraphs.at(0), kernels);
-  for (const Probe& probe : explaining::find_probes(graph, file)) {
+  const std::vector<Probe> probes = explaining::find_probes(graph, file);
+  const auto is_unknown = [](const Probe& probe) { return probe.tensor == tflite::kNoTensor; };
+  if (!probes.empty() && std::ranges::all_of(probes, is_unknown)) {
+    throw Error("the file holds none of the integers that the model's FakeQuants stand for",
+                "give the file that was converted from this model");
+  }
+  for (const Probe& probe : probes) {
     if (probe.quant_max - probe.quant_min > 255) continue;
     KernelRounding rounding = finder.rounding_of(probe);
     rounding.module_path = graph.node(probe.node).module_path();

@@ -141,6 +141,9 @@ def test_simulated_kernels_leave_training_and_files_alone(tmp_path):
     assert torch.equal(copy.deepcopy(model)(images[0]), model(images[0]))
     tinyml.simulate_kernels(model, kernels=None)
     assert torch.equal(model(images[0]), plain)
+    other = convert_module(nn.Linear(3, 3), torch.randn(1, 3)).to_bytes()
+    with pytest.raises(tinyml.Error, match="give the file that was converted from this model"):
+        tinyml.simulate_kernels(model, images[0], tflite=other)
     with pytest.raises(tinyml.Error, match="use 'xnnpack' or 'reference'"):
         tinyml.simulate_kernels(model, images[0], "gpu")
 
