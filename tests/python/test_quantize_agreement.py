@@ -73,9 +73,10 @@ def test_simulated_kernels_give_the_integers_of_every_layer(name, kernels, tmp_p
     assert tinyml.simulate_kernels(model, images[0], kernels, tflite=file) is model
     found = tinyml.explain(file, model, images, kernels=kernels)
     layers = [layer for layer in found.layers if layer.kernel]
-    assert len(layers) >= 0.75 * len(found.layers)
+    assert len(layers) >= 0.8 * len(found.layers)
     assert [layer.name for layer in layers if layer.apart] == []
-    assert [(x.name, x.unequal) for x in layers if x.unequal > 0.005] == []
+    most = 0.004 if name == "efficientnet_b0" else 0.0005  # one of its gate's 304 integers is a tie
+    assert [(x.name, x.unequal) for x in layers if x.unequal > most] == []
 
 
 @pytest.mark.parametrize(
