@@ -79,11 +79,10 @@ def test_simulated_kernels_give_the_integers_of_every_layer(name, kernels, tmp_p
     assert [(x.name, x.unequal) for x in layers if x.unequal > most] == []
 
 
-@pytest.mark.parametrize(
-    "name", ["mobilenet_v1", "mobilenet_v3_small", "densenet_small", "mnasnet"]
-)
+# Nothing in them is computed in float, or depends on the order of float32 sums.
+@pytest.mark.parametrize("name", ["mobilenet_v1", "densenet_small"])
 def test_simulated_reference_kernels_give_the_outputs(name, tmp_path):
-    """Without the simulation 3 to 50 in 100 outputs are within a step."""
+    """Without the simulation 3 to 30 in 100 outputs are within a step."""
     model, images = calibrated(name, tmp_path)
     result = convert_module(model, images[0])
     assert compare(model, result, images, "reference")[1] < 0.9
