@@ -71,7 +71,9 @@ class QuantizedWeight(nn.Module):
             self.weight_fq.observe(self.effective_weight())
 
 
-class QuantConv1d(QuantizedWeight, nn.Conv1d):
+class QuantizedLayer(QuantizedWeight):
+    """Mixin in front of a layer of torch.nn, whose arguments come first."""
+
     def __init__(
         self,
         *args: Any,
@@ -83,119 +85,44 @@ class QuantConv1d(QuantizedWeight, nn.Conv1d):
         super().__init__(*args, **kwargs)
         self._add_weight_fq(weight_range, per_channel, channel_ranges)
 
+
+class QuantConv1d(QuantizedLayer, nn.Conv1d):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self._conv_forward(x, self.quantized_weight(), self.bias)
 
 
-class QuantConv2d(QuantizedWeight, nn.Conv2d):
-    def __init__(
-        self,
-        *args: Any,
-        weight_range: WeightRange | None = DEFAULT_RANGE,
-        per_channel: bool = True,
-        channel_ranges: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        self._add_weight_fq(weight_range, per_channel, channel_ranges)
-
+class QuantConv2d(QuantizedLayer, nn.Conv2d):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self._conv_forward(x, self.quantized_weight(), self.bias)
 
 
-class QuantConvTranspose2d(QuantizedWeight, nn.ConvTranspose2d):
-    def __init__(
-        self,
-        *args: Any,
-        weight_range: WeightRange | None = DEFAULT_RANGE,
-        per_channel: bool = True,
-        channel_ranges: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        self._add_weight_fq(weight_range, per_channel, channel_ranges)
-
+class QuantConvTranspose2d(QuantizedLayer, nn.ConvTranspose2d):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return transposed_conv(self, x, self.quantized_weight(), self.bias)
 
 
-class QuantLinear(QuantizedWeight, nn.Linear):
-    def __init__(
-        self,
-        *args: Any,
-        weight_range: WeightRange | None = DEFAULT_RANGE,
-        per_channel: bool = True,
-        channel_ranges: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        self._add_weight_fq(weight_range, per_channel, channel_ranges)
-
+class QuantLinear(QuantizedLayer, nn.Linear):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return nn.functional.linear(x, self.quantized_weight(), self.bias)
 
 
-class QuantConv3d(QuantizedWeight, nn.Conv3d):
-    def __init__(
-        self,
-        *args: Any,
-        weight_range: WeightRange | None = DEFAULT_RANGE,
-        per_channel: bool = True,
-        channel_ranges: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        self._add_weight_fq(weight_range, per_channel, channel_ranges)
-
+class QuantConv3d(QuantizedLayer, nn.Conv3d):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self._conv_forward(x, self.quantized_weight(), self.bias)
 
 
-class QuantConvTranspose1d(QuantizedWeight, nn.ConvTranspose1d):
-    def __init__(
-        self,
-        *args: Any,
-        weight_range: WeightRange | None = DEFAULT_RANGE,
-        per_channel: bool = True,
-        channel_ranges: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        self._add_weight_fq(weight_range, per_channel, channel_ranges)
-
+class QuantConvTranspose1d(QuantizedLayer, nn.ConvTranspose1d):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return transposed_conv(self, x, self.quantized_weight(), self.bias)
 
 
-class QuantConvTranspose3d(QuantizedWeight, nn.ConvTranspose3d):
-    def __init__(
-        self,
-        *args: Any,
-        weight_range: WeightRange | None = DEFAULT_RANGE,
-        per_channel: bool = True,
-        channel_ranges: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        self._add_weight_fq(weight_range, per_channel, channel_ranges)
-
+class QuantConvTranspose3d(QuantizedLayer, nn.ConvTranspose3d):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return transposed_conv(self, x, self.quantized_weight(), self.bias)
 
 
-class QuantEmbedding(QuantizedWeight, nn.Embedding):
+class QuantEmbedding(QuantizedLayer, nn.Embedding):
     """``per_channel``: a scale for each row of the table."""
-
-    def __init__(
-        self,
-        *args: Any,
-        weight_range: WeightRange | None = DEFAULT_RANGE,
-        per_channel: bool = True,
-        channel_ranges: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        self._add_weight_fq(weight_range, per_channel, channel_ranges)
 
     def forward(self, indices: torch.Tensor) -> torch.Tensor:
         return nn.functional.embedding(
