@@ -104,28 +104,29 @@ def measure_between(name: str, samples: int, images: int, full: bool, forms: lis
         graph, quantize_input_output_type="int8", fuse_where_possible=True, forms=forms
     )
     content = result.to_bytes()
-    near, total = np.zeros(3), 0
-    for seed in range(1000, 1000 + images):
-        inputs = entry.example_inputs(seed, full)
-        simulated, files = [], []
-        for kernels in ("reference", "xnnpack"):
-            simulate_kernels(simulation, kernels=kernels, tflite=content, graph=graph)
-            with torch.no_grad():
-                simulated.append([leaf.numpy() for leaf in tree_leaves(simulation(*inputs))])
-            files.append(
-                run_tflite(
-                    content,
-                    [value.numpy() for value in inputs],
-                    input_orders=result.input_orders,
-                    output_orders=result.output_orders,
-                    kernels=kernels,
-                )
+    given = [entry.example_inputs(seed, full) for seed in range(1000, 1000 + images)]
+    simulated, files = [], []  # outputs of all inputs, for each set of kernels
+    for kernels in ("reference", "xnnpack"):
+        simulate_kernels(simulation, kernels=kernels, tflite=content, graph=graph)
+        with torch.no_grad():
+            simulated.append([y.numpy() for x in given for y in tree_leaves(simulation(*x))])
+        outputs = (
+            run_tflite(
+                content,
+                [value.numpy() for value in x],
+                input_orders=result.input_orders,
+                output_orders=result.output_orders,
+                kernels=kernels,
             )
-        for step, *found in zip(output_steps(content), *simulated, *files, strict=True):
-            if step:
-                a, b, c, d = (value.astype(np.float64) / step for value in found)
-                near += [(np.abs(x - y) < 1.5).sum() for x, y in ((a, c), (b, d), (c, d))]
-                total += a.size
+            for x in given
+        )
+        files.append([y for found in outputs for y in found])
+    near, total = np.zeros(3), 0
+    for step, *found in zip(output_steps(content) * images, *simulated, *files, strict=True):
+        if step:
+            a, b, c, d = (value.astype(np.float64) / step for value in found)
+            near += [(np.abs(x - y) < 1.5).sum() for x, y in ((a, c), (b, d), (c, d))]
+            total += a.size
     shares = " ".join(f"{100 * share / total:9.3f}" for share in near) if total else "no integers"
     return f"{name:22s} {shares}"
 

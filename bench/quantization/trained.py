@@ -18,14 +18,14 @@ import copy
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pruning"))
@@ -38,6 +38,9 @@ from tinyml.nn import QATSchedule
 from tinyml.verification import _dequantize, _make_interpreter, _quantize
 
 Batches = Callable[[torch.Generator], tuple[torch.Tensor, torch.Tensor]]
+
+
+Shares = tuple[float, float]
 
 
 @dataclass
@@ -136,38 +139,37 @@ def float_accuracy(model: nn.Module, task: Task) -> float:
     return 100 * float((found == task.labels).float().mean())
 
 
-def measure_file(
-    module: nn.Module, task: Task, kernels: str, simulated: bool
-) -> tuple[float, float, float]:
-    """In percent: the written file's accuracy; its outputs that are the module's, which simulates
-    the kernels or not; those that are at most one step away."""
+def measure_file(module: nn.Module, task: Task, kernels: str) -> tuple[float, Shares, Shares]:
+    """The written file's accuracy in percent, and its shares() of the module as it is and of the
+    module that simulates the kernels."""
     batch = next(size for size in (100, 71, 7, 1) if len(task.test) % size == 0)
-    sample = task.test[:batch]
-    graph = tinyml.trace(module, sample)
+    graph = tinyml.trace(module, task.test[:batch])
     file = _core.convert(graph, quantize_input_output_type="int8")
-    simulate_kernels(
-        module, None, kernels if simulated else None, graph=graph, tflite=file.to_bytes()
-    )
-    interpreter = _make_interpreter(file.to_bytes(), kernels)
+    content = file.to_bytes()
+    interpreter = _make_interpreter(content, kernels)
     interpreter.allocate_tensors()
     (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
-    right = equal = near = 0
-    for images, labels in zip(task.test.split(batch), task.labels.split(batch), strict=True):
+    found = []
+    for images in task.test.split(batch):
         value = np.ascontiguousarray(np.transpose(images.numpy(), file.input_orders[0]))
         interpreter.set_tensor(taken["index"], _quantize(value, taken))
         interpreter.invoke()
-        logits = _dequantize(interpreter.get_tensor(given["index"]), given)
-        right += int((logits.argmax(1) == labels.numpy()).sum())
-        with torch.no_grad():
-            steps = np.abs(logits - module(images).numpy()) / given["quantization"][0]
-        equal += int((steps < 0.5).sum())
-        near += int((steps < 1.5).sum())
-    count = len(task.test)
-    return (
-        100 * right / count,
-        100 * equal / count / steps.shape[1],
-        100 * near / count / steps.shape[1],
-    )
+        found.append(_dequantize(interpreter.get_tensor(given["index"]), given))
+    logits, step = np.concatenate(found), given["quantization"][0]
+    right = int((logits.argmax(1) == task.labels.numpy()).sum())
+    plain = shares(logits, module, task.test.split(batch), step)
+    simulate_kernels(module, kernels=kernels, graph=graph, tflite=content)
+    simulated = shares(logits, module, task.test.split(batch), step)
+    simulate_kernels(module, kernels=None)
+    return 100 * right / len(logits), plain, simulated
+
+
+def shares(logits: np.ndarray, module: nn.Module, batches: Sequence[Tensor], step: float) -> Shares:
+    """Percent of the outputs that are the module's, and that are at most one step away."""
+    with torch.no_grad():
+        expected = np.concatenate([module(images).numpy() for images in batches])
+    steps = np.abs(logits - expected) / step
+    return 100 * float((steps < 0.5).mean()), 100 * float((steps < 1.5).mean())
 
 
 def main() -> None:
@@ -189,9 +191,7 @@ def main() -> None:
 
     def show(what: str, module: nn.Module) -> None:
         for kernels in arguments.kernels:
-            found, equal, near = measure_file(module, task, kernels, simulated=False)
-            _, same, next_to = measure_file(module, task, kernels, simulated=True)
-            simulate_kernels(module, kernels=None)
+            found, (equal, near), (same, next_to) = measure_file(module, task, kernels)
             print(
                 f"{what}, {kernels}: {found:.2f} % ({found - reference:+.2f}); outputs equal to the"
                 f" module's {equal:.2f} %, within a step {near:.2f} %; to the module's that"
