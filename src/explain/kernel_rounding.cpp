@@ -10,7 +10,6 @@
 #include "explain/probe_file.h"
 #include "graph/node_notes.h"
 #include "quantize/fake_quant_behind.h"
-#include "quantize/insert_fake_quant.h"
 #include "quantize/module_names.h"
 #include "quantize/tie_rules.h"
 #include "tinyml/evaluate.h"
@@ -20,14 +19,12 @@ namespace {
 
 using explaining::Probe;
 using quantization::base_name;
-using quantization::constant_value;
 using quantization::fake_quant_behind;
+using quantization::scales_of;
 using quantization::Tie;
 using quantization::tie_rule;
 using tflite::Op;
 using Kind = KernelScaling::Kind;
-
-using Numbers = std::vector<double>;
 
 class RoundingFinder {
  public:
@@ -58,17 +55,11 @@ class RoundingFinder {
     return scale.empty() ? 0.0 : static_cast<double>(scale[0]);
   }
 
-  Numbers scale_of(const Node& fake_quant) const {
-    const Argument& scale = fake_quant.arg("scale");
-    if (scale.is_number()) return {scale.as_double()};
-    return constant_value(graph_, scale.as_value()).to_doubles();
-  }
-
   std::optional<double> scale_behind(const Argument& value) const {
     if (!value.is_value()) return std::nullopt;
     const Node* behind = fake_quant_behind(graph_, value.as_value());
     if (behind == nullptr || behind->has_arg("axis")) return std::nullopt;
-    return scale_of(*behind).at(0);
+    return scales_of(graph_, *behind).at(0);
   }
 
   /// XNNPACK multiplies and divides the scales in float32, the reference kernels in double.
@@ -122,7 +113,7 @@ class RoundingFinder {
     const auto rank = static_cast<int64_t>(graph_.tensor_type(layer.arg("weight").as_value()).sizes().size());
     rounding.axis = layer.op == "aten.linear.default" ? -1 : 1 - rank;
     rounding.scalings.clear();
-    for (const double scale : scale_of(graph_.node(weights))) {
+    for (const double scale : scales_of(graph_, graph_.node(weights))) {
       rounding.scalings.push_back(product(*input, scale, step));
       if (is_matrix) rounding.scalings.back().kind = Kind::kOnce;
     }

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "graph/node_notes.h"
+#include "quantize/insert_fake_quant.h"
 #include "quantize/tie_rules.h"
 
 namespace tinyml::quantization {
@@ -52,5 +53,11 @@ class Finder {
 }  // namespace
 
 const Node* fake_quant_behind(const Graph& graph, ValueId value) { return Finder(graph).find(value); }
+
+std::vector<double> scales_of(const Graph& graph, const Node& fake_quant) {
+  const Argument& scale = fake_quant.arg("scale");
+  if (scale.is_number()) return {scale.as_double()};
+  return constant_value(graph, scale.as_value()).to_doubles();
+}
 
 }  // namespace tinyml::quantization

@@ -5,6 +5,7 @@
 #include "quantize/layer_rules.h"
 #include "quantize/module_names.h"
 #include "tinyml/quantize.h"
+#include "tinyml/schema.h"
 
 namespace tinyml {
 
@@ -21,6 +22,12 @@ Metadata metadata_inside(const Node& replaced) {
     metadata.other[std::string(kRewrittenClass)] = layer.type;
   }
   return metadata;
+}
+
+ValueId add_before(Graph& graph, NodeId id, const char* op, std::vector<NamedArgument> args, TensorType type) {
+  const ValueId value = graph.add_operator(op, make_args(op, std::move(args)), std::move(type), id, id);
+  graph.metadata(graph.value(value).producer) = metadata_inside(graph.node(id));
+  return value;
 }
 
 bool replace(Graph& graph, NodeId id, ValueId result) {

@@ -59,6 +59,9 @@ bool rewrite_norm(Graph& graph, NodeId id);
 /// not where sizes that a causal mask or shared heads need are dynamic.
 bool rewrite_attention(Graph& graph, NodeId id);
 
+/// Adds an operator with a result of that type in front of the node, which it takes the place of part of.
+ValueId add_before(Graph& graph, NodeId id, const char* op, std::vector<NamedArgument> args, TensorType type);
+
 /// Makes `result` take the place of the node's only result and removes the node; false for kNoValue.
 bool replace(Graph& graph, NodeId id, ValueId result);
 

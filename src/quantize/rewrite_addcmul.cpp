@@ -1,5 +1,4 @@
 #include "quantize/rewrite.h"
-#include "tinyml/schema.h"
 
 namespace tinyml::quantization {
 namespace {
@@ -8,20 +7,11 @@ class Rewriter {
  public:
   Rewriter(Graph& graph, NodeId id) : graph_(graph), id_(id), node_(graph.node(id)) {}
 
-  bool run() {
-    const ValueId result = node_.op == "aten.addcmul.default" ? addcmul() : lerp();
-    if (result == kNoValue) return false;
-    graph_.replace_all_uses(node_.output(), result);
-    graph_.erase_node(id_);
-    return true;
-  }
+  bool run() { return replace(graph_, id_, node_.op == "aten.addcmul.default" ? addcmul() : lerp()); }
 
  private:
   ValueId emit(const char* op, std::vector<NamedArgument> args) {
-    const TensorType type = graph_.tensor_type(node_.output());
-    const ValueId value = graph_.add_operator(op, make_args(op, std::move(args)), type, id_, id_);
-    graph_.metadata(graph_.value(value).producer) = metadata_inside(node_);
-    return value;
+    return add_before(graph_, id_, op, std::move(args), graph_.tensor_type(node_.output()));
   }
 
   /// Of the result's shape: what is made between has it too.

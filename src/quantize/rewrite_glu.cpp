@@ -1,5 +1,4 @@
 #include "quantize/rewrite.h"
-#include "tinyml/schema.h"
 
 namespace tinyml::quantization {
 
@@ -14,18 +13,14 @@ int rewrite_glu(Graph& graph, const Wanted& wanted) {
     const int64_t dim = (node.arg("dim").as_int() + rank) % rank;
     const int64_t count = half.sizes()[static_cast<size_t>(dim)];
     const auto emit = [&](const char* op, std::vector<NamedArgument> args) {
-      const ValueId value = graph.add_operator(op, make_args(op, std::move(args)), half, id, id);
-      graph.metadata(graph.value(value).producer) = metadata_inside(node);
-      return value;
+      return add_before(graph, id, op, std::move(args), half);
     };
     const auto part = [&](int64_t start) {
       return emit("aten.slice.Tensor", {{"self", x}, {"dim", dim}, {"start", start}, {"end", start + count}});
     };
     const ValueId first = part(0);
     const ValueId gate = emit("aten.sigmoid.default", {{"self", part(count)}});
-    const ValueId product = emit("aten.mul.Tensor", {{"self", first}, {"other", gate}});
-    graph.replace_all_uses(node.output(), product);
-    graph.erase_node(id);
+    replace(graph, id, emit("aten.mul.Tensor", {{"self", first}, {"other", gate}}));
     ++changes;
   }
   return changes;

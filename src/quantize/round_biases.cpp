@@ -14,6 +14,7 @@ namespace {
 
 using quantization::constant_value;
 using quantization::fake_quant_behind;
+using quantization::scales_of;
 using quantization::Tie;
 using quantization::tie_rule;
 
@@ -42,11 +43,6 @@ class BiasRounder {
     size_t layers = 0;              ///< That want it (the steps of a recurrent one).
   };
 
-  Numbers numbers(const Argument& argument) const {
-    if (argument.is_number()) return {argument.as_double()};
-    return constant_value(graph_, argument.as_value()).to_doubles();
-  }
-
   /// The step of each of a layer's biases; nullopt when the layer does not run on integers.
   std::optional<Numbers> grid_of(const Node& node) const {
     if (tie_rule(graph_, node).tie != Tie::kLayer || !node.arg("bias").is_value()) return std::nullopt;
@@ -54,9 +50,9 @@ class BiasRounder {
     if (weights == kNoNode || !is_fake_quantize(graph_.node(weights))) return std::nullopt;
     const Node* input = fake_quant_behind(graph_, node.arg("input").as_value());
     if (input == nullptr) return std::nullopt;
-    const Numbers scale = numbers(input->arg("scale"));
+    const Numbers scale = scales_of(graph_, *input);
     if (scale.size() != 1) return std::nullopt;
-    Numbers grid = numbers(graph_.node(weights).arg("scale"));
+    Numbers grid = scales_of(graph_, graph_.node(weights));
     // In float32, as the file's scale is.
     for (double& step : grid) step = static_cast<double>(static_cast<float>(scale[0]) * static_cast<float>(step));
     return grid;
@@ -89,7 +85,7 @@ class BiasRounder {
       parts[name] = data->data.to_doubles();
       if (parts[name].size() != parts["running_mean"].size()) return;
     }
-    const Numbers scale = numbers(input->arg("scale"));
+    const Numbers scale = scales_of(graph_, *input);
     if (scale.size() != 1) return;
     Numbers shift = parts["bias"];
     Numbers grid;
