@@ -128,7 +128,8 @@ class RoundingFinder {
       const Node& node = graph_.node(producer);
       int values = 0;
       for (const NamedArgument& arg : node.args) arg.value.for_each_value([&](ValueId) { ++values; });
-      if (base_name(node.op).starts_with("am")) return;  // extremes of several channels
+      const std::string name = base_name(node.op);
+      if (name == "amax" || name == "amin") return;  // of several channels
       if (values != 1 || node.outputs.size() != 1 || !node.args[0].value.is_value()) return;
       moves.push_back(producer);
       value = node.args[0].value.as_value();
